@@ -1,0 +1,270 @@
+package domain
+
+import (
+	"net/mail"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Bounds of what people may send.
+const (
+	MaxOpenHolds      = 64   // open questions of one account
+	MaxTextRunes      = 2000 // of a question
+	MaxReasonRunes    = 300  // of an adjustment
+	MaxReferenceRunes = 100
+	MaxEmailBytes     = 254
+	MaxMovies         = 50 // of one answer
+)
+
+// Each decision looks first at the request itself, then at who it speaks of,
+// then at balances; the order decides which of several reasons a person reads,
+// and is fixed by the tables of decide_test.go.
+
+// SignUp opens an account with a welcome bonus (0: none).
+func (a Account) SignUp(user UserID, email Sealed, bonus Credits) ([]Event, error) {
+	if a.Exists() {
+		return nil, Reject(AccountExists, "this account is open already")
+	}
+	events := []Event{SignedUp{User: user, Email: email}}
+	if bonus > 0 {
+		a.User = user
+		events = append(events, BonusGranted{User: user, Amount: bonus, Movement: a.after(BonusGranted{User: user, Amount: bonus})})
+	}
+	return events, nil
+}
+
+// Deposit adds money that a payment provider took.
+func (a Account) Deposit(amount Credits, provider, payment string) ([]Event, error) {
+	if err := a.CanDeposit(amount); err != nil {
+		return nil, err
+	}
+	e := Deposited{User: a.User, Amount: amount, Provider: provider, Payment: payment}
+	e.Movement = a.after(e)
+	return []Event{e}, nil
+}
+
+// CanDeposit says whether a deposit would be refused, before a provider is asked.
+func (a Account) CanDeposit(amount Credits) error {
+	if err := checkAmount(amount); err != nil {
+		return err
+	}
+	if err := a.mustExist(); err != nil {
+		return err
+	}
+	return a.room(amount)
+}
+
+// Withdraw gives money back.
+func (a Account) Withdraw(amount Credits, provider, payment string) ([]Event, error) {
+	if err := checkAmount(amount); err != nil {
+		return nil, err
+	}
+	if err := a.mustExist(); err != nil {
+		return nil, err
+	}
+	if err := a.afford(amount); err != nil {
+		return nil, err
+	}
+	e := Withdrawn{User: a.User, Amount: amount, Provider: provider, Payment: payment}
+	e.Movement = a.after(e)
+	return []Event{e}, nil
+}
+
+// Question is a request for films.
+type Question struct {
+	Prediction PredictionID
+	Text       Sealed // CheckText has seen what is under the seal
+	Price      Credits
+	Limit      int
+	ExpiresAt  time.Time
+}
+
+// RequestPrediction holds the price of one answer.
+func (a Account) RequestPrediction(q Question) ([]Event, error) {
+	if q.Limit < 1 || q.Limit > MaxMovies {
+		return nil, Reject(InvalidLimit, "the limit must be from 1 to %d films", MaxMovies)
+	}
+	if err := checkAmount(q.Price); err != nil {
+		return nil, err
+	}
+	if err := a.mustExist(); err != nil {
+		return nil, err
+	}
+	if a.hold(q.Prediction) >= 0 {
+		return nil, Reject(PredictionExists, "this prediction was asked already")
+	}
+	if err := a.afford(q.Price); err != nil {
+		return nil, err
+	}
+	if len(a.Holds) >= MaxOpenHolds {
+		return nil, Reject(TooManyOpen, "%d predictions wait for their answers already", MaxOpenHolds)
+	}
+	e := PredictionRequested{User: a.User, Prediction: q.Prediction, Text: q.Text, Price: q.Price,
+		Limit: q.Limit, ExpiresAt: q.ExpiresAt}
+	e.Movement = a.after(e)
+	return []Event{e}, nil
+}
+
+// Answer is what the matcher found.
+type Answer struct {
+	Movies         []Match
+	Model          string
+	Catalogue      string
+	ProcessingTime float64 // seconds
+}
+
+// Complete captures the price of an answered question. Where the hold has ended
+// already, nothing changes: the answer came late, or twice.
+func (a Account) Complete(id PredictionID, answer Answer) ([]Event, error) {
+	i := a.hold(id)
+	if i < 0 {
+		return nil, nil
+	}
+	e := PredictionCompleted{User: a.User, Prediction: id, Price: a.Holds[i].Price,
+		Movies: answer.Movies[:min(len(answer.Movies), MaxMovies)], Model: answer.Model,
+		Catalogue: answer.Catalogue, ProcessingTime: answer.ProcessingTime}
+	e.Movement = a.after(e)
+	return []Event{e}, nil
+}
+
+// Fail releases the price of a question that cannot be answered.
+func (a Account) Fail(id PredictionID, reason FailureReason) ([]Event, error) {
+	i := a.hold(id)
+	if i < 0 {
+		return nil, nil
+	}
+	e := PredictionFailed{User: a.User, Prediction: id, Price: a.Holds[i].Price, Reason: reason}
+	e.Movement = a.after(e)
+	return []Event{e}, nil
+}
+
+// Expire releases the price of a question whose time is up. Before that time it
+// decides nothing.
+func (a Account) Expire(id PredictionID, now time.Time) ([]Event, error) {
+	i := a.hold(id)
+	if i < 0 || now.Before(a.Holds[i].ExpiresAt) {
+		return nil, nil
+	}
+	e := PredictionExpired{User: a.User, Prediction: id, Price: a.Holds[i].Price}
+	e.Movement = a.after(e)
+	return []Event{e}, nil
+}
+
+// Correction is an admin's adjustment of another's balance, or of their own.
+type Correction struct {
+	Amount    Credits // positive: give; negative: take
+	Reason    string
+	Reference string // optional: a ticket, a letter
+}
+
+// Adjust corrects the balance by the admin's word.
+func (a Account) Adjust(by Account, c Correction) ([]Event, error) {
+	if err := checkAmount(max(c.Amount, -c.Amount)); err != nil {
+		return nil, err
+	}
+	if err := checkNote(InvalidReason, "reason", c.Reason, 1, MaxReasonRunes); err != nil {
+		return nil, err
+	}
+	if err := checkNote(InvalidReference, "reference", c.Reference, 0, MaxReferenceRunes); err != nil {
+		return nil, err
+	}
+	if !by.Admin {
+		return nil, Reject(NotAdmin, "only an admin adjusts another's balance")
+	}
+	if err := a.mustExist(); err != nil {
+		return nil, err
+	}
+	if c.Amount < 0 {
+		if err := a.afford(-c.Amount); err != nil {
+			return nil, err
+		}
+	} else if err := a.room(c.Amount); err != nil {
+		return nil, err
+	}
+	e := BalanceAdjusted{User: a.User, Admin: by.User, Amount: c.Amount, Reason: c.Reason, Reference: c.Reference}
+	e.Movement = a.after(e)
+	return []Event{e}, nil
+}
+
+// GrantAdmin makes the person an admin; done already, it decides nothing.
+func (a Account) GrantAdmin() ([]Event, error) {
+	if err := a.mustExist(); err != nil || a.Admin {
+		return nil, err
+	}
+	return []Event{AdminGranted{User: a.User}}, nil
+}
+
+// RevokeAdmin ends it; done already, it decides nothing.
+func (a Account) RevokeAdmin() ([]Event, error) {
+	if err := a.mustExist(); err != nil || !a.Admin {
+		return nil, err
+	}
+	return []Event{AdminRevoked{User: a.User}}, nil
+}
+
+// CheckText refuses a question that nobody could answer, before it is sealed.
+func CheckText(text string) error {
+	switch {
+	case !utf8.ValidString(text) || strings.ContainsRune(text, 0):
+		return Reject(InvalidText, "the text must be valid UTF-8")
+	case !strings.ContainsFunc(text, func(r rune) bool { return unicode.IsLetter(r) || unicode.IsNumber(r) }):
+		return Reject(InvalidText, "the text must have at least one letter or digit")
+	case utf8.RuneCountInString(text) > MaxTextRunes:
+		return Reject(InvalidText, "the text may have at most %d characters", MaxTextRunes)
+	}
+	return nil
+}
+
+// NormalizeEmail gives the one spelling under which an e-mail is unique (trimmed,
+// lower case), or refuses it.
+func NormalizeEmail(s string) (string, error) {
+	s = strings.ToLower(strings.TrimSpace(s))
+	parsed, err := mail.ParseAddress(s)
+	at := strings.LastIndexByte(s, '@')
+	// ParseAddress also takes "Name <a@b>" and local domains; an account needs neither.
+	if err != nil || parsed.Address != s || parsed.Name != "" || len(s) > MaxEmailBytes ||
+		!strings.Contains(s[at+1:], ".") || strings.ContainsAny(s, "\"()<> ") {
+		return "", Reject(InvalidEmail, "this is not an e-mail address")
+	}
+	return s, nil
+}
+
+func checkNote(code Code, name, s string, least, most int) error {
+	n := utf8.RuneCountInString(strings.TrimSpace(s))
+	if !utf8.ValidString(s) || n < least || utf8.RuneCountInString(s) > most || strings.ContainsFunc(s, unicode.IsControl) {
+		return Reject(code, "the %s must be a line of %d to %d characters", name, least, most)
+	}
+	return nil
+}
+
+func (a *Account) mustExist() error {
+	if !a.Exists() {
+		return Reject(AccountNotFound, "there is no such account")
+	}
+	return nil
+}
+
+func (a *Account) afford(amount Credits) error {
+	if amount > a.Available {
+		return Reject(InsufficientFunds, "this takes %d credits, and %d are available", amount, a.Available)
+	}
+	return nil
+}
+
+func (a *Account) room(amount Credits) error {
+	if a.Available+a.Held > MaxBalance-amount {
+		return Reject(BalanceLimit, "a wallet holds at most %d credits", MaxBalance)
+	}
+	return nil
+}
+
+// after is the movement of e: its postings, and the balances that follow.
+func (a *Account) after(e Event) Movement {
+	m := Movement{Postings: slices.Clip(postingsOf(e))}
+	m.Available = a.Available + m.Amount(AvailableOf(a.User))
+	m.Held = a.Held + m.Amount(HeldOf(a.User))
+	return m
+}
