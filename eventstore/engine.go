@@ -1,0 +1,64 @@
+package eventstore
+
+import "context"
+
+// engine is a database under the store. It keeps rows and answers questions; all
+// rules are above it.
+type engine interface {
+	// begin starts the transaction of one batch: it waits for the head row, holds
+	// it until commit or rollback, and reads what the sequencer must know. An
+	// error means that nothing was, or will be, written.
+	begin(ctx context.Context, streams []Stream, commands []string) (batch, error)
+
+	head(ctx context.Context) (Head, error)
+	// after reads up to limit rows behind the position, in order.
+	after(ctx context.Context, at Position, limit int) ([]row, error)
+	// stream reads up to limit rows of one stream behind the version, in order.
+	stream(ctx context.Context, s Stream, after Version, limit int) ([]row, error)
+	// command finds the first row of a command's append; 0 where there is none.
+	command(ctx context.Context, id string) (Position, error)
+	// nodes reads the stored tree nodes of the entries at these positions.
+	nodes(ctx context.Context, at []Position) (map[Position][]byte, error)
+
+	snapshot(ctx context.Context, s Stream) (snapshot, error)
+	saveSnapshots(ctx context.Context, list []snapshot) error
+	snapshots(ctx context.Context, after Stream, limit int) ([]snapshot, error)
+
+	checkpoint(ctx context.Context, name string) (Position, error)
+	setCheckpoint(ctx context.Context, name string, at Position) error
+}
+
+// batch is a transaction that holds the head row.
+type batch interface {
+	known() known
+	// commit writes the rows, moves the head and commits. After an error the
+	// outcome is unknown: the rows may be there.
+	commit(ctx context.Context, rows []row, head Head) error
+	rollback()
+}
+
+// known is what the sequencer reads under the head's lock.
+type known struct {
+	head     Head
+	versions map[Stream]Version
+	commands map[string]Position // of those asked for, the ones that were used
+}
+
+// row is an entry as an engine keeps it. All columns but nodes can be read from
+// the entry; verify compares them.
+type row struct {
+	position Position
+	stream   Stream
+	version  Version
+	command  string // empty on all but the first entry of a command's append
+	nodes    []byte // see tree.grow
+	entry    []byte
+}
+
+// snapshot is a folded account as it is stored.
+type snapshot struct {
+	stream  Stream
+	version Version
+	format  int
+	state   []byte
+}

@@ -1,0 +1,181 @@
+package eventstore
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+
+	"kassa/domain"
+)
+
+// MaxEntry is the size limit of one stored entry, in bytes.
+const MaxEntry = 32 << 10
+
+// Position is the place of an entry in the whole log, from 1.
+type Position int64
+
+// Version is the place of an entry in its stream, from 1. Zero is an empty stream.
+type Version int64
+
+// Stream names a sequence of entries that are decided upon together.
+type Stream string
+
+// AccountStream is the stream of a person's account.
+func AccountStream(u domain.UserID) Stream { return Stream(accountPrefix + string(u)) }
+
+// EmailStream is the stream of an e-mail's keyed hash; its first version belongs
+// to whoever signs up with that e-mail.
+func EmailStream(hash string) Stream { return Stream("email-" + hash) }
+
+const accountPrefix = "account-"
+
+// User gives the person whose account stream this is.
+func (s Stream) User() (domain.UserID, bool) {
+	id, ok := strings.CutPrefix(string(s), accountPrefix)
+	return domain.UserID(id), ok
+}
+
+// Cause says why an entry was appended: by a client's command or by an earlier
+// entry.
+type Cause string
+
+// ByPosition is the cause of an entry that follows from another.
+func ByPosition(p Position) Cause { return Cause("position:" + strconv.FormatInt(int64(p), 10)) }
+
+// Command identifies a request. ID is derived from who asks and their
+// Idempotency-Key (or random, where there is none); Content from what is asked.
+// Neither may hold a colon.
+type Command struct{ ID, Content string }
+
+// Cause gives the command as a cause.
+func (c Command) Cause() Cause { return Cause("command:" + c.ID + ":" + c.Content) }
+
+// Command gives the command back, ok false where the cause is another.
+func (c Cause) Command() (Command, bool) {
+	rest, ok := strings.CutPrefix(string(c), "command:")
+	if !ok {
+		return Command{}, false
+	}
+	id, content, ok := strings.Cut(rest, ":")
+	return Command{id, content}, ok && id != ""
+}
+
+// Envelope is all that an entry says beside its event's payload.
+type Envelope struct {
+	Position Position
+	Stream   Stream
+	Version  Version
+	Type     domain.EventType
+	Schema   int       // version of the payload's shape
+	Time     time.Time // UTC, whole microseconds
+	Actor    string    // "user:<id>", "operator", "system:<part>"
+	Cause    Cause
+}
+
+// Recorded is a stored entry, read back.
+type Recorded struct {
+	Envelope
+	Event domain.Event
+	Entry []byte // the bytes as stored and hashed
+}
+
+// entryFormat is the first byte of every entry.
+const entryFormat = 1
+
+// ErrBadEntry wraps every finding of DecodeEntry: these bytes were not written
+// by EncodeEntry.
+var ErrBadEntry = errors.New("eventstore: malformed entry")
+
+// EncodeEntry gives the bytes of an entry: the format byte, then position,
+// version, schema and time (microseconds of the Unix epoch) as unsigned
+// varints, then stream, type, actor, cause and payload, each behind its length.
+// The bytes of an entry have one meaning, and a meaning has one spelling.
+func EncodeEntry(e Envelope, payload []byte) []byte {
+	b := make([]byte, 0, 40+len(e.Stream)+len(e.Type)+len(e.Actor)+len(e.Cause)+len(payload))
+	b = append(b, entryFormat)
+	b = binary.AppendUvarint(b, uint64(e.Position))
+	b = binary.AppendUvarint(b, uint64(e.Version))
+	b = binary.AppendUvarint(b, uint64(e.Schema))
+	b = binary.AppendUvarint(b, uint64(e.Time.UnixMicro()))
+	for _, s := range [...]string{string(e.Stream), string(e.Type), e.Actor, string(e.Cause)} {
+		b = binary.AppendUvarint(b, uint64(len(s)))
+		b = append(b, s...)
+	}
+	b = binary.AppendUvarint(b, uint64(len(payload)))
+	return append(b, payload...)
+}
+
+// DecodeEntry takes an entry apart. The payload shares the entry's memory.
+// Errors wrap ErrBadEntry.
+func DecodeEntry(entry []byte) (Envelope, []byte, error) {
+	if len(entry) > MaxEntry {
+		return Envelope{}, nil, fmt.Errorf("%w: %d bytes", ErrBadEntry, len(entry))
+	}
+	if len(entry) == 0 || entry[0] != entryFormat {
+		return Envelope{}, nil, fmt.Errorf("%w: unknown format", ErrBadEntry)
+	}
+	r := entryReader{rest: entry[1:]}
+	e := Envelope{
+		Position: Position(r.number()),
+		Version:  Version(r.number()),
+		Schema:   int(r.number()),
+		Time:     time.UnixMicro(int64(r.number())).UTC(),
+		Stream:   Stream(r.bytes()),
+		Type:     domain.EventType(r.bytes()),
+		Actor:    string(r.bytes()),
+		Cause:    Cause(r.bytes()),
+	}
+	payload := r.bytes()
+	if r.bad || len(r.rest) > 0 || e.Position < 1 || e.Version < 1 {
+		return Envelope{}, nil, fmt.Errorf("%w: cut short, too long or out of range", ErrBadEntry)
+	}
+	// Varints can be padded with zeros; one spelling only keeps the hash honest.
+	if !bytes.Equal(EncodeEntry(e, payload), entry) {
+		return Envelope{}, nil, fmt.Errorf("%w: not in its one spelling", ErrBadEntry)
+	}
+	return e, payload, nil
+}
+
+type entryReader struct {
+	rest []byte
+	bad  bool
+}
+
+func (r *entryReader) number() uint64 {
+	v, n := binary.Uvarint(r.rest)
+	if n <= 0 || v > math.MaxInt64 {
+		r.bad = true
+		return 0
+	}
+	r.rest = r.rest[n:]
+	return v
+}
+
+func (r *entryReader) bytes() []byte {
+	n := r.number()
+	if n > uint64(len(r.rest)) {
+		r.bad = true
+		return nil
+	}
+	b := r.rest[:n:n]
+	r.rest = r.rest[n:]
+	return b
+}
+
+// decode reads an entry with its event.
+func decode(entry []byte) (Recorded, error) {
+	env, payload, err := DecodeEntry(entry)
+	if err != nil {
+		return Recorded{}, err
+	}
+	event, err := domain.Decode(env.Type, env.Schema, payload)
+	if err != nil {
+		return Recorded{}, fmt.Errorf("entry at position %d: %w", env.Position, err)
+	}
+	return Recorded{Envelope: env, Event: event, Entry: entry}, nil
+}

@@ -1,0 +1,236 @@
+package eventstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"time"
+
+	"golang.org/x/mod/sumdb/tlog"
+	"golang.org/x/sync/errgroup"
+)
+
+// pageSize is how many entries one query of a long read takes.
+const pageSize = 1000
+
+// pollInterval bounds how late this process notices what another appended.
+const pollInterval = 100 * time.Millisecond
+
+// Head gives the committed size and root.
+func (s *Store) Head(ctx context.Context) (Head, error) {
+	head, err := s.engine.head(ctx)
+	if err != nil {
+		return Head{}, fmt.Errorf("read the head of the log: %w", err)
+	}
+	return head, nil
+}
+
+// After reads up to limit entries behind the position, in order.
+func (s *Store) After(ctx context.Context, at Position, limit int) ([]Recorded, error) {
+	rows, err := s.engine.after(ctx, at, limit)
+	if err != nil {
+		return nil, fmt.Errorf("read the log after position %d: %w", at, err)
+	}
+	return decodeRows(rows, at)
+}
+
+// Stream reads up to limit entries of one stream behind the version, in order.
+func (s *Store) Stream(ctx context.Context, stream Stream, after Version, limit int) ([]Recorded, error) {
+	rows, err := s.engine.stream(ctx, stream, after, limit)
+	if err != nil {
+		return nil, fmt.Errorf("read stream %s after version %d: %w", stream, after, err)
+	}
+	list := make([]Recorded, 0, len(rows))
+	for i, row := range rows {
+		rec, err := decode(row.entry)
+		if err != nil {
+			return nil, err
+		}
+		if rec.Stream != stream || rec.Version != after+Version(i)+1 {
+			return nil, fmt.Errorf("%w: position %d is version %d of %s, expected version %d of %s",
+				ErrCorrupt, row.position, rec.Version, rec.Stream, after+Version(i)+1, stream)
+		}
+		list = append(list, rec)
+	}
+	return list, nil
+}
+
+// decodeRows reads entries back, and insists that they are the ones that follow.
+func decodeRows(rows []row, at Position) ([]Recorded, error) {
+	list := make([]Recorded, 0, len(rows))
+	for i, row := range rows {
+		rec, err := decode(row.entry)
+		if err != nil {
+			return nil, err
+		}
+		if want := at + Position(i) + 1; rec.Position != want || row.position != want {
+			return nil, fmt.Errorf("%w: the entry in row %d says position %d, expected %d", ErrCorrupt, row.position, rec.Position, want)
+		}
+		list = append(list, rec)
+	}
+	return list, nil
+}
+
+// Scan gives fn every entry behind the position up to the head that it finds, in
+// order, some hundreds at a time. One goroutine reads ahead and all cores decode.
+func (s *Store) Scan(ctx context.Context, at Position, fn func([]Recorded) error) error {
+	type page struct {
+		list []Recorded
+		err  error
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	pages := make(chan chan page, 2*runtime.GOMAXPROCS(0))
+	g.Go(func() error {
+		defer close(pages)
+		for {
+			rows, err := s.engine.after(ctx, at, pageSize)
+			if err != nil {
+				return fmt.Errorf("read the log after position %d: %w", at, err)
+			}
+			if len(rows) == 0 {
+				return nil
+			}
+			decoded, from := make(chan page, 1), at
+			go func() {
+				list, err := decodeRows(rows, from)
+				decoded <- page{list, err}
+			}()
+			select {
+			case pages <- decoded:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+			at += Position(len(rows))
+		}
+	})
+	g.Go(func() error {
+		for decoded := range pages {
+			p := <-decoded
+			if p.err != nil {
+				return p.err
+			}
+			if err := fn(p.list); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return g.Wait()
+}
+
+// Done finds what a command came to, ok false where it was never done. It is
+// what a retry asks before it is decided upon again.
+func (s *Store) Done(ctx context.Context, c Command) (r Receipt, ok bool, err error) {
+	at, err := s.engine.command(ctx, c.ID)
+	if err != nil {
+		return Receipt{}, false, fmt.Errorf("look for an earlier command: %w", err)
+	}
+	if at == 0 {
+		return Receipt{}, false, nil
+	}
+	r, err = s.replay(ctx, at, c)
+	return r, err == nil, err
+}
+
+// replay reads the events of a command that was done before, from the first.
+func (s *Store) replay(ctx context.Context, first Position, c Command) (Receipt, error) {
+	list, err := s.After(ctx, first-1, pageSize)
+	if err != nil {
+		return Receipt{}, err
+	}
+	if len(list) == 0 {
+		return Receipt{}, fmt.Errorf("%w: position %d is gone", ErrCorrupt, first)
+	}
+	r := Receipt{Replayed: true}
+	for _, rec := range list {
+		if rec.Cause != list[0].Cause {
+			break
+		}
+		r.Events = append(r.Events, rec)
+	}
+	if then, ok := list[0].Cause.Command(); !ok || then != c {
+		return Receipt{}, ErrKeyReused
+	}
+	return r, nil
+}
+
+// Wait returns when the log holds something behind the position. In this process
+// an append wakes it; what other processes append is found by polling.
+func (s *Store) Wait(ctx context.Context, after Position) error {
+	poll := time.NewTicker(pollInterval)
+	defer poll.Stop()
+	for {
+		s.mu.Lock()
+		seen, moved := s.seen, s.moved
+		s.mu.Unlock()
+		if seen > after {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-s.closing:
+			return ErrClosed
+		case <-moved:
+		case <-poll.C:
+			head, err := s.Head(ctx)
+			if err != nil {
+				return err
+			}
+			s.see(head.Size)
+		}
+	}
+}
+
+// see notes that the log has grown to the position, and wakes who waits for it.
+func (s *Store) see(at Position) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if at > s.seen {
+		s.seen = at
+		close(s.moved)
+		s.moved = make(chan struct{})
+	}
+}
+
+// Node reads a stored node of the tree by tlog's index, for proofs.
+func (s *Store) Nodes(ctx context.Context) tlog.HashReader {
+	return tlog.HashReaderFunc(func(indexes []int64) ([]Hash, error) {
+		at := make([]Position, len(indexes))
+		for i, index := range indexes {
+			at[i], _ = nodeAt(index)
+		}
+		stored, err := s.engine.nodes(ctx, at)
+		if err != nil {
+			return nil, fmt.Errorf("read nodes of the tree: %w", err)
+		}
+		hashes := make([]Hash, len(indexes))
+		for i, index := range indexes {
+			at, level := nodeAt(index)
+			nodes, err := splitNodes(stored[at])
+			if err != nil || level >= len(nodes) {
+				return nil, errors.Join(fmt.Errorf("%w: node of level %d at position %d is missing", ErrCorrupt, level, at), err)
+			}
+			hashes[i] = nodes[level]
+		}
+		return hashes, nil
+	})
+}
+
+// Checkpoint reads how far a follower has come; 0 for one that never moved.
+func (s *Store) Checkpoint(ctx context.Context, name string) (Position, error) {
+	at, err := s.engine.checkpoint(ctx, name)
+	if err != nil {
+		return 0, fmt.Errorf("read checkpoint %s: %w", name, err)
+	}
+	return at, nil
+}
+
+// SetCheckpoint moves it.
+func (s *Store) SetCheckpoint(ctx context.Context, name string, at Position) error {
+	if err := s.engine.setCheckpoint(ctx, name, at); err != nil {
+		return fmt.Errorf("move checkpoint %s to %d: %w", name, at, err)
+	}
+	return nil
+}

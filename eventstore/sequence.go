@@ -1,0 +1,237 @@
+package eventstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"kassa/domain"
+)
+
+const (
+	maxBatch      = 1024    // appends of one commit
+	maxBatchBytes = 8 << 20 // payloads of one commit
+	batchTimeout  = 30 * time.Second
+	maxVarints    = 4 * 10 // bytes that the numbers of an envelope can take
+)
+
+// request is an append on its way through the sequencer.
+type request struct {
+	Append
+	payloads [][]byte // of all events of all writes, in order
+	size     int
+	command  Command
+	done     chan struct{} // closed when one of these three is set:
+	receipt  Receipt
+	replayed Position // of the first event that the same command made earlier
+	err      error
+}
+
+// newRequest encodes the payloads, so that the sequencer has little left to do.
+func newRequest(a Append) (*request, error) {
+	r := &request{Append: a, done: make(chan struct{})}
+	r.command, _ = a.Cause.Command()
+	for _, w := range a.Writes {
+		for _, e := range w.Events {
+			payload, err := domain.Encode(e)
+			if err != nil {
+				return nil, err
+			}
+			size := maxVarints + len(w.Stream) + len(e.Type()) + len(a.Actor) + len(a.Cause) + len(payload)
+			if size > MaxEntry {
+				return nil, fmt.Errorf("%w: %s takes %d bytes of %d", ErrTooLarge, e.Type(), size, MaxEntry)
+			}
+			r.payloads = append(r.payloads, payload)
+			r.size += size
+		}
+	}
+	if len(r.payloads) == 0 {
+		return nil, errors.New("append without events")
+	}
+	return r, nil
+}
+
+// sequencer is the one goroutine of a process that appends. What it does with a
+// batch, step by step, and what a crash leaves behind at each (sequence_test.go
+// and the kill test of cmd/kassa stop it there):
+//
+//  1. collect the requests that wait              nothing was written
+//  2. begin: lock the head row, read what is known nothing was written
+//  3. catch the tree up, where another process appended
+//  4. check versions and commands, number, hash   nothing was written
+//  5. commit rows and head: FROM HERE THE BATCH COUNTS; a crash in the middle is
+//     all or nothing by the database, but the caller cannot know which
+//  6. publish in memory, wake the waiting         a restart reads it all again
+//  7. answer the callers                          their retry finds the command
+type sequencer struct {
+	store *Store
+	tree  tree
+	stale bool // the last commit's outcome is unknown: trust nothing in memory
+}
+
+func (q *sequencer) run() {
+	for {
+		select {
+		case r := <-q.store.queue:
+			q.sequence(q.collect(r))
+		case <-q.store.closing:
+			for { // what was accepted before the close is still done
+				select {
+				case r := <-q.store.queue:
+					q.sequence(q.collect(r))
+				default:
+					return
+				}
+			}
+		}
+	}
+}
+
+// collect takes what waits, and never waits itself: a lone append is not held
+// back, and under load the queue fills while a commit runs.
+func (q *sequencer) collect(first *request) []*request {
+	batch, size := []*request{first}, first.size
+	for len(batch) < maxBatch && size < maxBatchBytes {
+		select {
+		case r := <-q.store.queue:
+			batch, size = append(batch, r), size+r.size
+		default:
+			return batch
+		}
+	}
+	return batch
+}
+
+// sequence takes one batch through the steps. Every request leaves it with an
+// error, with a receipt, or with the position of the events that its command
+// made earlier.
+func (q *sequencer) sequence(requests []*request) {
+	ctx, cancel := context.WithTimeout(context.Background(), batchTimeout)
+	defer cancel()
+	if err := q.commit(ctx, requests); err != nil {
+		for _, r := range requests {
+			if r.err == nil { // a conflict stays a conflict, whatever became of the rest
+				r.err = err
+			}
+		}
+	}
+	for _, r := range requests {
+		close(r.done) // step 7
+	}
+}
+
+func (q *sequencer) commit(ctx context.Context, requests []*request) error {
+	tx, err := q.store.engine.begin(ctx, streamsOf(requests), commandsOf(requests)) // step 2
+	if err != nil {
+		return fmt.Errorf("begin a batch of %d appends: %w", len(requests), err)
+	}
+	known := tx.known()
+	if err := q.catchUp(ctx, known.head); err != nil { // step 3
+		tx.rollback()
+		return err
+	}
+	grown := q.tree
+	rows, err := number(&grown, requests, known) // step 4
+	if err != nil || len(rows) == 0 {
+		tx.rollback()
+		return err
+	}
+	head, err := grown.head()
+	if err != nil {
+		tx.rollback()
+		return err
+	}
+	if err := tx.commit(ctx, rows, head); err != nil { // step 5
+		q.stale = true
+		return fmt.Errorf("%w: commit positions %d to %d: %w", ErrUnknown, rows[0].position, head.Size, err)
+	}
+	q.tree = grown
+	q.store.publish(head.Size, requests) // step 6
+	return nil
+}
+
+// catchUp makes the tree in memory that of the head. It has something to do at
+// the start, after a commit of unknown outcome, and when another process
+// appended: then it reads the right edge, a few entries, and proves it by the root.
+func (q *sequencer) catchUp(ctx context.Context, head Head) error {
+	if !q.stale && q.tree.size == int64(head.Size) && head.Size > 0 {
+		return nil
+	}
+	edge, err := readEdge(ctx, q.store.engine, head)
+	if err != nil {
+		return err
+	}
+	q.tree, q.stale = edge, false
+	return nil
+}
+
+// number decides each request under the lock, gives its events their positions
+// and versions, and grows the tree. A request that cannot be is marked, and the
+// others go on.
+func number(t *tree, requests []*request, known known) ([]row, error) {
+	var rows []row
+	for _, r := range requests {
+		if at, used := known.commands[r.command.ID]; used && r.command.ID != "" {
+			r.replayed = at
+			continue
+		}
+		if r.err = conflict(r.Writes, known.versions); r.err != nil {
+			continue
+		}
+		if r.command.ID != "" {
+			known.commands[r.command.ID] = Position(t.size + 1)
+		}
+		next := 0
+		for _, w := range r.Writes {
+			for _, event := range w.Events {
+				known.versions[w.Stream]++
+				env := Envelope{Position: Position(t.size + 1), Stream: w.Stream, Version: known.versions[w.Stream],
+					Type: event.Type(), Schema: domain.SchemaVersion, Time: r.Time.UTC().Truncate(time.Microsecond),
+					Actor: r.Actor, Cause: r.Cause}
+				entry := EncodeEntry(env, r.payloads[next])
+				nodes, err := t.grow(LeafHash(entry))
+				if err != nil {
+					return nil, err
+				}
+				row := row{position: env.Position, stream: env.Stream, version: env.Version, nodes: joinNodes(nodes), entry: entry}
+				if next == 0 {
+					row.command = r.command.ID
+				}
+				rows = append(rows, row)
+				r.receipt.Events = append(r.receipt.Events, Recorded{Envelope: env, Event: event, Entry: entry})
+				next++
+			}
+		}
+	}
+	return rows, nil
+}
+
+func conflict(writes []Write, versions map[Stream]Version) error {
+	for _, w := range writes {
+		if at := versions[w.Stream]; at != w.Expected {
+			return fmt.Errorf("%w: %s is at version %d, expected %d", ErrConflict, w.Stream, at, w.Expected)
+		}
+	}
+	return nil
+}
+
+func streamsOf(requests []*request) []Stream {
+	var list []Stream
+	for _, r := range requests {
+		for _, w := range r.Writes {
+			list = append(list, w.Stream)
+		}
+	}
+	return list
+}
+
+func commandsOf(requests []*request) []string {
+	var list []string
+	for _, r := range requests {
+		if r.command.ID != "" {
+			list = append(list, r.command.ID)
+		}
+	}
+	return list
+}

@@ -1,0 +1,261 @@
+package eventstore
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"kassa/schema"
+)
+
+// sqlite is the engine of the embedded default. Its transactions begin
+// IMMEDIATE, so begin waits for the write lock of the whole file: that is the
+// lock on the head row, against other processes too.
+type sqlite struct{ db *schema.SQLite }
+
+func newSQLite(db *schema.SQLite) sqlite { return sqlite{db} }
+
+type sqliteBatch struct {
+	db  *sql.DB
+	tx  *sql.Tx
+	was known
+}
+
+func (e sqlite) begin(ctx context.Context, streams []Stream, commands []string) (batch, error) {
+	tx, err := e.db.Write.BeginTx(ctx, nil)
+	if err != nil {
+		return nil, err
+	}
+	b := &sqliteBatch{db: e.db.Write, tx: tx, was: known{versions: map[Stream]Version{}, commands: map[string]Position{}}}
+	if err := b.read(ctx, streams, commands); err != nil {
+		b.rollback()
+		return nil, err
+	}
+	return b, nil
+}
+
+func (b *sqliteBatch) read(ctx context.Context, streams []Stream, commands []string) (err error) {
+	if b.was.head, err = scanHead(b.tx.QueryRowContext(ctx, selectHead)); err != nil {
+		return err
+	}
+	err = eachIn(ctx, b.tx, streams, `SELECT value, (SELECT max(version) FROM events WHERE stream = value) FROM json_each(?)`,
+		func(stream Stream, version int64) { b.was.versions[stream] = Version(version) })
+	if err != nil {
+		return err
+	}
+	return eachIn(ctx, b.tx, commands, `SELECT value, (SELECT position FROM events WHERE command = value) FROM json_each(?)`,
+		func(id string, at int64) { b.was.commands[id] = Position(at) })
+}
+
+// eachIn asks one question about many names, and gives the answers that are there.
+func eachIn[N ~string](ctx context.Context, tx *sql.Tx, names []N, query string, found func(N, int64)) error {
+	if len(names) == 0 {
+		return nil
+	}
+	list, err := json.Marshal(names)
+	if err != nil {
+		return err
+	}
+	rows, err := tx.QueryContext(ctx, query, string(list))
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var name N
+		var number sql.NullInt64
+		if err := rows.Scan(&name, &number); err != nil {
+			return err
+		}
+		if number.Valid {
+			found(name, number.Int64)
+		}
+	}
+	return rows.Err()
+}
+
+func (b *sqliteBatch) known() known { return b.was }
+
+func (b *sqliteBatch) rollback() { _ = b.tx.Rollback() } // nothing to lose: the database rolls back by itself
+
+// rowsAStatement keeps one INSERT under SQLite's limit of parameters, and gives
+// the driver few different statements.
+const rowsAStatement = 64
+
+func (b *sqliteBatch) commit(ctx context.Context, rows []row, head Head) error {
+	if err := b.insert(ctx, rows, head); err != nil {
+		b.rollback()
+		return err
+	}
+	if err := b.tx.Commit(); err != nil {
+		// database/sql takes the transaction as done, but SQLite may still be in it,
+		// and would refuse the next one on this connection.
+		_, _ = b.db.ExecContext(ctx, `ROLLBACK`)
+		return err
+	}
+	return nil
+}
+
+func (b *sqliteBatch) insert(ctx context.Context, rows []row, head Head) error {
+	for len(rows) > 0 {
+		n := min(len(rows), rowsAStatement)
+		if n < rowsAStatement {
+			n = 1
+		}
+		if err := b.insertRows(ctx, rows[:n]); err != nil {
+			return err
+		}
+		rows = rows[n:]
+	}
+	_, err := b.tx.ExecContext(ctx, `UPDATE head SET size = ?, root = ?`, head.Size, head.Root[:])
+	return err
+}
+
+func (b *sqliteBatch) insertRows(ctx context.Context, rows []row) error {
+	query := `INSERT INTO events (position, stream, version, command, hashes, entry) VALUES (?,?,?,?,?,?)` +
+		strings.Repeat(`,(?,?,?,?,?,?)`, len(rows)-1)
+	args := make([]any, 0, 6*len(rows))
+	for _, r := range rows {
+		command := sql.NullString{String: r.command, Valid: r.command != ""}
+		args = append(args, r.position, string(r.stream), r.version, command, r.nodes, r.entry)
+	}
+	_, err := b.tx.ExecContext(ctx, query, args...)
+	return err
+}
+
+const selectHead = `SELECT size, root FROM head WHERE one = 1`
+
+func scanHead(row *sql.Row) (Head, error) {
+	var size int64
+	var root []byte
+	if err := row.Scan(&size, &root); err != nil {
+		return Head{}, err
+	}
+	h := Head{Size: Position(size)}
+	if copy(h.Root[:], root) != len(h.Root) {
+		return Head{}, fmt.Errorf("%w: the head's root has %d bytes", ErrCorrupt, len(root))
+	}
+	return h, nil
+}
+
+func (e sqlite) head(ctx context.Context) (Head, error) {
+	return scanHead(e.db.Read.QueryRowContext(ctx, selectHead))
+}
+
+const selectRows = `SELECT position, stream, version, coalesce(command, ''), hashes, entry FROM events `
+
+func (e sqlite) rows(ctx context.Context, query string, args ...any) ([]row, error) {
+	rows, err := e.db.Read.QueryContext(ctx, selectRows+query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var list []row
+	for rows.Next() {
+		var r row
+		if err := rows.Scan(&r.position, &r.stream, &r.version, &r.command, &r.nodes, &r.entry); err != nil {
+			return nil, err
+		}
+		list = append(list, r)
+	}
+	return list, rows.Err()
+}
+
+func (e sqlite) after(ctx context.Context, at Position, limit int) ([]row, error) {
+	return e.rows(ctx, `WHERE position > ? ORDER BY position LIMIT ?`, at, limit)
+}
+
+func (e sqlite) stream(ctx context.Context, s Stream, after Version, limit int) ([]row, error) {
+	return e.rows(ctx, `WHERE stream = ? AND version > ? ORDER BY version LIMIT ?`, string(s), after, limit)
+}
+
+func (e sqlite) command(ctx context.Context, id string) (Position, error) {
+	return optional[Position](e.db.Read.QueryRowContext(ctx, `SELECT position FROM events WHERE command = ?`, id))
+}
+
+// optional reads one number, 0 where there is no row.
+func optional[N ~int64](row *sql.Row) (n N, err error) {
+	if err = row.Scan(&n); errors.Is(err, sql.ErrNoRows) {
+		return 0, nil
+	}
+	return n, err
+}
+
+func (e sqlite) nodes(ctx context.Context, at []Position) (map[Position][]byte, error) {
+	list, err := json.Marshal(at)
+	if err != nil || len(at) == 0 {
+		return nil, err
+	}
+	rows, err := e.db.Read.QueryContext(ctx, `SELECT position, hashes FROM events WHERE position IN (SELECT value FROM json_each(?))`, string(list))
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	found := make(map[Position][]byte, len(at))
+	for rows.Next() {
+		var p Position
+		var nodes []byte
+		if err := rows.Scan(&p, &nodes); err != nil {
+			return nil, err
+		}
+		found[p] = nodes
+	}
+	return found, rows.Err()
+}
+
+func (e sqlite) snapshot(ctx context.Context, s Stream) (snapshot, error) {
+	snap := snapshot{stream: s}
+	err := e.db.Read.QueryRowContext(ctx, `SELECT version, format, state FROM snapshots WHERE stream = ?`, string(s)).
+		Scan(&snap.version, &snap.format, &snap.state)
+	if errors.Is(err, sql.ErrNoRows) {
+		return snapshot{}, nil
+	}
+	return snap, err
+}
+
+func (e sqlite) saveSnapshots(ctx context.Context, list []snapshot) error {
+	tx, err := e.db.Write.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	for _, s := range list {
+		_, err := tx.ExecContext(ctx, `INSERT INTO snapshots (stream, version, format, state) VALUES (?,?,?,?)
+			ON CONFLICT (stream) DO UPDATE SET version = excluded.version, format = excluded.format, state = excluded.state
+			WHERE excluded.version > snapshots.version OR excluded.format > snapshots.format`,
+			string(s.stream), s.version, s.format, s.state)
+		if err != nil {
+			return errors.Join(err, tx.Rollback())
+		}
+	}
+	return tx.Commit()
+}
+
+func (e sqlite) snapshots(ctx context.Context, after Stream, limit int) ([]snapshot, error) {
+	rows, err := e.db.Read.QueryContext(ctx, `SELECT stream, version, format, state FROM snapshots WHERE stream > ? ORDER BY stream LIMIT ?`, string(after), limit)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var list []snapshot
+	for rows.Next() {
+		var s snapshot
+		if err := rows.Scan(&s.stream, &s.version, &s.format, &s.state); err != nil {
+			return nil, err
+		}
+		list = append(list, s)
+	}
+	return list, rows.Err()
+}
+
+func (e sqlite) checkpoint(ctx context.Context, name string) (Position, error) {
+	return optional[Position](e.db.Read.QueryRowContext(ctx, `SELECT position FROM checkpoints WHERE name = ?`, name))
+}
+
+func (e sqlite) setCheckpoint(ctx context.Context, name string, at Position) error {
+	_, err := e.db.Write.ExecContext(ctx, `INSERT INTO checkpoints (name, position) VALUES (?,?)
+		ON CONFLICT (name) DO UPDATE SET position = excluded.position`, name, at)
+	return err
+}

@@ -1,0 +1,166 @@
+package eventstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	lru "github.com/hashicorp/golang-lru/v2"
+
+	"kassa/domain"
+	"kassa/schema"
+)
+
+// What Append and the reads can answer beside faults.
+var (
+	// ErrConflict: a stream has moved on; load again and decide again.
+	ErrConflict = errors.New("eventstore: stream has moved on")
+	// ErrTooLarge: an entry would be over MaxEntry. Nothing was appended.
+	ErrTooLarge = errors.New("eventstore: entry is too large")
+	// ErrKeyReused: the command's id was used for other content.
+	ErrKeyReused = errors.New("eventstore: command id was used with other content")
+	// ErrUnknown: the commit failed, or the caller left, in the middle. The events
+	// may have been appended; the same command again finds out.
+	ErrUnknown = errors.New("eventstore: outcome of the append is unknown")
+	// ErrClosed: the store is shut.
+	ErrClosed = errors.New("eventstore: closed")
+	// ErrCorrupt: what is stored contradicts itself. Stop, and run verify.
+	ErrCorrupt = errors.New("eventstore: the log is corrupt")
+)
+
+// Append is a set of facts that become true together or not at all.
+type Append struct {
+	Time   time.Time
+	Actor  string
+	Cause  Cause
+	Writes []Write
+}
+
+// Write adds events to one stream that must stand at the expected version. With
+// no events it adds nothing, and only insists on the version.
+type Write struct {
+	Stream   Stream
+	Expected Version
+	Events   []domain.Event
+}
+
+// Receipt is what an append came to.
+type Receipt struct {
+	Events   []Recorded // in order of position
+	Replayed bool       // the command was done before; these are its events of then
+}
+
+// Position is that of the receipt's last entry.
+func (r Receipt) Position() Position {
+	if len(r.Events) == 0 {
+		return 0
+	}
+	return r.Events[len(r.Events)-1].Position
+}
+
+// Leaf is the hash of the receipt's last entry in the tree.
+func (r Receipt) Leaf() Hash { return LeafHash(r.Events[len(r.Events)-1].Entry) }
+
+// Store is the event log over one engine. Its methods may be called by many
+// goroutines; several processes may have a Store on the same database.
+type Store struct {
+	engine   engine
+	queue    chan *request
+	closing  chan struct{}
+	stopped  sync.WaitGroup
+	accounts *lru.Cache[domain.UserID, Loaded]
+	folded   chan snapshot
+
+	gate sync.RWMutex // read side: a request is being queued; write side: close
+	shut bool
+
+	mu    sync.Mutex
+	seen  Position      // highest position known to be committed
+	moved chan struct{} // closed when seen grows
+}
+
+// accountsCached bounds the folded accounts kept in memory (a few hundred bytes each).
+const accountsCached = 100_000
+
+// SQLite opens the log in a database file that schema.OpenSQLite opened. An
+// error that wraps ErrCorrupt means that the stored head and the stored tree
+// disagree.
+func SQLite(ctx context.Context, db *schema.SQLite) (*Store, error) {
+	return open(ctx, newSQLite(db))
+}
+
+func open(ctx context.Context, e engine) (*Store, error) {
+	cache, err := lru.New[domain.UserID, Loaded](accountsCached)
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{engine: e, queue: make(chan *request, maxBatch), closing: make(chan struct{}),
+		accounts: cache, folded: make(chan snapshot, 64), moved: make(chan struct{})}
+	head, err := e.head(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read the head of the log: %w", err)
+	}
+	seq := &sequencer{store: s}
+	if err := seq.catchUp(ctx, head); err != nil {
+		return nil, err
+	}
+	s.seen = head.Size
+	s.stopped.Add(2)
+	go func() { defer s.stopped.Done(); seq.run() }()
+	go func() { defer s.stopped.Done(); s.keepSnapshots() }()
+	return s, nil
+}
+
+// Close lets the appends that were accepted finish, and refuses new ones.
+func (s *Store) Close() {
+	s.gate.Lock()
+	if !s.shut {
+		s.shut = true
+		close(s.closing)
+	}
+	s.gate.Unlock()
+	s.stopped.Wait()
+}
+
+// Append commits the events of a. It returns when they are durable.
+//
+// Errors wrap ErrConflict, ErrTooLarge, ErrKeyReused or ErrClosed when nothing
+// was appended, and ErrUnknown when that cannot be told. Where ctx ends first,
+// the append may still happen, and the error wraps ErrUnknown as well.
+func (s *Store) Append(ctx context.Context, a Append) (Receipt, error) {
+	r, err := newRequest(a)
+	if err != nil {
+		return Receipt{}, err
+	}
+	if err := s.enqueue(ctx, r); err != nil {
+		return Receipt{}, err
+	}
+	select {
+	case <-r.done:
+		if r.err == nil && r.replayed > 0 {
+			return s.replay(ctx, r.replayed, r.command)
+		}
+		return r.receipt, r.err
+	case <-ctx.Done():
+		return Receipt{}, fmt.Errorf("%w: %w", ErrUnknown, ctx.Err())
+	}
+}
+
+// enqueue hands a request to the sequencer; after an error it was not accepted
+// and nothing happens. The gate keeps Close from ending the sequencer between
+// the look at shut and the send.
+func (s *Store) enqueue(ctx context.Context, r *request) error {
+	s.gate.RLock()
+	defer s.gate.RUnlock()
+	if s.shut {
+		return ErrClosed
+	}
+	select {
+	case s.queue <- r:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

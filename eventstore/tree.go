@@ -1,0 +1,120 @@
+package eventstore
+
+import (
+	"context"
+	"fmt"
+
+	"golang.org/x/mod/sumdb/tlog"
+)
+
+// Hash is a node of the Merkle tree (SHA-256, RFC 6962).
+type Hash = tlog.Hash
+
+// Head is the log's size and the root over its entries: what an auditor keeps.
+type Head struct {
+	Size Position
+	Root Hash
+}
+
+// LeafHash is the hash of an entry as a leaf.
+func LeafHash(entry []byte) Hash { return tlog.RecordHash(entry) }
+
+// tree is the right edge of the Merkle tree: of each complete subtree that the
+// size is made of, its root, by level. That is all that growing needs, so a
+// commit costs the same however long the log is.
+type tree struct {
+	size  int64
+	peaks [63]Hash
+}
+
+// grow adds a leaf, and gives the nodes that it completes: the leaf itself and
+// every inner node whose right half ends with it. They are stored beside the
+// entry, so any node can be found again by its leaf.
+func (t *tree) grow(leaf Hash) ([]Hash, error) {
+	nodes, err := tlog.StoredHashesForRecordHash(t.size, leaf, tlog.HashReaderFunc(t.read))
+	if err != nil {
+		return nil, fmt.Errorf("grow the tree at size %d: %w", t.size, err)
+	}
+	t.size++
+	t.peaks[len(nodes)-1] = nodes[len(nodes)-1]
+	return nodes, nil
+}
+
+// Head gives size and root.
+func (t *tree) head() (Head, error) {
+	root, err := tlog.TreeHash(t.size, tlog.HashReaderFunc(t.read))
+	if err != nil {
+		return Head{}, fmt.Errorf("root of the tree at size %d: %w", t.size, err)
+	}
+	return Head{Size: Position(t.size), Root: root}, nil
+}
+
+// read serves the library the peaks; it asks for nothing else.
+func (t *tree) read(indexes []int64) ([]Hash, error) {
+	hashes := make([]Hash, len(indexes))
+	for i, index := range indexes {
+		level, n := tlog.SplitStoredHashIndex(index)
+		if t.size>>level&1 == 0 || n != t.size>>level-1 {
+			return nil, fmt.Errorf("node %d of level %d is not on the right edge", n, level)
+		}
+		hashes[i] = t.peaks[level]
+	}
+	return hashes, nil
+}
+
+// readEdge loads the tree of a head from the stored nodes, and proves it: where
+// its root is not the head's, the error wraps ErrCorrupt.
+func readEdge(ctx context.Context, e engine, head Head) (tree, error) {
+	t := tree{size: int64(head.Size)}
+	var at []Position
+	for level := range t.peaks {
+		if t.size>>level&1 == 1 {
+			at = append(at, Position(t.size>>level<<level))
+		}
+	}
+	stored, err := e.nodes(ctx, at)
+	if err != nil {
+		return tree{}, fmt.Errorf("read the edge of the tree at size %d: %w", head.Size, err)
+	}
+	for level := range t.peaks {
+		if t.size>>level&1 == 0 {
+			continue
+		}
+		nodes, err := splitNodes(stored[Position(t.size>>level<<level)])
+		if err != nil || len(nodes) <= level {
+			return tree{}, fmt.Errorf("%w: the tree's node of level %d is missing at size %d", ErrCorrupt, level, head.Size)
+		}
+		t.peaks[level] = nodes[level]
+	}
+	if now, err := t.head(); err != nil || now != head {
+		return tree{}, fmt.Errorf("%w: the head says size %d and root %s, the stored tree has root %s", ErrCorrupt, head.Size, head.Root, now.Root)
+	}
+	return t, nil
+}
+
+// nodeAt says where the node with tlog's stored index stands: in the hashes of
+// the entry at the position, at the place of its level.
+func nodeAt(index int64) (at Position, level int) {
+	level, n := tlog.SplitStoredHashIndex(index)
+	return Position((n + 1) << level), level
+}
+
+// splitNodes reads the column in which an entry's completed nodes are stored.
+func splitNodes(b []byte) ([]Hash, error) {
+	if len(b) == 0 || len(b)%tlog.HashSize != 0 {
+		return nil, fmt.Errorf("stored hashes have %d bytes", len(b))
+	}
+	nodes := make([]Hash, len(b)/tlog.HashSize)
+	for i := range nodes {
+		copy(nodes[i][:], b[i*tlog.HashSize:])
+	}
+	return nodes, nil
+}
+
+func joinNodes(nodes []Hash) []byte {
+	b := make([]byte, 0, len(nodes)*tlog.HashSize)
+	for _, n := range nodes {
+		b = append(b, n[:]...)
+	}
+	return b
+}

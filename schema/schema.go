@@ -1,0 +1,105 @@
+// Package schema holds what is written down about data: the SQL of the tables,
+// the JSON Schemas of events and the OpenAPI contract of the HTTP surface. It
+// also opens database files, because opening one means bringing its tables to
+// the version that this binary knows.
+package schema
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+
+	"github.com/pressly/goose/v3"
+	_ "modernc.org/sqlite" // the driver "sqlite", in pure Go
+)
+
+//go:embed sqlite/*.sql
+var sqliteFiles embed.FS
+
+// ErrNewer means that the database was written by a newer Kassa than this one.
+var ErrNewer = errors.New("the database is newer than this program")
+
+// SQLite is one database file: a single writing connection, since SQLite has one
+// writer at a time anyhow and a queue in Go is fairer than its busy loop, and
+// several reading ones.
+type SQLite struct {
+	Write *sql.DB
+	Read  *sql.DB
+}
+
+// OpenSQLite opens the file, makes it if needed, and migrates its tables.
+// Commits are durable when they return (WAL with synchronous=FULL).
+func OpenSQLite(ctx context.Context, path string) (*SQLite, error) {
+	write, err := sql.Open("sqlite", dsn(path, "_txlock=immediate"))
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", path, err)
+	}
+	write.SetMaxOpenConns(1)
+	if err := migrateSQLite(ctx, write); err != nil {
+		write.Close()
+		return nil, fmt.Errorf("bring %s to this version's tables: %w", path, err)
+	}
+	read, err := sql.Open("sqlite", dsn(path, "_pragma=query_only(1)"))
+	if err != nil {
+		write.Close()
+		return nil, fmt.Errorf("open %s for reading: %w", path, err)
+	}
+	read.SetMaxOpenConns(8)
+	read.SetMaxIdleConns(8)
+	return &SQLite{Write: write, Read: read}, nil
+}
+
+// OpenSQLiteReadOnly opens an existing file for an audit and changes nothing
+// in it: no migration, no table made. A missing file is an error.
+func OpenSQLiteReadOnly(ctx context.Context, path string) (*SQLite, error) {
+	read, err := sql.Open("sqlite", dsn(path, "mode=rw", "_pragma=query_only(1)"))
+	if err != nil {
+		return nil, fmt.Errorf("open %s for reading: %w", path, err)
+	}
+	read.SetMaxOpenConns(4)
+	if err := read.PingContext(ctx); err != nil {
+		read.Close()
+		return nil, fmt.Errorf("open %s for reading: %w", path, err)
+	}
+	return &SQLite{Write: read, Read: read}, nil
+}
+
+// Close closes both sides.
+func (s *SQLite) Close() error {
+	if s.Write == s.Read {
+		return s.Read.Close()
+	}
+	return errors.Join(s.Read.Close(), s.Write.Close())
+}
+
+func dsn(path string, more ...string) string {
+	q := "_pragma=busy_timeout(10000)&_pragma=journal_mode(wal)&_pragma=synchronous(full)&_pragma=foreign_keys(1)"
+	for _, m := range more {
+		q += "&" + m
+	}
+	return (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: q}).String()
+}
+
+func migrateSQLite(ctx context.Context, db *sql.DB) error {
+	files, err := fs.Sub(sqliteFiles, "sqlite")
+	if err != nil {
+		return err
+	}
+	provider, err := goose.NewProvider(goose.DialectSQLite3, db, files)
+	if err != nil {
+		return err
+	}
+	current, target, err := provider.GetVersions(ctx)
+	if err != nil {
+		return err
+	}
+	if current > target {
+		return fmt.Errorf("%w: it has version %d, and %d is known here", ErrNewer, current, target)
+	}
+	_, err = provider.Up(ctx)
+	return err
+}
