@@ -1,0 +1,171 @@
+package main
+
+import (
+	"math"
+	"slices"
+)
+
+// weights are the few numbers of the model that were chosen by measuring.
+type weights struct {
+	stem    float64 // of the stem itself
+	concept float64 // of the lexicon's concepts of the stem
+	gram    float64 // of the stem's letters, in runs of gramMin to gramMax
+	gramMin int
+	gramMax int
+	stop    float64 // factor for words that hardly say anything
+}
+
+var chosen = weights{stem: 1, concept: 1, gram: 0.5, gramMin: 3, gramMax: 5, stop: 0.05}
+
+// term is one coordinate of a sparse vector over all features.
+type term struct {
+	feature int
+	weight  float64
+}
+
+// A space holds the features of words: their stem, the concepts that the
+// lexicon gives the stem, and the runs of letters in it. A word is a sum of
+// weighted features, a text is the sum of its words, and two texts are as near
+// as their sums. All that follows only folds this space into few dimensions.
+type space struct {
+	weights
+	films    int            // films that document frequencies are counted over
+	numbers  map[string]int // feature name to number
+	df       []int          // films that have the feature, by number
+	concepts map[string][]link
+	stops    map[string]bool // stems that hardly say anything
+}
+
+// link is a stem's part in a concept: 1 for a word, less for a word of a phrase.
+type link struct {
+	concept string
+	part    float64
+}
+
+func newSpace(w weights, lexicon []concept, texts [][]string) *space {
+	s := &space{weights: w, films: len(texts), numbers: make(map[string]int), concepts: make(map[string][]link), stops: make(map[string]bool)}
+	for _, c := range lexicon {
+		s.learn(c)
+	}
+	for _, film := range texts {
+		s.count(film)
+	}
+	return s
+}
+
+// learn links the stems of a concept's phrases to it, each stem once.
+func (s *space) learn(c concept) {
+	parts := make(map[string]float64)
+	for _, phrase := range c.phrases {
+		told := slices.DeleteFunc(words(phrase), func(w word) bool { return isStop(w.form) })
+		for _, w := range told {
+			parts[w.stem] = max(parts[w.stem], 1/float64(len(told)))
+		}
+	}
+	for _, stem := range sortedKeys(parts) {
+		s.concepts[stem] = append(s.concepts[stem], link{c.id, parts[stem]})
+	}
+}
+
+// count raises the document frequency of every feature of a film by one.
+func (s *space) count(texts []string) {
+	seen := make(map[int]bool)
+	for _, text := range texts {
+		for _, w := range words(text) {
+			if isStop(w.form) {
+				s.stops[w.stem] = true
+			}
+			for _, name := range s.names(w.stem) {
+				n := s.number(name)
+				if !seen[n] {
+					seen[n] = true
+					s.df[n]++
+				}
+			}
+		}
+	}
+}
+
+func (s *space) number(name string) int {
+	n, ok := s.numbers[name]
+	if !ok {
+		n = len(s.df)
+		s.numbers[name] = n
+		s.df = append(s.df, 0)
+	}
+	return n
+}
+
+// names lists all features of a stem.
+func (s *space) names(stem string) []string {
+	names := []string{"s:" + stem}
+	for _, l := range s.concepts[stem] {
+		names = append(names, "c:"+l.concept)
+	}
+	return append(names, s.grams(stem)...)
+}
+
+// grams are the runs of letters of a stem. The beginning of the word counts as
+// a letter: how words begin says more than how they go on.
+func (s *space) grams(stem string) []string {
+	letters := []rune("^" + stem)
+	var names []string
+	for size := s.gramMin; size <= s.gramMax; size++ {
+		for i := 0; i+size <= len(letters); i++ {
+			names = append(names, "g:"+string(letters[i:i+size]))
+		}
+	}
+	return names
+}
+
+// idf is the weight of a feature by its rarity among the films.
+func (s *space) idf(n int) float64 {
+	return math.Log(float64(s.films+1) / (float64(s.df[n]) + 0.5))
+}
+
+// word is the sparse vector of a whole word, by its stem.
+func (s *space) word(stem string) []term {
+	v := s.letters(stem)
+	n := s.number("s:" + stem)
+	v = append(v, term{n, s.stem * s.idf(n)})
+	links := s.concepts[stem]
+	for _, l := range links {
+		n := s.number("c:" + l.concept)
+		v = append(v, term{n, s.concept * s.idf(n) * l.part / math.Sqrt(float64(len(links)))})
+	}
+	return v
+}
+
+// letters is the sparse vector of a word as far as its letters tell: the part
+// of them that some film has, scaled like a stem.
+func (s *space) letters(stem string) []term {
+	grams := s.grams(stem)
+	slices.Sort(grams)
+	var v []term
+	var square float64
+	for _, name := range slices.Compact(grams) {
+		n := s.number(name)
+		v = append(v, term{n, s.idf(n)})
+		square += s.idf(n) * s.idf(n)
+	}
+	scale := s.gram * s.idf(s.number("s:"+stem)) / math.Sqrt(max(square, 1e-9))
+	for i := range v {
+		v[i].weight *= scale
+	}
+	return v
+}
+
+// text is the sparse vector of a text: the sum over its words.
+func (s *space) text(text string) map[int]float64 {
+	sum := make(map[int]float64)
+	for _, w := range words(text) {
+		factor := 1.0
+		if isStop(w.form) {
+			factor = s.stop
+		}
+		for _, t := range s.word(w.stem) {
+			sum[t.feature] += factor * t.weight
+		}
+	}
+	return sum
+}

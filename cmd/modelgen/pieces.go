@@ -1,0 +1,143 @@
+package main
+
+import (
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// piece is one entry of the vocabulary before it has a vector.
+type piece struct {
+	text   string
+	stem   string // of the word that it stands for; "" for letters without meaning
+	factor float64
+}
+
+// Endings after a known stem. They carry nothing, so that a stem and its
+// ending are together what the stem is alone: the mean over pieces is made a
+// unit vector, and a zero row only changes its length.
+var endings = []string{
+	// Russian, as normalised: й is и
+	"ов", "ев", "ам", "ям", "ах", "ях", "ами", "ями", "ом", "ем", "ою", "ею", "ои", "еи", "ии", "ия", "ию", "ие",
+	"ого", "его", "ому", "ему", "ым", "им", "ых", "их", "ыми", "ими", "ая", "яя", "ую", "юю", "ое", "ее", "ые", "ыи",
+	"ал", "ала", "ало", "али", "ял", "яла", "ил", "ила", "ило", "или", "ел", "ела", "ели", "ать", "ять", "ить", "еть",
+	"ает", "яет", "ает", "ит", "ет", "ют", "ут", "ят", "ат", "ешь", "ишь", "аем", "ают", "яют", "ует", "уют", "ся", "сь",
+	"ется", "ются", "ится", "ался", "алась", "ились", "ть", "ти", "ши", "вши", "вшии", "ющии", "ющая", "ущии", "нии", "ния",
+	"ние", "нием", "ению", "ения", "ение", "ости", "ость", "остью", "ка", "ки", "ку", "ке", "кои", "ок", "ек", "ик", "ика",
+	"ный", "ныи", "ная", "ное", "ные", "ного", "нои", "ных", "ским", "ская", "скии", "ские", "ского", "скои", "ец", "ца", "цы",
+	// English
+	"s", "es", "ed", "er", "ers", "ing", "ings", "ly", "ness", "less", "ful", "ion", "ions", "ation", "ment", "ments", "al",
+	"ive", "able", "ous", "est", "ish", "y", "ies", "ied", "d", "n", "t",
+}
+
+// vocabulary lists the pieces that follow the special ones: every letter, so
+// that no word of the two languages is unknown; endings; stems; and the words
+// that the longest match would not cut behind their own stem.
+func vocabulary(s *space, all []word) []piece {
+	v := &pieces{seen: make(map[string]int)}
+	for _, r := range "abcdefghijklmnopqrstuvwxyz0123456789абвгдежзиклмнопрстуфхцчшщъыьэюяіїєґ" {
+		v.add(piece{text: string(r)})
+		v.add(piece{text: "##" + string(r)})
+	}
+	for _, r := range "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~«»—–…№" {
+		v.add(piece{text: string(r)})
+	}
+	for _, e := range endings {
+		v.add(piece{text: "##" + e})
+	}
+	for _, stem := range stems(all) {
+		v.add(piece{text: stem, stem: stem, factor: v.factor(s, stem)})
+	}
+	for _, w := range forms(all) {
+		if v.cut(w.form) != w.stem {
+			v.add(piece{text: w.form, stem: w.stem, factor: v.factor(s, w.stem)})
+		}
+	}
+	return v.list
+}
+
+type pieces struct {
+	list []piece
+	seen map[string]int
+}
+
+// add appends a piece; one that has a meaning replaces one that has none.
+func (v *pieces) add(p piece) {
+	if i, ok := v.seen[p.text]; ok {
+		if v.list[i].stem == "" {
+			v.list[i] = p
+		}
+		return
+	}
+	v.seen[p.text] = len(v.list)
+	v.list = append(v.list, p)
+}
+
+func (v *pieces) factor(s *space, stem string) float64 {
+	if s.stops[stem] {
+		return s.stop
+	}
+	return 1
+}
+
+// cut returns the stem of the first piece of a word, if the rest of the word
+// says nothing, and else "".
+func (v *pieces) cut(form string) string {
+	first := -1
+	for start := 0; start < len(form); {
+		end := len(form)
+		var i int
+		for ; end > start; end-- {
+			if end < len(form) && !utf8.RuneStart(form[end]) {
+				continue
+			}
+			text := form[start:end]
+			if start > 0 {
+				text = "##" + text
+			}
+			var ok bool
+			if i, ok = v.seen[text]; ok {
+				break
+			}
+		}
+		if end == start || start > 0 && v.list[i].stem != "" {
+			return ""
+		}
+		if start == 0 {
+			first = i
+		}
+		start = end
+	}
+	if first < 0 {
+		return ""
+	}
+	return v.list[first].stem
+}
+
+// stems lists the stems that begin a form of theirs, sorted.
+func stems(all []word) []string {
+	var out []string
+	for _, w := range all {
+		if len(w.stem) <= len(w.form) && w.form[:len(w.stem)] == w.stem {
+			out = append(out, w.stem)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// forms lists all words, sorted, short ones first: the longest match of a word
+// depends on the pieces before it.
+func forms(all []word) []word {
+	out := slices.Clone(all)
+	slices.SortFunc(out, func(a, b word) int {
+		if len(a.form) != len(b.form) {
+			return len(a.form) - len(b.form)
+		}
+		if a.form != b.form {
+			return strings.Compare(a.form, b.form)
+		}
+		return strings.Compare(a.stem, b.stem)
+	})
+	return slices.Compact(out)
+}

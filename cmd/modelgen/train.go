@@ -1,0 +1,69 @@
+package main
+
+import (
+	"maps"
+	"slices"
+
+	"kassa/worker/modelfile"
+)
+
+const (
+	dimensions   = 384
+	sequenceMax  = 256 // a film's text is some 200 pieces; queries are far shorter
+	wordBytesMax = 200 // 100 Cyrillic letters
+)
+
+// train makes the model: the words of catalogue and lexicon in the space of
+// features, folded to the span of the films and of what the lexicon adds.
+func train(w weights, films []Film, lexicon []concept) modelfile.Model {
+	texts := make([][]string, len(films))
+	for i, f := range films {
+		texts[i] = filmTexts(f)
+	}
+	s := newSpace(w, lexicon, texts)
+	documents := make([]map[int]float64, 0, len(films)+len(lexicon))
+	var all []word
+	for _, film := range texts {
+		sum := make(map[int]float64)
+		for _, text := range film {
+			for _, t := range unit(s.text(text)) {
+				sum[t.feature] += t.weight
+			}
+			all = append(all, words(text)...)
+		}
+		documents = append(documents, sum)
+	}
+	for _, c := range lexicon {
+		sum := make(map[int]float64)
+		for _, phrase := range c.phrases {
+			for feature, weight := range s.text(phrase) {
+				sum[feature] += weight
+			}
+			all = append(all, words(phrase)...)
+		}
+		documents = append(documents, sum)
+	}
+	return tabulate(s, newProjection(documents, len(films), dimensions), all)
+}
+
+// tabulate gives every piece its row.
+func tabulate(s *space, p *projection, all []word) modelfile.Model {
+	m := modelfile.Model{SequenceMax: sequenceMax, WordBytesMax: wordBytesMax}
+	for _, special := range modelfile.Special() {
+		m.Pieces = append(m.Pieces, special)
+		m.Rows = append(m.Rows, make([]float32, dimensions))
+	}
+	for _, piece := range vocabulary(s, all) {
+		row := make([]float32, dimensions)
+		if piece.stem != "" {
+			for i, x := range p.fold(s.word(piece.stem)) {
+				row[i] = float32(piece.factor * x)
+			}
+		}
+		m.Pieces = append(m.Pieces, piece.text)
+		m.Rows = append(m.Rows, row)
+	}
+	return m
+}
+
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
