@@ -26,6 +26,8 @@ var (
 	ErrUnknown = errors.New("eventstore: outcome of the append is unknown")
 	// ErrClosed: the store is shut.
 	ErrClosed = errors.New("eventstore: closed")
+	// ErrReadOnly: the store was opened to be read.
+	ErrReadOnly = errors.New("eventstore: opened for reading only")
 	// ErrCorrupt: what is stored contradicts itself. Stop, and run verify.
 	ErrCorrupt = errors.New("eventstore: the log is corrupt")
 )
@@ -61,12 +63,18 @@ func (r Receipt) Position() Position {
 }
 
 // Leaf is the hash of the receipt's last entry in the tree.
-func (r Receipt) Leaf() Hash { return LeafHash(r.Events[len(r.Events)-1].Entry) }
+func (r Receipt) Leaf() Hash {
+	if len(r.Events) == 0 {
+		return Hash{}
+	}
+	return LeafHash(r.Events[len(r.Events)-1].Entry)
+}
 
 // Store is the event log over one engine. Its methods may be called by many
 // goroutines; several processes may have a Store on the same database.
 type Store struct {
 	engine   engine
+	readOnly bool // no sequencer runs
 	queue    chan *request
 	closing  chan struct{}
 	stopped  sync.WaitGroup
@@ -91,13 +99,32 @@ func SQLite(ctx context.Context, db *schema.SQLite) (*Store, error) {
 	return open(ctx, newSQLite(db))
 }
 
-func open(ctx context.Context, e engine) (*Store, error) {
+// ReadSQLite opens the log for an audit. The store only reads, Append answers
+// ErrReadOnly, and nothing is proved at the start: where the log is corrupt,
+// verify is to say how.
+func ReadSQLite(db *schema.SQLite) (*Store, error) {
+	s, err := newStore(newSQLite(db))
+	if err != nil {
+		return nil, err
+	}
+	s.readOnly = true
+	return s, nil
+}
+
+func newStore(e engine) (*Store, error) {
 	cache, err := lru.New[domain.UserID, Loaded](accountsCached)
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{engine: e, queue: make(chan *request, maxBatch), closing: make(chan struct{}),
-		accounts: cache, folded: make(chan snapshot, 64), moved: make(chan struct{})}
+	return &Store{engine: e, queue: make(chan *request, maxBatch), closing: make(chan struct{}),
+		accounts: cache, folded: make(chan snapshot, 64), moved: make(chan struct{})}, nil
+}
+
+func open(ctx context.Context, e engine) (*Store, error) {
+	s, err := newStore(e)
+	if err != nil {
+		return nil, err
+	}
 	head, err := e.head(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("read the head of the log: %w", err)
@@ -139,10 +166,13 @@ func (s *Store) Append(ctx context.Context, a Append) (Receipt, error) {
 	}
 	select {
 	case <-r.done:
-		if r.err == nil && r.replayed > 0 {
+		if r.err != nil {
+			return Receipt{}, r.err
+		}
+		if r.replayed > 0 {
 			return s.replay(ctx, r.replayed, r.command)
 		}
-		return r.receipt, r.err
+		return r.receipt, nil
 	case <-ctx.Done():
 		return Receipt{}, fmt.Errorf("%w: %w", ErrUnknown, ctx.Err())
 	}
@@ -156,6 +186,9 @@ func (s *Store) enqueue(ctx context.Context, r *request) error {
 	defer s.gate.RUnlock()
 	if s.shut {
 		return ErrClosed
+	}
+	if s.readOnly {
+		return ErrReadOnly
 	}
 	select {
 	case s.queue <- r:

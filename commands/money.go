@@ -1,0 +1,137 @@
+package commands
+
+import (
+	"context"
+	"fmt"
+
+	"kassa/domain"
+	"kassa/eventstore"
+)
+
+// Payments is the port to whoever moves real money. Payment is our name for one
+// payment: the same name again must not charge again.
+type Payments interface {
+	Name() string
+	// Charge takes the money of a deposit; a refusal with payment_declined is an
+	// answer, any other error a fault.
+	Charge(ctx context.Context, payment string, u domain.UserID, amount domain.Credits) error
+	// Refund undoes a charge whose deposit was refused after all.
+	Refund(ctx context.Context, payment string) error
+}
+
+// Sandbox accepts every payment at once and moves nothing.
+type Sandbox struct{}
+
+// Name is "sandbox"; the pages say so where it is in use.
+func (Sandbox) Name() string { return "sandbox" }
+
+// Charge accepts.
+func (Sandbox) Charge(context.Context, string, domain.UserID, domain.Credits) error { return nil }
+
+// Refund has nothing to undo.
+func (Sandbox) Refund(context.Context, string) error { return nil }
+
+// Move is a person's own deposit or withdrawal.
+type Move struct {
+	User   domain.UserID
+	Amount domain.Credits
+	Key    string // Idempotency-Key, may be empty
+}
+
+func (h *Handler) beginFor(ctx context.Context, u domain.UserID, key, content string) (eventstore.Command, func(), error) {
+	mark, err := h.People.Fingerprint(ctx, u, content)
+	if err != nil {
+		return eventstore.Command{}, nil, fmt.Errorf("fingerprint a request: %w", err)
+	}
+	return h.begin(userActor(u), key, mark)
+}
+
+func userActor(u domain.UserID) string { return "user:" + string(u) }
+
+// Deposit charges the payment provider and adds the credits. The charge comes
+// first: a crash after it leaves a payment without a deposit, which the client's
+// retry with the same key completes, and which the provider's statement shows.
+func (h *Handler) Deposit(ctx context.Context, m Move) (Result, error) {
+	command, end, err := h.beginFor(ctx, m.User, m.Key, fmt.Sprintf("deposit %d", m.Amount))
+	if err != nil {
+		return Result{}, err
+	}
+	defer end()
+	payment, charged := "pay_"+command.ID, false
+	in := intent{actor: userActor(m.User), cause: command.Cause(), user: m.User}
+	r, err := h.change(ctx, in, func(a domain.Account) ([]domain.Event, error) {
+		if err := a.CanDeposit(m.Amount); err != nil {
+			return nil, err
+		}
+		if !charged {
+			if err := h.Payments.Charge(ctx, payment, m.User, m.Amount); err != nil {
+				return nil, err
+			}
+			charged = true
+		}
+		return a.Deposit(m.Amount, h.Payments.Name(), payment)
+	})
+	if charged && domain.RefusalIn(err) != nil {
+		if undo := h.Payments.Refund(context.WithoutCancel(ctx), payment); undo != nil {
+			return Result{}, fmt.Errorf("refund payment %s of a refused deposit: %w", payment, undo)
+		}
+	}
+	if err != nil {
+		return Result{}, err
+	}
+	return result(r), nil
+}
+
+// Withdraw takes the credits. The payment back follows from the event.
+func (h *Handler) Withdraw(ctx context.Context, m Move) (Result, error) {
+	command, end, err := h.beginFor(ctx, m.User, m.Key, fmt.Sprintf("withdraw %d", m.Amount))
+	if err != nil {
+		return Result{}, err
+	}
+	defer end()
+	in := intent{actor: userActor(m.User), cause: command.Cause(), user: m.User}
+	r, err := h.change(ctx, in, func(a domain.Account) ([]domain.Event, error) {
+		return a.Withdraw(m.Amount, h.Payments.Name(), "pay_"+command.ID)
+	})
+	if err != nil {
+		return Result{}, err
+	}
+	return result(r), nil
+}
+
+// Adjust is an admin's correction of a balance.
+type Adjust struct {
+	Admin domain.UserID
+	User  domain.UserID
+	domain.Correction
+	Key string // Idempotency-Key, may be empty
+}
+
+// Adjust corrects the balance. The admin's own stream is guarded by the append, so
+// a right that is revoked in the same moment does not count any more.
+func (h *Handler) Adjust(ctx context.Context, c Adjust) (Result, error) {
+	content := fmt.Sprintf("adjust %s %d %q %q", c.User, c.Amount, c.Reason, c.Reference)
+	command, end, err := h.beginFor(ctx, c.Admin, c.Key, content)
+	if err != nil {
+		return Result{}, err
+	}
+	defer end()
+	var by eventstore.Loaded
+	in := intent{actor: userActor(c.Admin), cause: command.Cause(), user: c.User}
+	in.guard = func(ctx context.Context) (rights []eventstore.Write, err error) {
+		if by, err = h.Log.Refresh(ctx, c.Admin); err != nil || c.Admin == c.User {
+			return nil, err // one's own stream is expected by the append itself
+		}
+		return []eventstore.Write{{Stream: eventstore.AccountStream(c.Admin), Expected: by.Version}}, nil
+	}
+	r, err := h.change(ctx, in, func(a domain.Account) ([]domain.Event, error) {
+		if c.Admin == c.User {
+			by.Account = a
+		}
+		return a.Adjust(by.Account, c.Correction)
+	})
+	if err != nil {
+		return Result{}, err
+	}
+	return result(r), nil
+}

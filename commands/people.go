@@ -1,0 +1,153 @@
+package commands
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"strings"
+
+	"kassa/domain"
+	"kassa/eventstore"
+)
+
+// SignUp asks for an account.
+type SignUp struct {
+	Email    string
+	Password string
+	Key      string // Idempotency-Key, may be empty
+}
+
+// SignedUp is a new account.
+type SignedUp struct {
+	User  domain.UserID
+	Email string // as it is unique: trimmed, lower case
+	Result
+}
+
+// SignUp opens an account. The e-mail's stream and the account's begin in one
+// append, so of two sign-ups with one e-mail exactly one succeeds.
+func (h *Handler) SignUp(ctx context.Context, s SignUp) (SignedUp, error) {
+	email, err := domain.NormalizeEmail(s.Email)
+	if err != nil {
+		return SignedUp{}, err
+	}
+	if err := h.People.CheckPassword(s.Password, email); err != nil {
+		return SignedUp{}, err
+	}
+	claim := h.People.EmailHash(email)
+	// The e-mail is the actor of this command and so part of its id; nothing else
+	// of the content may show in the log.
+	command, end, err := h.begin("email:"+claim, s.Key, "signup")
+	if err != nil {
+		return SignedUp{}, err
+	}
+	defer end()
+	in := intent{cause: command.Cause()}
+	if _, err := h.userOf(ctx, claim); err == nil {
+		return signedUp(email)(h.orDone(ctx, in, emailTaken()))
+	} else if r := domain.RefusalIn(err); r == nil {
+		return SignedUp{}, err
+	}
+	return signedUp(email)(h.open(ctx, in, email, s.Password, eventstore.EmailStream(claim)))
+}
+
+func (h *Handler) open(ctx context.Context, in intent, email, password string, claim eventstore.Stream) (eventstore.Receipt, error) {
+	u := domain.UserID("u_" + strings.ToLower(rand.Text()[:20]))
+	if err := h.People.Enroll(ctx, u, password); err != nil {
+		return eventstore.Receipt{}, err
+	}
+	sealed, err := h.People.SealEmail(ctx, u, email)
+	if err != nil {
+		return eventstore.Receipt{}, fmt.Errorf("seal an e-mail: %w", err)
+	}
+	events, err := domain.Account{}.SignUp(u, sealed, h.Bonus)
+	if err != nil {
+		return eventstore.Receipt{}, err
+	}
+	opening := eventstore.Append{Time: h.Now(), Actor: "user:" + string(u), Cause: in.cause, Writes: []eventstore.Write{
+		{Stream: claim, Events: []domain.Event{domain.EmailClaimed{User: u}}},
+		{Stream: eventstore.AccountStream(u), Events: events},
+	}}
+	for range attemptsMax {
+		r, err := h.Log.Append(ctx, opening)
+		switch {
+		case err == nil:
+			return r, nil
+		case errors.Is(err, eventstore.ErrConflict):
+			return h.orDone(ctx, in, emailTaken())
+		case errors.Is(err, eventstore.ErrUnknown) && ctx.Err() == nil:
+			continue
+		}
+		return eventstore.Receipt{}, fmt.Errorf("append a sign-up: %w", err)
+	}
+	return eventstore.Receipt{}, domain.Reject(domain.Busy, "signing up did not work, try again")
+}
+
+func emailTaken() error {
+	return domain.Reject(domain.EmailTaken, "this e-mail has an account already")
+}
+
+func signedUp(email string) func(eventstore.Receipt, error) (SignedUp, error) {
+	return func(r eventstore.Receipt, err error) (SignedUp, error) {
+		if err != nil {
+			return SignedUp{}, err
+		}
+		out := SignedUp{Email: email, Result: result(r)}
+		for _, rec := range r.Events {
+			if e, ok := rec.Event.(domain.SignedUp); ok {
+				out.User = e.User
+			}
+		}
+		return out, nil
+	}
+}
+
+// FindUser gives the account of an e-mail, or the refusal account_not_found. It
+// reads the e-mail's stream, not a view, so it knows of a sign-up at once.
+func (h *Handler) FindUser(ctx context.Context, email string) (domain.UserID, error) {
+	email, err := domain.NormalizeEmail(email)
+	if err != nil {
+		return "", err
+	}
+	return h.userOf(ctx, h.People.EmailHash(email))
+}
+
+func (h *Handler) userOf(ctx context.Context, claim string) (domain.UserID, error) {
+	list, err := h.Log.Stream(ctx, eventstore.EmailStream(claim), 0, 1)
+	if err != nil {
+		return "", err
+	}
+	if len(list) > 0 {
+		if e, ok := list[0].Event.(domain.EmailClaimed); ok {
+			return e.User, nil
+		}
+	}
+	return "", domain.Reject(domain.AccountNotFound, "there is no such account")
+}
+
+// Account gives the state that decisions on the account would start from.
+func (h *Handler) Account(ctx context.Context, u domain.UserID) (domain.Account, error) {
+	l, err := h.Log.Account(ctx, u)
+	return l.Account, err
+}
+
+// operator is the actor of what is done on the installation's own console.
+const operator = "operator"
+
+// SetAdmin makes a person an admin, or ends it. Done already, it changes nothing
+// and the position is 0.
+func (h *Handler) SetAdmin(ctx context.Context, u domain.UserID, admin bool) (eventstore.Position, error) {
+	command, end, err := h.begin(operator, "", "admin")
+	if err != nil {
+		return 0, err
+	}
+	defer end()
+	r, err := h.change(ctx, intent{actor: operator, cause: command.Cause(), user: u}, func(a domain.Account) ([]domain.Event, error) {
+		if admin {
+			return a.GrantAdmin()
+		}
+		return a.RevokeAdmin()
+	})
+	return r.Position(), err
+}

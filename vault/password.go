@@ -1,0 +1,166 @@
+package vault
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	_ "embed"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"golang.org/x/crypto/argon2"
+
+	"kassa/domain"
+)
+
+// Lengths of a password, in characters. There are no rules of composition.
+const (
+	MinPassword = 8
+	MaxPassword = 128
+)
+
+// verifiedFor is how long a verified password is remembered, so that a client
+// with Basic authentication does not cost an argon2id a request.
+const verifiedFor = time.Minute
+
+//go:embed blocklist.txt
+var blocklistFile string
+
+var blocklist = func() map[string]bool {
+	list := map[string]bool{}
+	for word := range strings.FieldsSeq(blocklistFile) {
+		list[word] = true
+	}
+	return list
+}()
+
+// CheckPassword refuses a password that is too short, too long, or one of the
+// first that anybody would try: a well-known one, one character over and over,
+// or the e-mail itself.
+func (v *Vault) CheckPassword(password, email string) error {
+	n := utf8.RuneCountInString(password)
+	if !utf8.ValidString(password) || n < MinPassword || n > MaxPassword {
+		return domain.Reject(domain.WeakPassword, "a password has %d to %d characters", MinPassword, MaxPassword)
+	}
+	low := strings.ToLower(password)
+	name, _, _ := strings.Cut(strings.ToLower(email), "@")
+	first, _ := utf8.DecodeRuneInString(low)
+	if blocklist[low] || blocklist[strings.TrimRight(low, "0123456789!.?*")] || low == strings.ToLower(email) || low == name ||
+		strings.Trim(low, string(first)) == "" {
+		return domain.Reject(domain.WeakPassword, "this password is too easy to guess, choose another")
+	}
+	return nil
+}
+
+// Argon2 is the cost of one hash.
+type Argon2 struct {
+	MemoryKiB uint32
+	Passes    uint32
+}
+
+// DefaultArgon2 is OWASP's first recommendation with a parallelism of one.
+var DefaultArgon2 = Argon2{MemoryKiB: 19 * 1024, Passes: 2}
+
+// hashing runs argon2id on at most as many goroutines as there are cores: a
+// flood of sign-ins queues, instead of taking all memory.
+type hashing struct {
+	cost  Argon2
+	slots chan struct{}
+	dummy string // verified against where there is no such person, so that the answer takes as long
+}
+
+func newHashing(cost Argon2) hashing {
+	if cost == (Argon2{}) {
+		cost = DefaultArgon2
+	}
+	h := hashing{cost: cost, slots: make(chan struct{}, runtime.GOMAXPROCS(0))}
+	h.dummy = h.encode(rand.Text(), []byte("no such person: "))
+	return h
+}
+
+func (h hashing) hash(ctx context.Context, password string) (string, error) {
+	if err := h.enter(ctx); err != nil {
+		return "", err
+	}
+	defer h.leave()
+	salt := make([]byte, 16)
+	rand.Read(salt)
+	return h.encode(password, salt), nil
+}
+
+func (h hashing) enter(ctx context.Context) error {
+	select {
+	case h.slots <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("wait to hash a password: %w", ctx.Err())
+	}
+}
+
+func (h hashing) leave() { <-h.slots }
+
+// encode gives the PHC string: $argon2id$v=19$m=…,t=…,p=1$salt$hash.
+func (h hashing) encode(password string, salt []byte) string {
+	sum := argon2.IDKey([]byte(password), salt, h.cost.Passes, h.cost.MemoryKiB, 1, 32)
+	b64 := base64.RawStdEncoding.EncodeToString
+	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=1$%s$%s", argon2.Version, h.cost.MemoryKiB, h.cost.Passes, b64(salt), b64(sum))
+}
+
+// verify recomputes a PHC string by its own cost, which may be an older one.
+func (h hashing) verify(ctx context.Context, phc, password string) (bool, error) {
+	var version int
+	var cost Argon2
+	parts := strings.Split(phc, "$")
+	if len(parts) != 6 || parts[1] != "argon2id" {
+		return false, errors.New("stored password hash is not argon2id")
+	}
+	if _, err := fmt.Sscanf(parts[2]+" "+parts[3], "v=%d m=%d,t=%d,p=1", &version, &cost.MemoryKiB, &cost.Passes); err != nil || version != argon2.Version {
+		return false, fmt.Errorf("stored password hash has unknown parameters: %v", err)
+	}
+	salt, err := base64.RawStdEncoding.DecodeString(parts[4])
+	if err != nil {
+		return false, fmt.Errorf("stored password hash: %w", err)
+	}
+	if err := h.enter(ctx); err != nil {
+		return false, err
+	}
+	defer h.leave()
+	h.cost = cost
+	return subtle.ConstantTimeCompare([]byte(h.encode(password, salt)), []byte(phc)) == 1, nil
+}
+
+// Verify says whether this is the person's password. An empty user stands for
+// somebody unknown: the answer is no, after as long a time. A recent yes is
+// remembered in memory under a keyed hash.
+func (v *Vault) Verify(ctx context.Context, u domain.UserID, password string) (bool, error) {
+	if len(password) > 4*MaxPassword {
+		return false, nil
+	}
+	mac := hmac.New(sha256.New, v.cacheKey)
+	mac.Write([]byte(string(u) + "\x00" + password))
+	name := [sha256.Size]byte(mac.Sum(nil))
+	if v.verified.Contains(name) {
+		return true, nil
+	}
+	phc, err := v.hashing.dummy, error(nil)
+	if u != "" {
+		if phc, err = v.db.password(ctx, u); errors.Is(err, errNone) {
+			phc, u = v.hashing.dummy, ""
+		} else if err != nil {
+			return false, fmt.Errorf("read the password of %s: %w", u, err)
+		}
+	}
+	ok, err := v.hashing.verify(ctx, phc, password)
+	if err != nil || !ok || u == "" {
+		return false, err
+	}
+	v.verified.Add(name, struct{}{})
+	return true, nil
+}

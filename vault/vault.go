@@ -1,0 +1,158 @@
+// Package vault keeps what the log must not: each person's key, password hash and
+// sessions. Personal data stands in events only under that key, so deleting one
+// row here makes it unreadable for ever while the log stays as it was.
+package vault
+
+import (
+	"context"
+	"crypto/hkdf"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	lru "github.com/hashicorp/golang-lru/v2"
+	"github.com/hashicorp/golang-lru/v2/expirable"
+
+	"kassa/domain"
+)
+
+// ErrErased means that the person's key is gone, and with it all that it sealed.
+var ErrErased = errors.New("vault: the person's key is gone")
+
+// Secret is the installation's own secret: e-mails are hashed and keys are
+// wrapped under keys derived from it. Losing it loses all personal data and
+// every sign-in; the ledger itself does not need it.
+type Secret []byte
+
+// secretBytes is the least length of a secret.
+const secretBytes = 32
+
+// LoadSecret reads the secret from a file in hexadecimal, and makes the file,
+// readable by its owner only, where there is none.
+func LoadSecret(path string) (Secret, error) {
+	text, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) {
+		if err = makeSecret(path); err == nil {
+			text, err = os.ReadFile(path)
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("load the installation's secret: %w", err)
+	}
+	secret, err := hex.DecodeString(strings.TrimSpace(string(text)))
+	if err != nil || len(secret) < secretBytes {
+		return nil, fmt.Errorf("the secret in %s must be at least %d bytes in hexadecimal", path, secretBytes)
+	}
+	return secret, nil
+}
+
+// makeSecret writes the file whole or not at all: it is linked into place, so
+// the first of two processes wins and a crash leaves no half of a secret.
+func makeSecret(path string) error {
+	tmp, err := os.CreateTemp(filepath.Dir(path), ".secret-*") // mode 0600
+	if err != nil {
+		return err
+	}
+	defer os.Remove(tmp.Name())
+	b := make([]byte, secretBytes)
+	rand.Read(b)
+	_, err = fmt.Fprintln(tmp, hex.EncodeToString(b))
+	if err = errors.Join(err, tmp.Sync(), tmp.Close()); err != nil {
+		return err
+	}
+	if err := os.Link(tmp.Name(), path); err != nil && !errors.Is(err, os.ErrExist) {
+		return err
+	}
+	return nil
+}
+
+// database is where the vault keeps its rows.
+type database interface {
+	// enroll writes a new person's key and password hash together.
+	enroll(ctx context.Context, u domain.UserID, wrappedKey []byte, passwordHash string) error
+	// key and password answer errNone where there is no row.
+	key(ctx context.Context, u domain.UserID) ([]byte, error)
+	password(ctx context.Context, u domain.UserID) (string, error)
+
+	addSession(ctx context.Context, tokenHash []byte, u domain.UserID, expires time.Time) error
+	session(ctx context.Context, tokenHash []byte, now time.Time) (domain.UserID, error)
+	endSession(ctx context.Context, tokenHash []byte) error
+	dropExpired(ctx context.Context, now time.Time) error
+}
+
+var errNone = errors.New("vault: no such row")
+
+// Vault is safe for concurrent use.
+type Vault struct {
+	db       database
+	emailKey []byte
+	wrapKey  []byte
+	keys     *lru.Cache[domain.UserID, []byte]
+	hashing  hashing
+	verified *expirable.LRU[[sha256.Size]byte, struct{}]
+	cacheKey []byte // of this process only: names in verified mean nothing outside it
+}
+
+// Options tune a vault; the zero value is right for production.
+type Options struct {
+	Argon2 Argon2 // zero: DefaultArgon2
+}
+
+func open(db database, secret Secret, o Options) (*Vault, error) {
+	if len(secret) < secretBytes {
+		return nil, fmt.Errorf("the secret has %d bytes of at least %d", len(secret), secretBytes)
+	}
+	emailKey, err := hkdf.Key(sha256.New, secret, nil, "kassa e-mail hash", 32)
+	if err != nil {
+		return nil, fmt.Errorf("derive keys: %w", err)
+	}
+	wrapKey, err := hkdf.Key(sha256.New, secret, nil, "kassa key wrap", 32)
+	if err != nil {
+		return nil, fmt.Errorf("derive keys: %w", err)
+	}
+	keys, err := lru.New[domain.UserID, []byte](10_000)
+	if err != nil {
+		return nil, err
+	}
+	v := &Vault{db: db, emailKey: emailKey, wrapKey: wrapKey, keys: keys, hashing: newHashing(o.Argon2),
+		verified: expirable.NewLRU[[sha256.Size]byte, struct{}](10_000, nil, verifiedFor), cacheKey: make([]byte, 32)}
+	rand.Read(v.cacheKey)
+	return v, nil
+}
+
+// EmailHash gives the name of an e-mail's stream: a keyed hash, so that nobody
+// without the secret can test whether an address has an account. The address is
+// one that domain.NormalizeEmail gave.
+func (v *Vault) EmailHash(normalized string) string {
+	mac := hmac.New(sha256.New, v.emailKey)
+	mac.Write([]byte(normalized))
+	return hex.EncodeToString(mac.Sum(nil)[:20])
+}
+
+// Enroll prepares a new person: a fresh key and the hash of their password. It
+// comes before the sign-up is appended; where that fails, the rows speak of
+// nobody and harm nothing.
+func (v *Vault) Enroll(ctx context.Context, u domain.UserID, password string) error {
+	hash, err := v.hashing.hash(ctx, password)
+	if err != nil {
+		return err
+	}
+	key := make([]byte, 32)
+	rand.Read(key)
+	wrapped, err := sealWith(v.wrapKey, []byte(u), key)
+	if err != nil {
+		return err
+	}
+	if err := v.db.enroll(ctx, u, wrapped, hash); err != nil {
+		return fmt.Errorf("enroll %s: %w", u, err)
+	}
+	v.keys.Add(u, key)
+	return nil
+}
