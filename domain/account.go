@@ -51,6 +51,9 @@ func (a *Account) Apply(e Event) error {
 	if !a.Exists() {
 		return broken("%s on an account that nobody opened", e.Type())
 	}
+	if e.Subject() != a.User {
+		return broken("%s of %q in the stream of %q", e.Type(), e.Subject(), a.User)
+	}
 	switch e := e.(type) {
 	case BonusGranted, Deposited, Withdrawn, BalanceAdjusted:
 		// Nothing but money.
@@ -107,10 +110,16 @@ func (a *Account) move(e Mover) error {
 	if !slices.Equal(m.Postings, want) {
 		return broken("postings of %s are not those of its amount", e.Type())
 	}
+	if _, either := e.(BalanceAdjusted); !either && want[1].Amount < 0 {
+		return broken("%s moves %d credits against its direction", e.Type(), want[1].Amount)
+	}
 	a.Available += m.Amount(AvailableOf(a.User))
 	a.Held += m.Amount(HeldOf(a.User))
 	if a.Available < 0 || a.Held < 0 {
 		return broken("%s leaves %d available and %d held", e.Type(), a.Available, a.Held)
+	}
+	if a.Available > MaxBalance-a.Held {
+		return broken("%s leaves more than %d credits", e.Type(), MaxBalance)
 	}
 	if a.Available != m.Available || a.Held != m.Held {
 		return broken("%s says %d available and %d held after it, the sums are %d and %d",

@@ -25,6 +25,9 @@ const (
 
 // SignUp opens an account with a welcome bonus (0: none).
 func (a Account) SignUp(user UserID, email Sealed, bonus Credits) ([]Event, error) {
+	if bonus < 0 || bonus > MaxAmount {
+		return nil, Reject(InvalidAmount, "the bonus must be from 0 to %d credits", MaxAmount)
+	}
 	if a.Exists() {
 		return nil, Reject(AccountExists, "this account is open already")
 	}
@@ -82,7 +85,8 @@ type Question struct {
 	ExpiresAt  time.Time
 }
 
-// RequestPrediction holds the price of one answer.
+// RequestPrediction holds the price of one answer. The expiry is kept as it will
+// be read back from the log: in UTC, and without the clock reading of this process.
 func (a Account) RequestPrediction(q Question) ([]Event, error) {
 	if q.Limit < 1 || q.Limit > MaxMovies {
 		return nil, Reject(InvalidLimit, "the limit must be from 1 to %d films", MaxMovies)
@@ -103,7 +107,7 @@ func (a Account) RequestPrediction(q Question) ([]Event, error) {
 		return nil, Reject(TooManyOpen, "%d predictions wait for their answers already", MaxOpenHolds)
 	}
 	e := PredictionRequested{User: a.User, Prediction: q.Prediction, Text: q.Text, Price: q.Price,
-		Limit: q.Limit, ExpiresAt: q.ExpiresAt}
+		Limit: q.Limit, ExpiresAt: q.ExpiresAt.UTC()}
 	e.Movement = a.after(e)
 	return []Event{e}, nil
 }
@@ -116,15 +120,15 @@ type Answer struct {
 	ProcessingTime float64 // seconds
 }
 
-// Complete captures the price of an answered question. Where the hold has ended
-// already, nothing changes: the answer came late, or twice.
+// Complete captures the price of an answered question; no film is an answer too.
+// Where the hold has ended already, nothing changes: the answer came late, or twice.
 func (a Account) Complete(id PredictionID, answer Answer) ([]Event, error) {
 	i := a.hold(id)
 	if i < 0 {
 		return nil, nil
 	}
 	e := PredictionCompleted{User: a.User, Prediction: id, Price: a.Holds[i].Price,
-		Movies: answer.Movies[:min(len(answer.Movies), MaxMovies)], Model: answer.Model,
+		Movies: append([]Match{}, answer.Movies[:min(len(answer.Movies), MaxMovies)]...), Model: answer.Model,
 		Catalogue: answer.Catalogue, ProcessingTime: answer.ProcessingTime}
 	e.Movement = a.after(e)
 	return []Event{e}, nil
@@ -221,15 +225,23 @@ func CheckText(text string) error {
 // NormalizeEmail gives the one spelling under which an e-mail is unique (trimmed,
 // lower case), or refuses it.
 func NormalizeEmail(s string) (string, error) {
+	// ToLower writes U+FFFD for broken bytes, so several spellings would become one.
 	s = strings.ToLower(strings.TrimSpace(s))
 	parsed, err := mail.ParseAddress(s)
 	at := strings.LastIndexByte(s, '@')
-	// ParseAddress also takes "Name <a@b>" and local domains; an account needs neither.
+	// ParseAddress also takes "Name <a@b>", local domains and a@[192.0.2.1]; an
+	// account needs none of them.
 	if err != nil || parsed.Address != s || parsed.Name != "" || len(s) > MaxEmailBytes ||
-		!strings.Contains(s[at+1:], ".") || strings.ContainsAny(s, "\"()<> ") {
+		!strings.Contains(s[at+1:], ".") || strings.ContainsFunc(s, foreignToEmail) {
 		return "", Reject(InvalidEmail, "this is not an e-mail address")
 	}
 	return s, nil
+}
+
+// foreignToEmail finds what no address of ours has: quoting and comments, and
+// what a person cannot see, which would make two accounts look like one.
+func foreignToEmail(r rune) bool {
+	return strings.ContainsRune(`"()<>[]`, r) || r == utf8.RuneError || unicode.IsSpace(r) || !unicode.IsGraphic(r)
 }
 
 func checkNote(code Code, name, s string, least, most int) error {

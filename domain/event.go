@@ -6,6 +6,8 @@ import "time"
 type Event interface {
 	// Type is the name under which the fact is stored, for ever.
 	Type() EventType
+	// Subject is the person whom the fact is about.
+	Subject() UserID
 }
 
 // Mover is an event that moves money.
@@ -165,3 +167,16 @@ func (PredictionExpired) Type() EventType   { return TypePredictionExpired }
 func (BalanceAdjusted) Type() EventType     { return TypeBalanceAdjusted }
 func (AdminGranted) Type() EventType        { return TypeAdminGranted }
 func (AdminRevoked) Type() EventType        { return TypeAdminRevoked }
+
+func (e EmailClaimed) Subject() UserID        { return e.User }
+func (e SignedUp) Subject() UserID            { return e.User }
+func (e BonusGranted) Subject() UserID        { return e.User }
+func (e Deposited) Subject() UserID           { return e.User }
+func (e Withdrawn) Subject() UserID           { return e.User }
+func (e PredictionRequested) Subject() UserID { return e.User }
+func (e PredictionCompleted) Subject() UserID { return e.User }
+func (e PredictionFailed) Subject() UserID    { return e.User }
+func (e PredictionExpired) Subject() UserID   { return e.User }
+func (e BalanceAdjusted) Subject() UserID     { return e.User }
+func (e AdminGranted) Subject() UserID        { return e.User }
+func (e AdminRevoked) Subject() UserID        { return e.User }

@@ -1,0 +1,252 @@
+package domain_test
+
+import (
+	"errors"
+	"math"
+	"reflect"
+	"testing"
+
+	"kassa/domain"
+)
+
+// every is a good fact of each type that an account's stream holds, behind the
+// facts that it needs.
+var every = []struct {
+	given []step
+	fact  step
+}{
+	{nil, signedUp},
+	{facts(signedUp), bonus(10)},
+	{facts(signedUp), deposited(30)},
+	{facts(signedUp, deposited(30)), withdrawn(12)},
+	{facts(signedUp, deposited(30)), requested("p_1", 5)},
+	{facts(signedUp, deposited(30), requested("p_1", 5)), completed("p_1", 5, domain.Match{Movie: "m_1", Score: 0.5})},
+	{facts(signedUp, deposited(30), requested("p_1", 5)), failed("p_1", 5)},
+	{facts(signedUp, deposited(30), requested("p_1", 5)), expired("p_1", 5)},
+	{facts(signedUp, deposited(30)), adjusted(5, "sorry", "T-1")},
+	{facts(signedUp, deposited(30)), adjusted(-5, "paid twice", "T-2")},
+	{facts(signedUp), granted},
+	{facts(signedUp, granted), revoked},
+}
+
+func TestApplyFolds(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		given []step
+		want  domain.Account
+	}{
+		{"nothing: no account", nil, domain.Account{}},
+		{"a sign-up", facts(signedUp), domain.Account{User: ada}},
+		{"money in and out", facts(signedUp, bonus(10), deposited(30), withdrawn(12), adjusted(-3, "r", ""), adjusted(1, "r", "")),
+			domain.Account{User: ada, Available: 26}},
+		{"open questions, in the order in which they were asked", facts(signedUp, bonus(10), requested("p_2", 3), requested("p_1", 4)),
+			domain.Account{User: ada, Available: 3, Held: 7, Holds: []domain.Hold{{Prediction: "p_2", Price: 3, ExpiresAt: noon}, {Prediction: "p_1", Price: 4, ExpiresAt: noon}}}},
+		{"an answered question", facts(signedUp, bonus(10), requested("p_1", 3), requested("p_2", 4), completed("p_1", 3)),
+			domain.Account{User: ada, Available: 3, Held: 4, Holds: []domain.Hold{{Prediction: "p_2", Price: 4, ExpiresAt: noon}}}},
+		{"a failed and an expired one", facts(signedUp, bonus(10), requested("p_1", 3), requested("p_2", 4), failed("p_2", 4), expired("p_1", 3)),
+			domain.Account{User: ada, Available: 10, Holds: []domain.Hold{}}},
+		{"an admin", facts(signedUp, granted), domain.Account{User: ada, Admin: true}},
+		{"one no more", facts(signedUp, granted, revoked), domain.Account{User: ada}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got := fold(t, new(book).write(tt.given))
+			if !reflect.DeepEqual(got, tt.want) {
+				t.Errorf("folds to %+v, want %+v", got, tt.want)
+			}
+			if got.Exists() != (tt.want.User != "") {
+				t.Errorf("exists: %v", got.Exists())
+			}
+		})
+	}
+}
+
+// foreign is a fact that no account knows.
+type foreign struct{}
+
+func (foreign) Type() domain.EventType { return "Foreign" }
+func (foreign) Subject() domain.UserID { return ada }
+
+func TestApplyRefusesBrokenFacts(t *testing.T) {
+	held := facts(signedUp, deposited(30), requested("p_1", 5))
+	for _, tt := range []struct {
+		name  string
+		given []step
+		fact  step
+	}{
+		{"a second sign-up", facts(signedUp), signedUp},
+		{"a sign-up of nobody", nil, once(domain.SignedUp{Email: sealed})},
+		{"a sign-up of another", facts(signedUp), once(domain.SignedUp{User: root, Email: sealed})},
+		{"an e-mail's claim", facts(signedUp), once(domain.EmailClaimed{User: ada})},
+		{"an event that no account knows", facts(signedUp), once(foreign{})},
+		{"a right given to another", facts(signedUp), once(domain.AdminGranted{User: root})},
+		{"a right taken from another", facts(signedUp, granted), once(domain.AdminRevoked{User: root})},
+
+		{"a hold that is open already", held, requested("p_1", 5)},
+		{"an answer without a hold", held, completed("p_2", 5)},
+		{"a failure without a hold", held, failed("p_2", 5)},
+		{"an expiry without a hold", held, expired("p_2", 5)},
+		{"an answer after the answer", facts(held[0], held[1], held[2], completed("p_1", 5)), completed("p_1", 5)},
+		{"an expiry after the answer", facts(held[0], held[1], held[2], completed("p_1", 5)), expired("p_1", 5)},
+		{"an answer after the expiry", facts(held[0], held[1], held[2], expired("p_1", 5)), completed("p_1", 5)},
+		{"a failure after a failure", facts(held[0], held[1], held[2], failed("p_1", 5)), failed("p_1", 5)},
+		{"an answer for another price", held, completed("p_1", 4)},
+		{"a failure for another price", held, failed("p_1", 4)},
+		{"an expiry for another price", held, expired("p_1", 4)},
+		{"an answer for another hold's price", facts(held[0], held[1], held[2], requested("p_2", 7)), completed("p_1", 7)},
+
+		{"a withdrawal of more than there is", facts(signedUp, deposited(30)), withdrawn(31)},
+		{"a withdrawal of what is held", held, withdrawn(30)},
+		{"an adjustment below zero", facts(signedUp, deposited(30)), adjusted(-31, "r", "")},
+		{"a hold of more than there is", facts(signedUp, deposited(30)), requested("p_1", 31)},
+		{"a bonus of nothing", facts(signedUp), bonus(0)},
+		{"an adjustment by nothing", facts(signedUp), adjusted(0, "r", "")},
+		{"a bonus that takes", facts(signedUp, deposited(30)), bonus(-1)},
+		{"a deposit that takes", facts(signedUp, deposited(30)), deposited(-1)},
+		{"a withdrawal that gives", facts(signedUp, deposited(30)), withdrawn(-1)},
+		{"a hold that gives", held, requested("p_2", -1)},
+		{"one credit over the balance limit", facts(signedUp), deposited(domain.MaxBalance + 1)},
+		{"one credit over it with what is held", held, deposited(domain.MaxBalance - 29)},
+		{"a sum that overflows", facts(signedUp, deposited(30)), deposited(math.MaxInt64)},
+		{"an amount that is its own negative", facts(signedUp, deposited(30)), deposited(math.MinInt64)},
+	} {
+		t.Run(tt.name, func(t *testing.T) { checkBroken(t, tt.given, tt.fact) })
+	}
+}
+
+// The balance limit itself is not broken.
+func TestApplyTakesTheBalanceLimit(t *testing.T) {
+	a := fold(t, new(book).write(facts(signedUp, deposited(30), requested("p_1", 5), deposited(domain.MaxBalance-30))))
+	if a.Available+a.Held != domain.MaxBalance {
+		t.Errorf("holds %d, want %d", a.Available+a.Held, domain.MaxBalance)
+	}
+}
+
+func checkBroken(t *testing.T, given []step, fact step) {
+	t.Helper()
+	var b book
+	a := fold(t, b.write(given))
+	for _, e := range fact(&b) {
+		err := a.Apply(e)
+		if !errors.Is(err, domain.ErrBroken) {
+			t.Errorf("%+v gives %v, want ErrBroken", e, err)
+		}
+		if domain.RefusalIn(err) != nil {
+			t.Errorf("a broken fact is no refusal: %v", err)
+		}
+	}
+}
+
+func TestApplyRefusesEveryFactWithoutAnAccount(t *testing.T) {
+	for _, tt := range every[1:] {
+		var b book
+		b.write(tt.given)
+		e := tt.fact(&b)[0]
+		t.Run(string(e.Type()), func(t *testing.T) { checkBroken(t, nil, once(e)) })
+	}
+}
+
+// Whatever the type, a movement that is not the one of its amount is refused.
+func TestApplyRefusesEveryWrongMovement(t *testing.T) {
+	type movement = domain.Movement
+	posting := func(i int, change func(*domain.Posting)) func(*movement) {
+		return func(m *movement) { change(&m.Postings[i]) }
+	}
+	for name, change := range map[string]func(*movement){
+		"no postings":            func(m *movement) { m.Postings = nil },
+		"half of it":             func(m *movement) { m.Postings = m.Postings[:1] },
+		"another pair beside it": func(m *movement) { m.Postings = append(m.Postings, m.Postings...) },
+		"a posting of nothing":   func(m *movement) { m.Postings = append(m.Postings, domain.Posting{Account: domain.HouseCash}) },
+		"in another order":       func(m *movement) { m.Postings[0], m.Postings[1] = m.Postings[1], m.Postings[0] },
+		"a sum that is not zero": posting(0, func(p *domain.Posting) { p.Amount++ }),
+		"the other way round": func(m *movement) {
+			m.Postings[0].Amount, m.Postings[1].Amount = m.Postings[1].Amount, m.Postings[0].Amount
+		},
+		"twice the amount":              func(m *movement) { m.Postings[0].Amount *= 2; m.Postings[1].Amount *= 2 },
+		"from another account":          posting(0, func(p *domain.Posting) { p.Account = "house:other" }),
+		"to another person":             posting(1, func(p *domain.Posting) { p.Account = domain.AvailableOf(root) }),
+		"a credit too much available":   func(m *movement) { m.Available++ },
+		"a credit too little available": func(m *movement) { m.Available-- },
+		"a credit too much held":        func(m *movement) { m.Held++ },
+		"a credit too little held":      func(m *movement) { m.Held-- },
+		"held told as available":        func(m *movement) { m.Held++; m.Available-- },
+	} {
+		for _, tt := range every {
+			wrong := func(b *book) []domain.Event {
+				e := tt.fact(b)[0]
+				return []domain.Event{withMovement(e, change)}
+			}
+			e := tt.fact(new(book))[0]
+			if _, moves := e.(domain.Mover); moves {
+				t.Run(string(e.Type())+" "+name, func(t *testing.T) { checkBroken(t, tt.given, wrong) })
+			}
+		}
+	}
+}
+
+// A fact about another person has no place in the stream, even where it is a
+// good one in itself and says that nothing changes here.
+func TestApplyRefusesFactsOfAnother(t *testing.T) {
+	a := fold(t, new(book).write(facts(signedUp)))
+	for _, e := range []domain.Event{
+		domain.Deposited{User: root, Amount: 30, Provider: "sandbox", Payment: "pay_1", Movement: domain.Movement{
+			Postings: []domain.Posting{{Account: domain.HouseCash, Amount: -30}, {Account: domain.AvailableOf(root), Amount: 30}}}},
+		domain.PredictionRequested{User: root, Prediction: "p_1", Text: sealed, Price: 5, Limit: 10, ExpiresAt: noon, Movement: domain.Movement{
+			Postings: []domain.Posting{{Account: domain.AvailableOf(root), Amount: -5}, {Account: domain.HeldOf(root), Amount: 5}}}},
+	} {
+		if err := a.Apply(e); !errors.Is(err, domain.ErrBroken) {
+			t.Errorf("%+v gives %v, want ErrBroken", e, err)
+		}
+	}
+	for _, tt := range every {
+		if e := tt.fact(new(book))[0]; e.Subject() != ada {
+			t.Errorf("%s is about %q, want %q", e.Type(), e.Subject(), ada)
+		}
+	}
+}
+
+// withMovement is the event with its movement changed; one without stays as it is.
+func withMovement(e domain.Event, change func(*domain.Movement)) domain.Event {
+	switch e := e.(type) {
+	case domain.BonusGranted:
+		change(&e.Movement)
+		return e
+	case domain.Deposited:
+		change(&e.Movement)
+		return e
+	case domain.Withdrawn:
+		change(&e.Movement)
+		return e
+	case domain.PredictionRequested:
+		change(&e.Movement)
+		return e
+	case domain.PredictionCompleted:
+		change(&e.Movement)
+		return e
+	case domain.PredictionFailed:
+		change(&e.Movement)
+		return e
+	case domain.PredictionExpired:
+		change(&e.Movement)
+		return e
+	case domain.BalanceAdjusted:
+		change(&e.Movement)
+		return e
+	}
+	return e
+}
+
+func TestClone(t *testing.T) {
+	a := fold(t, new(book).write(facts(signedUp, deposited(30), requested("p_1", 5), requested("p_2", 7), granted)))
+	c := a.Clone()
+	if !reflect.DeepEqual(a, c) {
+		t.Fatalf("the clone is %+v, want %+v", c, a)
+	}
+	c.Holds[0].Price = 99
+	c.Holds = append(c.Holds[:1], domain.Hold{Prediction: "p_3", Price: 1})
+	c.Available, c.Admin = 0, false
+	want := domain.Account{User: ada, Admin: true, Available: 18, Held: 12, Holds: []domain.Hold{
+		{Prediction: "p_1", Price: 5, ExpiresAt: noon}, {Prediction: "p_2", Price: 7, ExpiresAt: noon}}}
+	if !reflect.DeepEqual(a, want) {
+		t.Errorf("a change of the clone made the first %+v, want %+v", a, want)
+	}
+}

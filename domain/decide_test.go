@@ -1,0 +1,263 @@
+package domain_test
+
+import (
+	"math"
+	"strings"
+	"testing"
+
+	"kassa/domain"
+)
+
+func signUp(bonus domain.Credits) request {
+	return func(a domain.Account) ([]domain.Event, error) { return a.SignUp(ada, sealed, bonus) }
+}
+
+func deposit(n domain.Credits) request {
+	return func(a domain.Account) ([]domain.Event, error) { return a.Deposit(n, "sandbox", "pay_1") }
+}
+
+func withdraw(n domain.Credits) request {
+	return func(a domain.Account) ([]domain.Event, error) { return a.Withdraw(n, "sandbox", "pay_1") }
+}
+
+// adjust is asked by an admin, adjustAsUser by anybody else.
+func adjust(n domain.Credits, reason, reference string) request {
+	return adjustBy(domain.Account{User: root, Admin: true}, n, reason, reference)
+}
+
+func adjustAsUser(n domain.Credits, reason, reference string) request {
+	return adjustBy(domain.Account{User: root}, n, reason, reference)
+}
+
+func adjustBy(by domain.Account, n domain.Credits, reason, reference string) request {
+	return func(a domain.Account) ([]domain.Event, error) {
+		return a.Adjust(by, domain.Correction{Amount: n, Reason: reason, Reference: reference})
+	}
+}
+
+const nobody = "on an account that nobody opened "
+
+func TestSignUp(t *testing.T) {
+	for _, tt := range []decision{
+		{name: "opens an account and welcomes it",
+			when: signUp(10), then: facts(signedUp, bonus(10))},
+		{name: "without a bonus moves nothing",
+			when: signUp(0), then: facts(signedUp)},
+		{name: "the smallest bonus",
+			when: signUp(1), then: facts(signedUp, bonus(1))},
+		{name: "the largest bonus",
+			when: signUp(domain.MaxAmount), then: facts(signedUp, bonus(domain.MaxAmount))},
+		{name: "a bonus over the limit is refused",
+			when: signUp(domain.MaxAmount + 1), refused: domain.InvalidAmount},
+		{name: "a bonus that takes is refused",
+			when: signUp(-1), refused: domain.InvalidAmount},
+		{name: "twice is refused",
+			given: facts(signedUp), when: signUp(10), refused: domain.AccountExists},
+		{name: "the bonus speaks before the account",
+			given: facts(signedUp), when: signUp(-1), refused: domain.InvalidAmount},
+	} {
+		tt.check(t)
+	}
+}
+
+func TestDeposit(t *testing.T) {
+	full := deposited(domain.MaxBalance - 100)
+	for _, tt := range []decision{
+		{name: "adds what was paid",
+			given: facts(signedUp, bonus(10)), when: deposit(30), then: facts(deposited(30))},
+		{name: "leaves what is held alone",
+			given: facts(signedUp, bonus(10), requested("p_1", 4)), when: deposit(30), then: facts(deposited(30))},
+		{name: "nothing is refused",
+			given: facts(signedUp), when: deposit(0), refused: domain.InvalidAmount},
+		{name: "one credit is the least",
+			given: facts(signedUp), when: deposit(1), then: facts(deposited(1))},
+		{name: "less than nothing is refused",
+			given: facts(signedUp, deposited(30)), when: deposit(-1), refused: domain.InvalidAmount},
+		{name: "the smallest number there is is refused",
+			given: facts(signedUp, deposited(30)), when: deposit(math.MinInt64), refused: domain.InvalidAmount},
+		{name: "the largest number there is is refused",
+			given: facts(signedUp, deposited(30)), when: deposit(math.MaxInt64), refused: domain.InvalidAmount},
+		{name: "a million is the most",
+			given: facts(signedUp), when: deposit(1_000_000), then: facts(deposited(1_000_000))},
+		{name: "a million and one is refused",
+			given: facts(signedUp), when: deposit(1_000_001), refused: domain.InvalidAmount},
+		{name: nobody + "is refused",
+			when: deposit(30), refused: domain.AccountNotFound},
+		{name: "up to the balance limit",
+			given: facts(signedUp, full), when: deposit(100), then: facts(deposited(100))},
+		{name: "one credit over the balance limit is refused",
+			given: facts(signedUp, full), when: deposit(101), refused: domain.BalanceLimit},
+		{name: "what is held counts to the balance limit",
+			given: facts(signedUp, full, requested("p_1", 4)), when: deposit(101), refused: domain.BalanceLimit},
+		{name: "what is held counts once to the balance limit",
+			given: facts(signedUp, full, requested("p_1", 4)), when: deposit(100), then: facts(deposited(100))},
+		{name: "the amount speaks before the account",
+			when: deposit(0), refused: domain.InvalidAmount},
+		{name: "the amount speaks before the balance limit",
+			given: facts(signedUp, full), when: deposit(domain.MaxAmount + 1), refused: domain.InvalidAmount},
+	} {
+		tt.check(t)
+	}
+}
+
+// A provider takes money only when the ledger can take it too: CanDeposit must
+// give the very refusal that Deposit would.
+func TestCanDepositAnswersAsDepositDoes(t *testing.T) {
+	full := fold(t, new(book).write(facts(signedUp, deposited(domain.MaxBalance-100))))
+	for _, account := range []domain.Account{{}, full} {
+		for _, amount := range []domain.Credits{math.MinInt64, 0, 1, 100, 101, domain.MaxAmount + 1} {
+			_, err := account.Deposit(amount, "sandbox", "pay_1")
+			want, got := domain.RefusalIn(err), domain.RefusalIn(account.CanDeposit(amount))
+			if (want == nil) != (got == nil) || want != nil && *want != *got {
+				t.Errorf("CanDeposit(%d) of %q says %v, Deposit says %v", amount, account.User, got, want)
+			}
+		}
+	}
+}
+
+func TestWithdraw(t *testing.T) {
+	for _, tt := range []decision{
+		{name: "gives money back",
+			given: facts(signedUp, deposited(30)), when: withdraw(12), then: facts(withdrawn(12))},
+		{name: "all of it",
+			given: facts(signedUp, deposited(30)), when: withdraw(30), then: facts(withdrawn(30))},
+		{name: "one credit short is refused",
+			given: facts(signedUp, deposited(29)), when: withdraw(30), refused: domain.InsufficientFunds},
+		{name: "what is held cannot be withdrawn",
+			given: facts(signedUp, deposited(30), requested("p_1", 1)), when: withdraw(30), refused: domain.InsufficientFunds},
+		{name: "what was released can",
+			given: facts(signedUp, deposited(30), requested("p_1", 1), failed("p_1", 1)), when: withdraw(30), then: facts(withdrawn(30))},
+		{name: "nothing is refused",
+			given: facts(signedUp, deposited(30)), when: withdraw(0), refused: domain.InvalidAmount},
+		{name: "one credit is the least",
+			given: facts(signedUp, deposited(30)), when: withdraw(1), then: facts(withdrawn(1))},
+		{name: "less than nothing is refused",
+			given: facts(signedUp, deposited(30)), when: withdraw(-1), refused: domain.InvalidAmount},
+		{name: "the smallest number there is is refused",
+			given: facts(signedUp, deposited(30)), when: withdraw(math.MinInt64), refused: domain.InvalidAmount},
+		{name: "a million is the most",
+			given: facts(signedUp, deposited(2_000_000)), when: withdraw(1_000_000), then: facts(withdrawn(1_000_000))},
+		{name: "a million and one is refused",
+			given: facts(signedUp, deposited(2_000_000)), when: withdraw(1_000_001), refused: domain.InvalidAmount},
+		{name: nobody + "is refused",
+			when: withdraw(1), refused: domain.AccountNotFound},
+		{name: "the amount speaks before the account",
+			when: withdraw(0), refused: domain.InvalidAmount},
+		{name: "the amount speaks before the balance",
+			given: facts(signedUp), when: withdraw(domain.MaxAmount + 1), refused: domain.InvalidAmount},
+	} {
+		tt.check(t)
+	}
+}
+
+func TestAdjust(t *testing.T) {
+	full := deposited(domain.MaxBalance - 100)
+	for _, tt := range []decision{
+		{name: "gives",
+			given: facts(signedUp, deposited(30)), when: adjust(5, "sorry", "T-1"), then: facts(adjusted(5, "sorry", "T-1"))},
+		{name: "takes",
+			given: facts(signedUp, deposited(30)), when: adjust(-5, "paid twice", ""), then: facts(adjusted(-5, "paid twice", ""))},
+		{name: "takes all that is available",
+			given: facts(signedUp, deposited(30)), when: adjust(-30, "r", ""), then: facts(adjusted(-30, "r", ""))},
+		{name: "taking one credit more is refused",
+			given: facts(signedUp, deposited(30)), when: adjust(-31, "r", ""), refused: domain.InsufficientFunds},
+		{name: "what is held cannot be taken",
+			given: facts(signedUp, deposited(30), requested("p_1", 1)), when: adjust(-30, "r", ""), refused: domain.InsufficientFunds},
+		{name: "up to the balance limit",
+			given: facts(signedUp, full), when: adjust(100, "r", ""), then: facts(adjusted(100, "r", ""))},
+		{name: "one credit over the balance limit is refused",
+			given: facts(signedUp, full), when: adjust(101, "r", ""), refused: domain.BalanceLimit},
+		{name: "taking is not held back by a full wallet",
+			given: facts(signedUp, full, deposited(100)), when: adjust(-1, "r", ""), then: facts(adjusted(-1, "r", ""))},
+		{name: nobody + "is refused",
+			when: adjust(5, "r", ""), refused: domain.AccountNotFound},
+		{name: "by somebody who is no admin is refused",
+			given: facts(signedUp), when: adjustAsUser(5, "r", ""), refused: domain.NotAdmin},
+
+		{name: "nothing is refused",
+			given: facts(signedUp), when: adjust(0, "r", ""), refused: domain.InvalidAmount},
+		{name: "giving a million is the most",
+			given: facts(signedUp), when: adjust(1_000_000, "r", ""), then: facts(adjusted(1_000_000, "r", ""))},
+		{name: "giving a million and one is refused",
+			given: facts(signedUp), when: adjust(1_000_001, "r", ""), refused: domain.InvalidAmount},
+		{name: "taking a million is the most",
+			given: facts(signedUp, deposited(2_000_000)), when: adjust(-1_000_000, "r", ""), then: facts(adjusted(-1_000_000, "r", ""))},
+		{name: "taking a million and one is refused",
+			given: facts(signedUp, deposited(2_000_000)), when: adjust(-1_000_001, "r", ""), refused: domain.InvalidAmount},
+		{name: "the smallest number there is is refused",
+			given: facts(signedUp, deposited(30)), when: adjust(math.MinInt64, "r", ""), refused: domain.InvalidAmount},
+
+		{name: "the amount speaks before the reason",
+			when: adjustAsUser(0, "", "\n"), refused: domain.InvalidAmount},
+		{name: "the reason speaks before the reference",
+			when: adjustAsUser(1, "", "\n"), refused: domain.InvalidReason},
+		{name: "the reference speaks before the right",
+			when: adjustAsUser(1, "r", "\n"), refused: domain.InvalidReference},
+		{name: "the right speaks before the account: who may not ask does not learn who exists",
+			when: adjustAsUser(1, "r", ""), refused: domain.NotAdmin},
+		{name: "the account speaks before the balance",
+			when: adjust(-1, "r", ""), refused: domain.AccountNotFound},
+	} {
+		tt.check(t)
+	}
+}
+
+// Reason and reference are one line of text each; only the reference may be left out.
+func TestAdjustNotes(t *testing.T) {
+	given := facts(signedUp)
+	for _, tt := range []struct {
+		name, note string
+		most       int // runes; 0: the note's form is at stake, in both places
+		fits       bool
+	}{
+		{"a letter", "r", 0, true},
+		{"Russian, and runes beyond it", "возврат 🎬", 0, true},
+		{"a tab", "a\tb", 0, false},
+		{"two lines", "a\nb", 0, false},
+		{"a zero byte", "a\x00b", 0, false},
+		{"broken UTF-8", "a\xffb", 0, false},
+		{"the longest reason", strings.Repeat("ж", 300), domain.MaxReasonRunes, true},
+		{"a reason one rune too long", strings.Repeat("ж", 301), domain.MaxReasonRunes, false},
+		{"spaces count to a reason's length", strings.Repeat("ж", 299) + "  ", domain.MaxReasonRunes, false},
+		{"the longest reference", strings.Repeat("ж", 100), domain.MaxReferenceRunes, true},
+		{"a reference one rune too long", strings.Repeat("ж", 101), domain.MaxReferenceRunes, false},
+	} {
+		reason := decision{name: tt.name + " as reason", given: given, when: adjust(1, tt.note, ""), refused: domain.InvalidReason}
+		if tt.fits {
+			reason.then, reason.refused = facts(adjusted(1, tt.note, "")), ""
+		}
+		reference := decision{name: tt.name + " as reference", given: given, when: adjust(1, "r", tt.note), refused: domain.InvalidReference}
+		if tt.fits {
+			reference.then, reference.refused = facts(adjusted(1, "r", tt.note)), ""
+		}
+		if tt.most != domain.MaxReferenceRunes {
+			reason.check(t)
+		}
+		if tt.most != domain.MaxReasonRunes {
+			reference.check(t)
+		}
+	}
+	for _, tt := range []decision{
+		{name: "no reason", given: given, when: adjust(1, "", ""), refused: domain.InvalidReason},
+		{name: "a blank reason", given: given, when: adjust(1, "  ", ""), refused: domain.InvalidReason},
+		{name: "no reference", given: given, when: adjust(1, "r", ""), then: facts(adjusted(1, "r", ""))},
+	} {
+		tt.check(t)
+	}
+}
+
+func TestAdmin(t *testing.T) {
+	grant, revoke := request(domain.Account.GrantAdmin), request(domain.Account.RevokeAdmin)
+	for _, tt := range []decision{
+		{name: "grant", given: facts(signedUp), when: grant, then: facts(granted)},
+		{name: "grant twice decides nothing", given: facts(signedUp, granted), when: grant},
+		{name: "grant again after a revoke", given: facts(signedUp, granted, revoked), when: grant, then: facts(granted)},
+		{name: "revoke", given: facts(signedUp, granted), when: revoke, then: facts(revoked)},
+		{name: "revoke twice decides nothing", given: facts(signedUp, granted, revoked), when: revoke},
+		{name: "revoke what was never granted decides nothing", given: facts(signedUp), when: revoke},
+		{name: "grant " + nobody + "is refused", when: grant, refused: domain.AccountNotFound},
+		{name: "revoke " + nobody + "is refused", when: revoke, refused: domain.AccountNotFound},
+	} {
+		tt.check(t)
+	}
+}
