@@ -1,0 +1,187 @@
+package projections
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"strconv"
+	"time"
+
+	"kassa/domain"
+	"kassa/eventstore"
+)
+
+// Views is what can be asked. Lists come newest first. What a query shows
+// includes at least all events up to a position that Wait was called for.
+type Views interface {
+	// Wait returns when the views hold everything up to the position.
+	Wait(ctx context.Context, at eventstore.Position) error
+	// Position is up to where they hold everything now.
+	Position(ctx context.Context) (eventstore.Position, error)
+
+	Balance(ctx context.Context, u domain.UserID) (Balance, error)
+	Transactions(ctx context.Context, u domain.UserID, q TransactionQuery) (Page[Transaction], error)
+	Predictions(ctx context.Context, u domain.UserID, q PredictionQuery) (Page[Prediction], error)
+	// Prediction gives one of the person's predictions; ErrNotFound also where it
+	// is another's.
+	Prediction(ctx context.Context, u domain.UserID, id domain.PredictionID) (Prediction, error)
+	// Ended waits until the prediction has ended and gives it; where ctx ends
+	// first, it gives the prediction as it is.
+	Ended(ctx context.Context, u domain.UserID, id domain.PredictionID) (Prediction, error)
+	User(ctx context.Context, u domain.UserID) (User, error)
+	Users(ctx context.Context, q PageQuery) (Page[User], error)
+	Trial(ctx context.Context) (Trial, error)
+	// OpenHolds lists predictions that have not ended and expire before the time,
+	// at most limit of them, the oldest expiry first.
+	OpenHolds(ctx context.Context, before time.Time, limit int) ([]Prediction, error)
+}
+
+// ErrNotFound: there is no such thing, or it is another's.
+var ErrNotFound = errors.New("projections: not found")
+
+// ErrBadCursor: the cursor is not one that a page gave.
+var ErrBadCursor = errors.New("projections: bad cursor")
+
+// Balance is what a wallet holds.
+type Balance struct {
+	User      domain.UserID
+	Available domain.Credits
+	Held      domain.Credits
+	Position  eventstore.Position // of the last event that moved it
+}
+
+// TransactionType is what people see of a movement.
+type TransactionType string
+
+// The types of transactions.
+const (
+	Bonus           TransactionType = "bonus"
+	Deposit         TransactionType = "deposit"
+	Withdrawal      TransactionType = "withdrawal"
+	Charge          TransactionType = "prediction"
+	AdminAdjustment TransactionType = "admin_adjustment"
+)
+
+// TransactionTypes lists them all, for filters.
+var TransactionTypes = []TransactionType{Bonus, Deposit, Withdrawal, Charge, AdminAdjustment}
+
+// StatusDone is the status of every transaction that is not a prediction's; those
+// have the state of their prediction (domain.PredictionState).
+const StatusDone = "completed"
+
+// Transaction is one movement of the available balance, so the amounts of all of
+// a wallet's transactions add up to it. A prediction's charge is one line when it
+// is held, whose status follows the prediction, and where the credits come back,
+// a second line.
+type Transaction struct {
+	Position     eventstore.Position // also its identity
+	User         domain.UserID
+	Type         TransactionType
+	Status       string
+	Amount       domain.Credits
+	BalanceAfter domain.Credits // available
+	At           time.Time
+	Prediction   domain.PredictionID // of a prediction's lines
+	Admin        domain.UserID       // of an adjustment
+	Reason       string
+	Reference    string
+}
+
+// Prediction is one question and what became of it.
+type Prediction struct {
+	ID             domain.PredictionID
+	User           domain.UserID
+	State          domain.PredictionState
+	Text           domain.Sealed
+	Price          domain.Credits
+	Limit          int
+	RequestedAt    time.Time
+	ExpiresAt      time.Time
+	EndedAt        time.Time           // zero while held
+	Position       eventstore.Position // of the request
+	EndPosition    eventstore.Position // 0 while held
+	Movies         []domain.Match
+	Model          string
+	Catalogue      string
+	ProcessingTime float64 // seconds
+	Failure        domain.FailureReason
+}
+
+// User is a person as admins see them.
+type User struct {
+	ID         domain.UserID
+	Email      domain.Sealed
+	Admin      bool
+	SignedUpAt time.Time
+	Position   eventstore.Position // of the sign-up
+	Balance    Balance
+}
+
+// Trial is the sum of every account of the ledger, persons' together. Its total
+// is zero, or the ledger is broken.
+type Trial struct {
+	Position  eventstore.Position
+	Accounts  map[domain.LedgerAccount]domain.Credits // the house's
+	Available domain.Credits                          // of all persons
+	Held      domain.Credits
+	Users     int
+}
+
+// Total is zero.
+func (t Trial) Total() domain.Credits {
+	sum := t.Available + t.Held
+	for _, c := range t.Accounts {
+		sum += c
+	}
+	return sum
+}
+
+// PageQuery asks for one page of a list. Cursor is empty for the first page, else
+// the Next of the page before.
+type PageQuery struct {
+	Cursor string
+	Limit  int // 1 to MaxPage
+}
+
+// MaxPage bounds a page.
+const MaxPage = 100
+
+// TransactionQuery filters by type; empty for all.
+type TransactionQuery struct {
+	PageQuery
+	Type TransactionType
+}
+
+// PredictionQuery filters by state; empty for all.
+type PredictionQuery struct {
+	PageQuery
+	State domain.PredictionState
+}
+
+// Page is part of a list. Next is empty on the last page.
+type Page[T any] struct {
+	Items []T
+	Next  string
+}
+
+// before reads a cursor: the page holds what stands before this position.
+func (q PageQuery) before() (eventstore.Position, error) {
+	if q.Cursor == "" {
+		return 1<<63 - 1, nil
+	}
+	b, err := base64.RawURLEncoding.DecodeString(q.Cursor)
+	if err != nil || len(b) == 0 || b[0] != 'p' {
+		return 0, ErrBadCursor
+	}
+	n, err := strconv.ParseInt(string(b[1:]), 10, 64)
+	if err != nil || n < 1 {
+		return 0, ErrBadCursor
+	}
+	return eventstore.Position(n), nil
+}
+
+func (q PageQuery) size() int { return min(max(q.Limit, 1), MaxPage) }
+
+func cursorAt(p eventstore.Position) string {
+	return base64.RawURLEncoding.EncodeToString([]byte("p" + strconv.FormatInt(int64(p), 10)))
+}
