@@ -14,6 +14,6 @@
 //   - When Append returns a receipt, the entries are durable.
 //
 // Files: entry.go (bytes of an entry), store.go (the surface), sequence.go (group
-// commit), tree.go (the Merkle tree), read.go (reads and waiting), account.go
-// (folded accounts), sqlite.go (an engine).
+// commit), tree.go (the Merkle tree), read.go (reads and waiting), rows.go (raw
+// rows for verify), account.go (folded accounts), sqlite.go (an engine).
 package eventstore

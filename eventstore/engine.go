@@ -51,7 +51,7 @@ type row struct {
 	stream   Stream
 	version  Version
 	command  string // empty on all but the first entry of a command's append
-	nodes    []byte // see tree.grow
+	nodes    []byte // see Tree.Grow
 	entry    []byte
 }
 

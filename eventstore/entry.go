@@ -16,6 +16,10 @@ import (
 // MaxEntry is the size limit of one stored entry, in bytes.
 const MaxEntry = 32 << 10
 
+// Earliest is a time before which nothing can have happened: an entry that says
+// so comes from a forgotten field or a broken clock.
+var Earliest = time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
+
 // Position is the place of an entry in the whole log, from 1.
 type Position int64
 
@@ -30,15 +34,21 @@ func AccountStream(u domain.UserID) Stream { return Stream(accountPrefix + strin
 
 // EmailStream is the stream of an e-mail's keyed hash; its first version belongs
 // to whoever signs up with that e-mail.
-func EmailStream(hash string) Stream { return Stream("email-" + hash) }
+func EmailStream(hash string) Stream { return Stream(emailPrefix + hash) }
 
-const accountPrefix = "account-"
+const (
+	accountPrefix = "account-"
+	emailPrefix   = "email-"
+)
 
 // User gives the person whose account stream this is.
 func (s Stream) User() (domain.UserID, bool) {
 	id, ok := strings.CutPrefix(string(s), accountPrefix)
 	return domain.UserID(id), ok
 }
+
+// OfEmail says whether this is the stream of an e-mail's hash.
+func (s Stream) OfEmail() bool { return strings.HasPrefix(string(s), emailPrefix) }
 
 // Cause says why an entry was appended: by a client's command or by an earlier
 // entry.

@@ -73,10 +73,16 @@ func decodeRows(rows []row, at Position) ([]Recorded, error) {
 }
 
 // Scan gives fn every entry behind the position up to the head that it finds, in
-// order, some hundreds at a time. One goroutine reads ahead and all cores decode.
+// order, some hundreds at a time.
 func (s *Store) Scan(ctx context.Context, at Position, fn func([]Recorded) error) error {
+	return inPages(ctx, s.engine, at, decodeRows, fn)
+}
+
+// inPages reads all rows behind the position. One goroutine reads ahead, all
+// cores work on the pages, and fn gets what came of them in order.
+func inPages[T any](ctx context.Context, e engine, at Position, work func([]row, Position) (T, error), fn func(T) error) error {
 	type page struct {
-		list []Recorded
+		done T
 		err  error
 	}
 	g, ctx := errgroup.WithContext(ctx)
@@ -84,33 +90,33 @@ func (s *Store) Scan(ctx context.Context, at Position, fn func([]Recorded) error
 	g.Go(func() error {
 		defer close(pages)
 		for {
-			rows, err := s.engine.after(ctx, at, pageSize)
+			rows, err := e.after(ctx, at, pageSize)
 			if err != nil {
 				return fmt.Errorf("read the log after position %d: %w", at, err)
 			}
 			if len(rows) == 0 {
 				return nil
 			}
-			decoded, from := make(chan page, 1), at
+			worked, from := make(chan page, 1), at
 			go func() {
-				list, err := decodeRows(rows, from)
-				decoded <- page{list, err}
+				done, err := work(rows, from)
+				worked <- page{done, err}
 			}()
 			select {
-			case pages <- decoded:
+			case pages <- worked:
 			case <-ctx.Done():
 				return ctx.Err()
 			}
-			at += Position(len(rows))
+			at = rows[len(rows)-1].position
 		}
 	})
 	g.Go(func() error {
-		for decoded := range pages {
-			p := <-decoded
+		for worked := range pages {
+			p := <-worked
 			if p.err != nil {
 				return p.err
 			}
-			if err := fn(p.list); err != nil {
+			if err := fn(p.done); err != nil {
 				return err
 			}
 		}
@@ -133,26 +139,35 @@ func (s *Store) Done(ctx context.Context, c Command) (r Receipt, ok bool, err er
 	return r, err == nil, err
 }
 
+// replayPage is how many entries a replayed command reads at a time: most
+// commands made one or two.
+const replayPage = 8
+
 // replay reads the events of a command that was done before, from the first.
 func (s *Store) replay(ctx context.Context, first Position, c Command) (Receipt, error) {
-	list, err := s.After(ctx, first-1, pageSize)
-	if err != nil {
-		return Receipt{}, err
-	}
-	if len(list) == 0 {
-		return Receipt{}, fmt.Errorf("%w: position %d is gone", ErrCorrupt, first)
-	}
 	r := Receipt{Replayed: true}
-	for _, rec := range list {
-		if rec.Cause != list[0].Cause {
-			break
+	for {
+		list, err := s.After(ctx, first-1+Position(len(r.Events)), replayPage)
+		if err != nil {
+			return Receipt{}, err
 		}
-		r.Events = append(r.Events, rec)
+		for _, rec := range list {
+			if rec.Cause == c.Cause() {
+				r.Events = append(r.Events, rec)
+				continue
+			}
+			if len(r.Events) == 0 {
+				return Receipt{}, ErrKeyReused
+			}
+			return r, nil
+		}
+		if len(r.Events) == 0 {
+			return Receipt{}, fmt.Errorf("%w: position %d is gone", ErrCorrupt, first)
+		}
+		if len(list) < replayPage {
+			return r, nil
+		}
 	}
-	if then, ok := list[0].Cause.Command(); !ok || then != c {
-		return Receipt{}, ErrKeyReused
-	}
-	return r, nil
 }
 
 // Wait returns when the log holds something behind the position. In this process
@@ -194,7 +209,7 @@ func (s *Store) see(at Position) {
 	}
 }
 
-// Node reads a stored node of the tree by tlog's index, for proofs.
+// Nodes reads stored nodes of the tree by tlog's index, for proofs.
 func (s *Store) Nodes(ctx context.Context) tlog.HashReader {
 	return tlog.HashReaderFunc(func(indexes []int64) ([]Hash, error) {
 		at := make([]Position, len(indexes))

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"kassa/domain"
 )
@@ -32,6 +34,9 @@ type request struct {
 func newRequest(a Append) (*request, error) {
 	r := &request{Append: a, done: make(chan struct{})}
 	r.command, _ = a.Cause.Command()
+	if err := a.check(r.command); err != nil {
+		return nil, err
+	}
 	for _, w := range a.Writes {
 		for _, e := range w.Events {
 			payload, err := domain.Encode(e)
@@ -52,6 +57,26 @@ func newRequest(a Append) (*request, error) {
 	return r, nil
 }
 
+// check refuses what could not be read back as it was written. One such append
+// would spoil the log, or its neighbours in the batch.
+func (a *Append) check(c Command) error {
+	if a.Time.Before(Earliest) {
+		return fmt.Errorf("append with the time %s, before %s", a.Time, Earliest)
+	}
+	for _, w := range a.Writes {
+		if w.Stream == "" || !isText(string(w.Stream)) {
+			return fmt.Errorf("append to a stream called %q", w.Stream)
+		}
+	}
+	if !isText(c.ID) {
+		return fmt.Errorf("append by a command called %q", c.ID)
+	}
+	return nil
+}
+
+// isText says whether a name comes back from every database as it went in.
+func isText(s string) bool { return utf8.ValidString(s) && strings.IndexByte(s, 0) < 0 }
+
 // sequencer is the one goroutine of a process that appends. What it does with a
 // batch, step by step, and what a crash leaves behind at each (sequence_test.go
 // and the kill test of cmd/kassa stop it there):
@@ -66,7 +91,7 @@ func newRequest(a Append) (*request, error) {
 //  7. answer the callers                          their retry finds the command
 type sequencer struct {
 	store *Store
-	tree  tree
+	tree  Tree
 	stale bool // the last commit's outcome is unknown: trust nothing in memory
 }
 
@@ -137,7 +162,7 @@ func (q *sequencer) commit(ctx context.Context, requests []*request) error {
 		tx.rollback()
 		return err
 	}
-	head, err := grown.head()
+	head, err := grown.Head()
 	if err != nil {
 		tx.rollback()
 		return err
@@ -169,7 +194,7 @@ func (q *sequencer) catchUp(ctx context.Context, head Head) error {
 // number decides each request under the lock, gives its events their positions
 // and versions, and grows the tree. A request that cannot be is marked, and the
 // others go on.
-func number(t *tree, requests []*request, known known) ([]row, error) {
+func number(t *Tree, requests []*request, known known) ([]row, error) {
 	var rows []row
 	for _, r := range requests {
 		if at, used := known.commands[r.command.ID]; used && r.command.ID != "" {
@@ -190,7 +215,7 @@ func number(t *tree, requests []*request, known known) ([]row, error) {
 					Type: event.Type(), Schema: domain.SchemaVersion, Time: r.Time.UTC().Truncate(time.Microsecond),
 					Actor: r.Actor, Cause: r.Cause}
 				entry := EncodeEntry(env, r.payloads[next])
-				nodes, err := t.grow(LeafHash(entry))
+				nodes, err := t.Grow(LeafHash(entry))
 				if err != nil {
 					return nil, err
 				}

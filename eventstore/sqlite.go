@@ -92,8 +92,9 @@ func (b *sqliteBatch) commit(ctx context.Context, rows []row, head Head) error {
 	}
 	if err := b.tx.Commit(); err != nil {
 		// database/sql takes the transaction as done, but SQLite may still be in it,
-		// and would refuse the next one on this connection.
-		_, _ = b.db.ExecContext(ctx, `ROLLBACK`)
+		// and would refuse the next one on this connection. That must not depend on
+		// the time that this batch has left.
+		_, _ = b.db.ExecContext(context.WithoutCancel(ctx), `ROLLBACK`)
 		return err
 	}
 	return nil

@@ -19,18 +19,19 @@ type Head struct {
 // LeafHash is the hash of an entry as a leaf.
 func LeafHash(entry []byte) Hash { return tlog.RecordHash(entry) }
 
-// tree is the right edge of the Merkle tree: of each complete subtree that the
+// Tree is the right edge of the Merkle tree: of each complete subtree that the
 // size is made of, its root, by level. That is all that growing needs, so a
-// commit costs the same however long the log is.
-type tree struct {
+// commit costs the same however long the log is. The zero value is the tree of an
+// empty log.
+type Tree struct {
 	size  int64
 	peaks [63]Hash
 }
 
-// grow adds a leaf, and gives the nodes that it completes: the leaf itself and
+// Grow adds a leaf, and gives the nodes that it completes: the leaf itself and
 // every inner node whose right half ends with it. They are stored beside the
 // entry, so any node can be found again by its leaf.
-func (t *tree) grow(leaf Hash) ([]Hash, error) {
+func (t *Tree) Grow(leaf Hash) ([]Hash, error) {
 	nodes, err := tlog.StoredHashesForRecordHash(t.size, leaf, tlog.HashReaderFunc(t.read))
 	if err != nil {
 		return nil, fmt.Errorf("grow the tree at size %d: %w", t.size, err)
@@ -41,7 +42,7 @@ func (t *tree) grow(leaf Hash) ([]Hash, error) {
 }
 
 // Head gives size and root.
-func (t *tree) head() (Head, error) {
+func (t *Tree) Head() (Head, error) {
 	root, err := tlog.TreeHash(t.size, tlog.HashReaderFunc(t.read))
 	if err != nil {
 		return Head{}, fmt.Errorf("root of the tree at size %d: %w", t.size, err)
@@ -50,7 +51,7 @@ func (t *tree) head() (Head, error) {
 }
 
 // read serves the library the peaks; it asks for nothing else.
-func (t *tree) read(indexes []int64) ([]Hash, error) {
+func (t *Tree) read(indexes []int64) ([]Hash, error) {
 	hashes := make([]Hash, len(indexes))
 	for i, index := range indexes {
 		level, n := tlog.SplitStoredHashIndex(index)
@@ -64,8 +65,8 @@ func (t *tree) read(indexes []int64) ([]Hash, error) {
 
 // readEdge loads the tree of a head from the stored nodes, and proves it: where
 // its root is not the head's, the error wraps ErrCorrupt.
-func readEdge(ctx context.Context, e engine, head Head) (tree, error) {
-	t := tree{size: int64(head.Size)}
+func readEdge(ctx context.Context, e engine, head Head) (Tree, error) {
+	t := Tree{size: int64(head.Size)}
 	var at []Position
 	for level := range t.peaks {
 		if t.size>>level&1 == 1 {
@@ -74,7 +75,7 @@ func readEdge(ctx context.Context, e engine, head Head) (tree, error) {
 	}
 	stored, err := e.nodes(ctx, at)
 	if err != nil {
-		return tree{}, fmt.Errorf("read the edge of the tree at size %d: %w", head.Size, err)
+		return Tree{}, fmt.Errorf("read the edge of the tree at size %d: %w", head.Size, err)
 	}
 	for level := range t.peaks {
 		if t.size>>level&1 == 0 {
@@ -82,12 +83,12 @@ func readEdge(ctx context.Context, e engine, head Head) (tree, error) {
 		}
 		nodes, err := splitNodes(stored[Position(t.size>>level<<level)])
 		if err != nil || len(nodes) <= level {
-			return tree{}, fmt.Errorf("%w: the tree's node of level %d is missing at size %d", ErrCorrupt, level, head.Size)
+			return Tree{}, fmt.Errorf("%w: the tree's node of level %d is missing at size %d", ErrCorrupt, level, head.Size)
 		}
 		t.peaks[level] = nodes[level]
 	}
-	if now, err := t.head(); err != nil || now != head {
-		return tree{}, fmt.Errorf("%w: the head says size %d and root %s, the stored tree has root %s", ErrCorrupt, head.Size, head.Root, now.Root)
+	if now, err := t.Head(); err != nil || now != head {
+		return Tree{}, fmt.Errorf("%w: the head says size %d and root %s, the stored tree has root %s", ErrCorrupt, head.Size, head.Root, now.Root)
 	}
 	return t, nil
 }

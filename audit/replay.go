@@ -1,0 +1,325 @@
+package audit
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"maps"
+	"slices"
+	"strings"
+
+	"kassa/domain"
+	"kassa/eventstore"
+)
+
+// errBehindHead ends the reading of rows: the next one stands behind the head
+// that is being verified.
+var errBehindHead = errors.New("row behind the head")
+
+// replay is a verification under way.
+type replay struct {
+	store  *eventstore.Store
+	head   eventstore.Head
+	checks []Check
+
+	at        eventstore.Position // the last one proved
+	behind    eventstore.Position // of the first row behind the head, 0 where there is none
+	tree      eventstore.Tree
+	accounts  map[domain.UserID]*account
+	emails    map[eventstore.Stream]struct{}
+	snapshots map[eventstore.Stream]eventstore.Snapshot // those whose version was not met yet
+	last      eventstore.Envelope                       // of the entry before
+	commands  map[uint64]eventstore.Position            // by hash of the id: the first entry of its append
+	seed      maphash.Seed
+	joining   map[domain.UserID]*joined // sign-ups of the append under way
+	report    Report
+}
+
+type account struct {
+	domain.Account
+	version eventstore.Version
+}
+
+// joined pairs a person's sign-up with the claim of their e-mail: the positions,
+// 0 for the one that did not come yet.
+type joined struct{ claim, signUp eventstore.Position }
+
+func newReplay(store *eventstore.Store, head eventstore.Head, snapshots map[eventstore.Stream]eventstore.Snapshot, checks []Check) *replay {
+	return &replay{store: store, head: head, checks: checks, snapshots: snapshots,
+		accounts: map[domain.UserID]*account{}, emails: map[eventstore.Stream]struct{}{},
+		commands: map[uint64]eventstore.Position{}, seed: maphash.MakeSeed(), joining: map[domain.UserID]*joined{},
+		report: Report{Head: head, House: map[domain.LedgerAccount]domain.Credits{}, Events: map[domain.EventType]int{}}}
+}
+
+func (r *replay) rows(ctx context.Context, rows []eventstore.Stored) error {
+	for i := range rows {
+		row := &rows[i]
+		if row.Position > r.head.Size && r.at == r.head.Size {
+			r.behind = row.Position
+			return errBehindHead
+		}
+		if err := r.row(ctx, row); err != nil {
+			return err
+		}
+		r.at = row.Position
+	}
+	return nil
+}
+
+// row proves one row, from its place to its meaning.
+func (r *replay) row(ctx context.Context, row *eventstore.Stored) error {
+	if err := r.place(row); err != nil {
+		return err
+	}
+	if err := r.grow(row); err != nil {
+		return err
+	}
+	rec := row.Recorded
+	if rec.Time.Before(eventstore.Earliest) {
+		return fault(rec.Position, "the entry says that it happened on %s", rec.Time)
+	}
+	follows := sameAppend(r.last, rec.Envelope)
+	if !follows {
+		if err := r.joinedInPairs(); err != nil {
+			return err
+		}
+	}
+	if err := r.command(ctx, row, follows); err != nil {
+		return err
+	}
+	r.last = rec.Envelope
+	if err := r.fold(rec); err != nil {
+		return err
+	}
+	r.report.Events[rec.Type]++
+	for _, check := range r.checks {
+		if err := check(rec); err != nil {
+			return fault(rec.Position, "%s", err)
+		}
+	}
+	return nil
+}
+
+// place proves that the row is the one that follows, and that its entry and its
+// columns agree.
+func (r *replay) place(row *eventstore.Stored) error {
+	want := r.at + 1
+	switch rec := row.Recorded; {
+	case row.Position < want:
+		return fault(row.Position, "a row stands before the first position")
+	case row.Position > want:
+		return fault(want, "the entry is missing, the next one stands at %d", row.Position)
+	case row.Err != nil:
+		return fault(want, "%s", row.Err)
+	case rec.Position != want:
+		return fault(want, "the entry says that its position is %d", rec.Position)
+	case rec.Stream != row.Stream:
+		return fault(want, "the entry is of stream %q, the indexed column says %q", rec.Stream, row.Stream)
+	case rec.Version != row.Version:
+		return fault(want, "the entry is version %d of its stream, the indexed column says %d", rec.Version, row.Version)
+	}
+	return nil
+}
+
+// grow proves the entry's hash and the nodes stored beside it.
+func (r *replay) grow(row *eventstore.Stored) error {
+	nodes, err := r.tree.Grow(row.Leaf)
+	if err != nil {
+		return err
+	}
+	if !slices.Equal(nodes, row.Nodes) {
+		if len(row.Nodes) > 0 && row.Nodes[0] != row.Leaf {
+			return fault(row.Position, "the entry is not the one that was hashed: its hash is %s, the tree has %s", row.Leaf, row.Nodes[0])
+		}
+		return fault(row.Position, "the stored nodes of the tree are not those of the entries")
+	}
+	return nil
+}
+
+// sameAppend says whether b may have been appended together with a just before
+// it: what an append gives all its entries is the same in both.
+func sameAppend(a, b eventstore.Envelope) bool {
+	return a.Position > 0 && a.Cause == b.Cause && a.Actor == b.Actor && a.Time.Equal(b.Time)
+}
+
+// command proves the column that makes a command idempotent: the first entry of
+// its append has it, those that follow do not, and no other append has it again.
+func (r *replay) command(ctx context.Context, row *eventstore.Stored, follows bool) error {
+	command, ok := row.Recorded.Cause.Command()
+	want := command.ID
+	if !ok || follows {
+		want = ""
+	}
+	if row.Command != want {
+		return fault(row.Position, "the column of the command is %q, the entry's cause makes it %q", row.Command, want)
+	}
+	if want == "" {
+		return nil
+	}
+	key := maphash.String(r.seed, want)
+	first, met := r.commands[key]
+	if !met {
+		r.commands[key] = row.Position
+		return nil
+	}
+	// The same hash: the same command, or one in many billions.
+	earlier, err := r.store.After(ctx, first-1, 1)
+	if err != nil {
+		return err
+	}
+	for _, rec := range earlier {
+		if then, _ := rec.Cause.Command(); then.ID == want {
+			return fault(row.Position, "the command was done before, at position %d", first)
+		}
+	}
+	return nil
+}
+
+// fold proves that the entry is a fact that could follow in its stream.
+func (r *replay) fold(rec eventstore.Recorded) error {
+	user, ofAccount := rec.Stream.User()
+	switch event := rec.Event.(type) {
+	case domain.EmailClaimed:
+		return r.claim(rec, event)
+	case domain.SignedUp:
+		r.join(event.User).signUp = rec.Position
+	}
+	if !ofAccount {
+		return fault(rec.Position, "%s stands in %q, which is no account's stream", rec.Type, rec.Stream)
+	}
+	if rec.Event.Subject() != user {
+		return fault(rec.Position, "%s of %q stands in the stream of %q", rec.Type, rec.Event.Subject(), user)
+	}
+	a := r.accounts[user]
+	if a == nil {
+		a = &account{}
+		r.accounts[user] = a
+	}
+	if rec.Version != a.version+1 {
+		return fault(rec.Position, "version %d of %s follows on version %d", rec.Version, rec.Stream, a.version)
+	}
+	if err := a.Apply(rec.Event); err != nil {
+		return fault(rec.Position, "%s", err)
+	}
+	a.version = rec.Version
+	if m, ok := rec.Event.(domain.Mover); ok {
+		for _, p := range m.Moved().Postings {
+			if strings.HasPrefix(string(p.Account), "house:") {
+				r.report.House[p.Account] += p.Amount
+			}
+		}
+	}
+	return r.snapshot(rec, a)
+}
+
+func (r *replay) claim(rec eventstore.Recorded, event domain.EmailClaimed) error {
+	if !rec.Stream.OfEmail() {
+		return fault(rec.Position, "an e-mail's claim stands in %q", rec.Stream)
+	}
+	if _, taken := r.emails[rec.Stream]; taken || rec.Version != 1 {
+		return fault(rec.Position, "an e-mail's claim is not alone in its stream")
+	}
+	r.emails[rec.Stream] = struct{}{}
+	j := r.join(event.User)
+	if j.claim != 0 {
+		return fault(rec.Position, "%q claims two e-mails in one append", event.User)
+	}
+	j.claim = rec.Position
+	return nil
+}
+
+func (r *replay) join(u domain.UserID) *joined {
+	j := r.joining[u]
+	if j == nil {
+		j = &joined{}
+		r.joining[u] = j
+	}
+	return j
+}
+
+// joinedInPairs looks back on an append that ended: who signed up claimed an
+// e-mail in it, and the other way round.
+func (r *replay) joinedInPairs() error {
+	var first *Fault
+	for user, j := range r.joining {
+		f := &Fault{j.signUp, fmt.Sprintf("%q signs up without claiming an e-mail in the same append", user)}
+		if j.signUp == 0 {
+			f = &Fault{j.claim, fmt.Sprintf("%q claims an e-mail and does not sign up in the same append", user)}
+		}
+		if (j.signUp == 0 || j.claim == 0) && (first == nil || f.Position < first.Position) {
+			first = f
+		}
+	}
+	clear(r.joining)
+	if first != nil {
+		return first
+	}
+	return nil
+}
+
+// snapshot compares the stored snapshot of this very version, where there is one.
+func (r *replay) snapshot(rec eventstore.Recorded, a *account) error {
+	s, ok := r.snapshots[rec.Stream]
+	if !ok || s.Version != rec.Version {
+		return nil
+	}
+	state, err := json.Marshal(a.Account)
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(state, s.State) {
+		return fault(rec.Position, "the snapshot of %s at version %d is not the fold of its entries", rec.Stream, s.Version)
+	}
+	delete(r.snapshots, rec.Stream)
+	return nil
+}
+
+// finish proves what can be said at the end only.
+func (r *replay) finish(ctx context.Context) error {
+	if r.at < r.head.Size {
+		return fault(r.at+1, "the entry is missing, the head counts %d", r.head.Size)
+	}
+	if err := r.joinedInPairs(); err != nil {
+		return err
+	}
+	if r.behind > 0 { // fair where the log grew meanwhile
+		now, err := r.store.Head(ctx)
+		if err != nil {
+			return err
+		}
+		if r.behind > now.Size {
+			return fault(r.behind, "the entry stands behind the head, which counts %d", now.Size)
+		}
+	}
+	head, err := r.tree.Head()
+	if err != nil {
+		return err
+	}
+	if head != r.head {
+		return fault(r.at, "the root over the entries is %s, the head says %s", head.Root, r.head.Root)
+	}
+	return r.sums()
+}
+
+// sums closes the books.
+func (r *replay) sums() error {
+	if left := slices.Sorted(maps.Keys(r.snapshots)); len(left) > 0 {
+		return fault(0, "the snapshot of %s is of version %d, which the log does not have", left[0], r.snapshots[left[0]].Version)
+	}
+	r.report.Accounts = len(r.accounts)
+	for _, a := range r.accounts {
+		r.report.Available += a.Available
+		r.report.Held += a.Held
+	}
+	sum := r.report.Available + r.report.Held
+	for _, amount := range r.report.House {
+		sum += amount
+	}
+	if sum != 0 {
+		return fault(r.at, "all credits together sum to %d", sum)
+	}
+	return nil
+}
