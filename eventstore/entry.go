@@ -177,8 +177,9 @@ func (r *entryReader) bytes() []byte {
 	return b
 }
 
-// decode reads an entry with its event.
-func decode(entry []byte) (Recorded, error) {
+// Decode reads an entry with its event. Errors wrap ErrBadEntry, or say which type
+// or version of an event this binary does not know.
+func Decode(entry []byte) (Recorded, error) {
 	env, payload, err := DecodeEntry(entry)
 	if err != nil {
 		return Recorded{}, err

@@ -43,7 +43,7 @@ func (s *Store) Stream(ctx context.Context, stream Stream, after Version, limit 
 	}
 	list := make([]Recorded, 0, len(rows))
 	for i, row := range rows {
-		rec, err := decode(row.entry)
+		rec, err := Decode(row.entry)
 		if err != nil {
 			return nil, err
 		}
@@ -60,7 +60,7 @@ func (s *Store) Stream(ctx context.Context, stream Stream, after Version, limit 
 func decodeRows(rows []row, at Position) ([]Recorded, error) {
 	list := make([]Recorded, 0, len(rows))
 	for i, row := range rows {
-		rec, err := decode(row.entry)
+		rec, err := Decode(row.entry)
 		if err != nil {
 			return nil, err
 		}

@@ -29,7 +29,7 @@ func storedRows(rows []row, _ Position) ([]Stored, error) {
 	list := make([]Stored, len(rows))
 	for i, r := range rows {
 		nodes, badNodes := splitNodes(r.nodes)
-		rec, badEntry := decode(r.entry)
+		rec, badEntry := Decode(r.entry)
 		list[i] = Stored{Position: r.position, Stream: r.stream, Version: r.version, Command: r.command,
 			Nodes: nodes, Leaf: LeafHash(r.entry), Recorded: rec, Err: errors.Join(badEntry, badNodes)}
 	}

@@ -1,0 +1,212 @@
+// Package bus carries what the log says to those who act on it: batches of
+// events to the views, one errand a prediction to the workers, and their answers
+// back. It is the only room that knows Watermill.
+//
+// Delivery is at least once and may be out of order. The broker rings, the store
+// tells: a batch of events only says how far the log has come, an errand may be
+// done twice, and whoever settles it relies on the account's own state.
+package bus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill"
+	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/ThreeDotsLabs/watermill/message/router/middleware"
+	"github.com/ThreeDotsLabs/watermill/pubsub/gochannel"
+
+	"kassa/eventstore"
+)
+
+// Errand names the prediction that a message is about. It travels in the
+// message's headers, so that the worker need not know of accounts.
+type Errand struct {
+	User       string
+	Prediction string
+	Position   eventstore.Position // of the request in the log
+}
+
+// Failed is what becomes of an errand whose worker gave up, in the failure header
+// of its answer.
+const Failed = "worker_failed"
+
+// Handlers are those who act. Each may be called by several goroutines, and more
+// than once for the same message. What a handler answers with an error is tried
+// again a few times.
+type Handlers struct {
+	// Events gets batches of the log; where it fails for good, the views cannot go
+	// on and Run ends with its error.
+	Events func(ctx context.Context, batch []eventstore.Recorded) error
+	// Work does an errand: it gives the answer, or says in a stable word why there
+	// is none and never will be.
+	Work func(ctx context.Context, request []byte) (answer []byte, failure string, err error)
+	// Answer settles an errand by its answer, or by its failure.
+	Answer func(ctx context.Context, e Errand, answer []byte, failure string) error
+}
+
+// lanes is how many errands, and how many answers, one process has in its hands.
+// Watermill keeps one message in flight a subscription, so there are as many.
+const lanes = 16
+
+// Bus is a connection to a broker, or to none.
+type Bus struct {
+	log     *slog.Logger
+	router  *message.Router
+	events  *channel
+	work    *channel
+	answers *channel
+	failed  chan error
+}
+
+// channel is one kind of message: where it is published, in turn, and where it is
+// taken from, side by side.
+type channel struct {
+	publisher   message.Publisher
+	subscriber  message.Subscriber
+	publishTo   []string
+	subscribeTo []string
+	turn        atomic.Uint64
+}
+
+// InProcess gives a bus of Go channels. It forgets all that is under way when the
+// process ends: a relay must then start again before the oldest open errand.
+// Publishing events waits until they are applied, so that the relay does not run
+// ahead of the views.
+func InProcess(log *slog.Logger) (*Bus, error) {
+	adapter := watermill.NewSlogLoggerWithLevelMapping(log, map[slog.Level]slog.Level{slog.LevelInfo: slog.LevelDebug})
+	events := gochannel.NewGoChannel(gochannel.Config{BlockPublishUntilSubscriberAck: true}, adapter)
+	work := gochannel.NewGoChannel(gochannel.Config{OutputChannelBuffer: 64}, adapter)
+	var workLanes, answerLanes []string
+	for i := range lanes {
+		workLanes = append(workLanes, "work."+strconv.Itoa(i))
+		answerLanes = append(answerLanes, "answers."+strconv.Itoa(i))
+	}
+	return newBus(log, adapter,
+		&channel{publisher: events, subscriber: events, publishTo: []string{"events"}, subscribeTo: []string{"events"}},
+		&channel{publisher: work, subscriber: work, publishTo: workLanes, subscribeTo: workLanes},
+		&channel{publisher: work, subscriber: work, publishTo: answerLanes, subscribeTo: answerLanes})
+}
+
+func newBus(log *slog.Logger, adapter watermill.LoggerAdapter, events, work, answers *channel) (*Bus, error) {
+	router, err := message.NewRouter(message.RouterConfig{CloseTimeout: 10 * time.Second}, adapter)
+	if err != nil {
+		return nil, fmt.Errorf("make a message router: %w", err)
+	}
+	return &Bus{log: log, router: router, events: events, work: work, answers: answers, failed: make(chan error, 1)}, nil
+}
+
+// Run delivers messages until ctx ends; handlers that run are let finish. It
+// returns nil then, or the error for which the views could not go on.
+func (b *Bus) Run(ctx context.Context, h Handlers) error {
+	if h.Events != nil {
+		b.consume("events", b.events, b.onEvents(h), b.eventsGivenUp)
+	}
+	if h.Work != nil {
+		b.consume("work", b.work, b.onWork(h), b.workGivenUp)
+	}
+	if h.Answer != nil {
+		b.consume("answers", b.answers, b.onAnswer(h), b.answerGivenUp)
+	}
+	done := make(chan error, 1)
+	// Handlers keep a living context while the router closes: what they have in
+	// hand is finished, not cut off.
+	go func() { done <- b.router.Run(context.WithoutCancel(ctx)) }()
+	var failed error
+	select {
+	case err := <-done:
+		return err
+	case failed = <-b.failed:
+	case <-ctx.Done():
+	}
+	return errors.Join(failed, b.router.Close(), <-done)
+}
+
+// Running is closed when every subscription stands. What is published before
+// would reach nobody on a bus without a broker.
+func (b *Bus) Running() <-chan struct{} { return b.router.Running() }
+
+// consume subscribes a handler to every lane of a channel. An error is tried
+// again with growing pauses; after that giveUp takes the message off the bus.
+func (b *Bus) consume(name string, c *channel, handle func(*message.Message) error, giveUp func(*message.Message, error)) {
+	retry := middleware.Retry{MaxRetries: 4, InitialInterval: 50 * time.Millisecond, MaxInterval: 2 * time.Second, Multiplier: 3,
+		ShouldRetry: func(p middleware.RetryParams) bool { return !errors.Is(p.Err, errMalformed) }}
+	for i, topic := range c.subscribeTo {
+		added := b.router.AddConsumerHandler(name+"-"+strconv.Itoa(i), topic, c.subscriber, handle)
+		added.AddMiddleware(func(next message.HandlerFunc) message.HandlerFunc {
+			return func(m *message.Message) ([]*message.Message, error) {
+				if _, err := next(m); err != nil && m.Context().Err() == nil {
+					giveUp(m, err)
+				}
+				return nil, nil
+			}
+		}, retry.Middleware, middleware.Recoverer)
+	}
+}
+
+// errMalformed marks a message that no retry can mend.
+var errMalformed = errors.New("malformed message")
+
+func (b *Bus) onEvents(h Handlers) func(*message.Message) error {
+	return func(m *message.Message) error {
+		batch, err := decodeEvents(m.Payload)
+		if err != nil {
+			return err
+		}
+		return h.Events(m.Context(), batch)
+	}
+}
+
+func (b *Bus) eventsGivenUp(_ *message.Message, err error) {
+	select {
+	case b.failed <- err:
+	default:
+	}
+}
+
+func (b *Bus) onWork(h Handlers) func(*message.Message) error {
+	return func(m *message.Message) error {
+		e, err := errandOf(m)
+		if err != nil {
+			return err
+		}
+		answer, failure, err := h.Work(m.Context(), m.Payload)
+		if err != nil {
+			return err
+		}
+		return b.PublishAnswer(e, answer, failure)
+	}
+}
+
+// workGivenUp answers for a worker that failed time and again, so that the
+// person's credits come back now and not at the hold's expiry.
+func (b *Bus) workGivenUp(m *message.Message, err error) {
+	e, bad := errandOf(m)
+	b.log.Error("an errand failed for good", "position", e.Position, "prediction", e.Prediction, "error", err)
+	if bad != nil {
+		return
+	}
+	if err := b.PublishAnswer(e, nil, Failed); err != nil {
+		b.log.Error("its failure cannot be told; the hold will expire", "position", e.Position, "error", err)
+	}
+}
+
+func (b *Bus) onAnswer(h Handlers) func(*message.Message) error {
+	return func(m *message.Message) error {
+		e, err := errandOf(m)
+		if err != nil {
+			return err
+		}
+		return h.Answer(m.Context(), e, m.Payload, m.Metadata.Get(headerFailure))
+	}
+}
+
+func (b *Bus) answerGivenUp(m *message.Message, err error) {
+	e, _ := errandOf(m)
+	b.log.Error("an answer cannot be settled; the hold will expire", "position", e.Position, "prediction", e.Prediction, "error", err)
+}

@@ -1,0 +1,100 @@
+package bus
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+
+	"github.com/ThreeDotsLabs/watermill"
+	"github.com/ThreeDotsLabs/watermill/message"
+
+	"kassa/eventstore"
+)
+
+// Headers of errands and answers. All are strings: that is all that every broker's
+// adapter carries.
+const (
+	headerUser       = "kassa_user"
+	headerPrediction = "kassa_prediction"
+	headerPosition   = "kassa_position"
+	headerFailure    = "kassa_failure"
+)
+
+// cloudEvent is an entry of the log on its way (CloudEvents 1.0, JSON batch
+// format). Its data are the entry's bytes as they were stored and hashed.
+type cloudEvent struct {
+	SpecVersion string `json:"specversion"`
+	ID          string `json:"id"` // the position
+	Source      string `json:"source"`
+	Type        string `json:"type"`
+	Subject     string `json:"subject"` // the stream
+	ContentType string `json:"datacontenttype"`
+	Data        []byte `json:"data_base64"`
+}
+
+// PublishEvents sends a batch of the log, in order, as one message.
+func (b *Bus) PublishEvents(batch []eventstore.Recorded) error {
+	list := make([]cloudEvent, len(batch))
+	for i, rec := range batch {
+		list[i] = cloudEvent{SpecVersion: "1.0", ID: strconv.FormatInt(int64(rec.Position), 10), Source: "/kassa/log",
+			Type: string(rec.Type), Subject: string(rec.Stream), ContentType: "application/octet-stream", Data: rec.Entry}
+	}
+	body, err := json.Marshal(list)
+	if err != nil {
+		return fmt.Errorf("encode a batch of events: %w", err)
+	}
+	return b.events.publish(message.NewMessage(watermill.NewUUID(), body))
+}
+
+func decodeEvents(body []byte) ([]eventstore.Recorded, error) {
+	var list []cloudEvent
+	if err := json.Unmarshal(body, &list); err != nil || len(list) == 0 {
+		return nil, fmt.Errorf("%w: batch of events: %v", errMalformed, err)
+	}
+	batch := make([]eventstore.Recorded, len(list))
+	for i, e := range list {
+		rec, err := eventstore.Decode(e.Data)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", errMalformed, err)
+		}
+		batch[i] = rec
+	}
+	return batch, nil
+}
+
+// PublishWork sends an errand to one of the workers.
+func (b *Bus) PublishWork(e Errand, request []byte) error { return b.work.publish(e.message(request)) }
+
+// PublishAnswer sends what became of an errand: an answer, or a failure in a
+// stable word.
+func (b *Bus) PublishAnswer(e Errand, answer []byte, failure string) error {
+	m := e.message(answer)
+	m.Metadata.Set(headerFailure, failure)
+	return b.answers.publish(m)
+}
+
+func (e Errand) message(body []byte) *message.Message {
+	m := message.NewMessage(watermill.NewUUID(), body)
+	m.Metadata.Set(headerUser, e.User)
+	m.Metadata.Set(headerPrediction, e.Prediction)
+	m.Metadata.Set(headerPosition, strconv.FormatInt(int64(e.Position), 10))
+	return m
+}
+
+func errandOf(m *message.Message) (Errand, error) {
+	at, err := strconv.ParseInt(m.Metadata.Get(headerPosition), 10, 64)
+	e := Errand{User: m.Metadata.Get(headerUser), Prediction: m.Metadata.Get(headerPrediction), Position: eventstore.Position(at)}
+	if err != nil || e.User == "" || e.Prediction == "" || at < 1 {
+		return Errand{}, fmt.Errorf("%w: its headers name no errand", errMalformed)
+	}
+	return e, nil
+}
+
+// publish sends to the channel's lanes in turn.
+func (c *channel) publish(m *message.Message) error {
+	topic := c.publishTo[c.turn.Add(1)%uint64(len(c.publishTo))]
+	if err := c.publisher.Publish(topic, m); err != nil {
+		return fmt.Errorf("publish to %s: %w", topic, err)
+	}
+	return nil
+}
