@@ -1,43 +1,148 @@
 package audit_test
 
 import (
+	"errors"
+	"maps"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
 	"kassa/audit"
+	"kassa/audit/audittest"
+	"kassa/domain"
 	"kassa/eventstore"
 	"kassa/eventstore/eventstoretest"
 	"kassa/schema"
 )
 
-func BenchmarkVerify(b *testing.B) {
-	ctx := b.Context()
-	db, err := schema.OpenSQLite(ctx, filepath.Join(b.TempDir(), "kassa.db"))
-	if err != nil {
-		b.Fatal(err)
+func TestVerifyReportsWhatTheLedgerCameTo(t *testing.T) {
+	l := newLedger(t, 1, 70)
+	var n int
+	var sums = map[domain.LedgerAccount]domain.Credits{}
+	report, err := l.verify(t, func(rec eventstore.Recorded) error {
+		n++
+		if m, ok := rec.Event.(domain.Mover); ok {
+			for _, p := range m.Moved().Postings {
+				sums[p.Account] += p.Amount
+			}
+		}
+		return nil
+	})
+	must(t, err)
+	if report.Head != l.head || n != int(l.head.Size) {
+		t.Errorf("verified %+v and gave %d entries to the check, the head was %+v", report.Head, n, l.head)
 	}
+	var events int
+	for _, count := range report.Events {
+		events += count
+	}
+	if events != n || report.Accounts != report.Events[domain.TypeSignedUp] || report.Accounts < 2 {
+		t.Errorf("%d events are counted by type, %d accounts, in %d entries", events, report.Accounts, n)
+	}
+	house := map[domain.LedgerAccount]domain.Credits{}
+	for _, a := range []domain.LedgerAccount{domain.HouseAdjustments, domain.HouseBonus, domain.HouseCash, domain.HouseRevenue} {
+		house[a] = sums[a]
+		delete(sums, a)
+	}
+	if !maps.Equal(house, report.House) {
+		t.Errorf("the house has %v, its postings sum to %v", report.House, house)
+	}
+	var people domain.Credits
+	for _, sum := range sums {
+		people += sum
+	}
+	if report.Available+report.Held != people || people <= 0 {
+		t.Errorf("people have %d available and %d held, their postings sum to %d", report.Available, report.Held, people)
+	}
+	if report.Duration <= 0 {
+		t.Error("the verification took no time")
+	}
+}
+
+func TestVerifyOfAnEmptyLog(t *testing.T) {
+	ctx := t.Context()
+	db, err := schema.OpenSQLite(ctx, filepath.Join(t.TempDir(), "kassa.db"))
+	must(t, err)
 	defer db.Close()
 	store, err := eventstore.SQLite(ctx, db)
-	if err != nil {
-		b.Fatal(err)
+	must(t, err)
+	defer store.Close()
+	if report := audittest.CheckLedger(t, store); report.Head.Size != 0 || report.Accounts != 0 {
+		t.Errorf("an empty log came to %+v", report)
 	}
+}
+
+// What a caller's own check finds has the position of the entry it was given.
+func TestVerifyNamesWhatAFurtherCheckFinds(t *testing.T) {
+	_, err := newLedger(t, 2, 70).verify(t, func(rec eventstore.Recorded) error {
+		if rec.Position == 17 {
+			return errors.New("a view says otherwise")
+		}
+		return nil
+	})
+	faultAt(t, err, 17)
+}
+
+// The log grows while it is verified; that is no fault.
+func TestVerifyBesideAppends(t *testing.T) {
+	ctx := t.Context()
+	db, err := schema.OpenSQLite(ctx, filepath.Join(t.TempDir(), "kassa.db"))
+	must(t, err)
+	defer db.Close()
+	store, err := eventstore.SQLite(ctx, db)
+	must(t, err)
+	defer store.Close()
+
+	verified := make(chan struct{})
+	var writers sync.WaitGroup
+	for seed := range uint64(4) {
+		writers.Go(func() {
+			town := eventstoretest.NewTown(seed+1, 20)
+			for {
+				select {
+				case <-verified:
+					return
+				default:
+				}
+				if _, err := store.Append(ctx, town.Append(2, 2)); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	var last eventstore.Position
+	for range 10 {
+		must(t, store.Wait(ctx, last))
+		last = audittest.CheckLedger(t, store).Head.Size
+	}
+	close(verified)
+	writers.Wait()
+	if head, err := store.Head(ctx); err != nil || audittest.CheckLedger(t, store).Head != head {
+		t.Errorf("the log at rest was not verified up to its head %+v (%v)", head, err)
+	}
+}
+
+func BenchmarkVerify(b *testing.B) {
+	const entries = 1_000_000
+	ctx := b.Context()
+	db, err := schema.OpenSQLite(ctx, filepath.Join(b.TempDir(), "kassa.db"))
+	must(b, err)
+	defer db.Close()
+	store, err := eventstore.SQLite(ctx, db)
+	must(b, err)
 	defer store.Close()
 	town := eventstoretest.NewTown(1, 20_000)
-	start := time.Now()
-	for n := 0; n < 1_000_000; {
+	for n := 0; n < entries; {
 		r, err := store.Append(ctx, town.Append(64, 8))
-		if err != nil {
-			b.Fatal(err)
-		}
+		must(b, err)
 		n += len(r.Events)
 	}
-	b.Logf("filled in %s", time.Since(start))
+	start := time.Now()
 	for b.Loop() {
-		report, err := audit.Verify(ctx, store)
-		if err != nil {
-			b.Fatal(err)
-		}
-		b.Logf("%+v", report)
+		_, err := audit.Verify(ctx, store)
+		must(b, err)
 	}
+	b.ReportMetric(entries*float64(b.N)/time.Since(start).Seconds(), "events/s")
 }

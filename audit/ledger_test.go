@@ -1,0 +1,171 @@
+package audit_test
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"kassa/audit"
+	"kassa/eventstore"
+	"kassa/eventstore/eventstoretest"
+	"kassa/schema"
+)
+
+// ledger is a closed database file with a town's life in it.
+type ledger struct {
+	file string
+	head eventstore.Head
+}
+
+// newLedger lets a town live for some appends. A few of its people have such
+// long streams that they have snapshots.
+func newLedger(t testing.TB, seed uint64, appends int) ledger {
+	t.Helper()
+	ctx := t.Context()
+	l := ledger{file: filepath.Join(t.TempDir(), "kassa.db")}
+	db, err := schema.OpenSQLite(ctx, l.file)
+	must(t, err)
+	defer db.Close()
+	store, err := eventstore.SQLite(ctx, db)
+	must(t, err)
+	defer store.Close()
+	town := eventstoretest.NewTown(seed, 3)
+	for range appends {
+		_, err := store.Append(ctx, town.Append(3, 8))
+		must(t, err)
+	}
+	eventually(t, "a snapshot", func() bool {
+		n := 0
+		must(t, store.Snapshots(ctx, func(eventstore.Snapshot) error { n++; return nil }))
+		return n > 0
+	})
+	l.head, err = store.Head(ctx)
+	must(t, err)
+	return l
+}
+
+// tampered gives a copy that was changed by these statements, in one session of
+// somebody who may do everything to the file.
+func (l ledger) tampered(t testing.TB, change func(*sql.Conn)) ledger {
+	t.Helper()
+	content, err := os.ReadFile(l.file)
+	must(t, err)
+	l.file = filepath.Join(t.TempDir(), "tampered.db")
+	must(t, os.WriteFile(l.file, content, 0o600))
+	db, err := sql.Open("sqlite", l.file)
+	must(t, err)
+	defer db.Close()
+	conn, err := db.Conn(t.Context())
+	must(t, err)
+	defer conn.Close()
+	for _, first := range []string{`PRAGMA synchronous = OFF`, `DROP TRIGGER events_no_update`, `DROP TRIGGER events_no_delete`,
+		`DROP INDEX events_command`, `DROP INDEX events_stream_version`, `PRAGMA ignore_check_constraints = 1`} {
+		exec(t, conn, first)
+	}
+	change(conn)
+	return l
+}
+
+// verify audits the file as `kassa verify` does: it opens it for reading only.
+func (l ledger) verify(t testing.TB, checks ...audit.Check) (audit.Report, error) {
+	t.Helper()
+	store := l.read(t)
+	return audit.Verify(t.Context(), store, checks...)
+}
+
+func (l ledger) read(t testing.TB) *eventstore.Store {
+	t.Helper()
+	db, err := schema.OpenSQLiteReadOnly(t.Context(), l.file)
+	must(t, err)
+	t.Cleanup(func() { must(t, db.Close()) })
+	store, err := eventstore.ReadSQLite(db)
+	must(t, err)
+	t.Cleanup(store.Close)
+	return store
+}
+
+// stored gives the bytes of an entry and of the nodes beside it.
+func (l ledger) stored(t testing.TB, at eventstore.Position) (entry, nodes []byte) {
+	t.Helper()
+	must(t, l.read(t).Rows(t.Context(), at-1, func(rows []eventstore.Stored) error {
+		if entry == nil {
+			entry = rows[0].Recorded.Entry
+			for _, node := range rows[0].Nodes {
+				nodes = append(nodes, node[:]...)
+			}
+		}
+		return nil
+	}))
+	return entry, nodes
+}
+
+// commands finds an entry that has its command in the column, and one whose
+// append began before it.
+func (l ledger) commands(t testing.TB) (marked, unmarked eventstore.Position) {
+	t.Helper()
+	must(t, l.read(t).Rows(t.Context(), 20, func(rows []eventstore.Stored) error {
+		for _, row := range rows {
+			if row.Command != "" {
+				marked = row.Position
+			} else {
+				unmarked = row.Position
+			}
+		}
+		return nil
+	}))
+	return marked, unmarked
+}
+
+// snapshot finds a stored one, and the position up to which it was folded.
+func (l ledger) snapshot(t testing.TB) (eventstore.Stream, eventstore.Position) {
+	t.Helper()
+	store := l.read(t)
+	var found eventstore.Snapshot
+	must(t, store.Snapshots(t.Context(), func(s eventstore.Snapshot) error { found = s; return nil }))
+	entry, err := store.Stream(t.Context(), found.Stream, found.Version-1, 1)
+	must(t, err)
+	return found.Stream, entry[0].Position
+}
+
+// faultAt insists that err is a fault at the position.
+func faultAt(t testing.TB, err error, at eventstore.Position) {
+	t.Helper()
+	var f *audit.Fault
+	if !errors.As(err, &f) {
+		t.Fatalf("no fault was found at position %d: %v", at, err)
+	}
+	if f.Position != at {
+		t.Fatalf("the fault is at position %d, found was %v", at, f)
+	}
+	if f.What == "" {
+		t.Fatalf("the fault at position %d says nothing", at)
+	}
+}
+
+func exec(t testing.TB, conn *sql.Conn, query string, args ...any) {
+	t.Helper()
+	_, err := conn.ExecContext(context.Background(), query, args...)
+	must(t, err)
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func eventually(t testing.TB, what string, done func() bool) {
+	t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(10 * time.Second); !done(); <-tick.C {
+		if time.Now().After(deadline) {
+			t.Fatalf("%s did not come in 10 s", what)
+		}
+	}
+}
