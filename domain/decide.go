@@ -229,9 +229,9 @@ func NormalizeEmail(s string) (string, error) {
 	s = strings.ToLower(strings.TrimSpace(s))
 	parsed, err := mail.ParseAddress(s)
 	at := strings.LastIndexByte(s, '@')
-	// ParseAddress also takes "Name <a@b>", local domains and a@[192.0.2.1]; an
-	// account needs none of them.
-	if err != nil || parsed.Address != s || parsed.Name != "" || len(s) > MaxEmailBytes ||
+	// ParseAddress also takes "Name <a@b>", groups ("all:a@b;"), local domains and
+	// a@[192.0.2.1]; an account needs none of them.
+	if err != nil || parsed.Address != s || len(s) > MaxEmailBytes ||
 		!strings.Contains(s[at+1:], ".") || strings.ContainsFunc(s, foreignToEmail) {
 		return "", Reject(InvalidEmail, "this is not an e-mail address")
 	}

@@ -71,6 +71,7 @@ func TestNormalizeEmail(t *testing.T) {
 		{"a zero byte", "ada\x00@example.com", ""},
 		{"broken UTF-8", "ada\xff@example.com", ""},
 		{"the sign for broken UTF-8", "ada\ufffd@example.com", ""},
+		{"a group of one", "all:ada@example.com;", ""},
 		{"two addresses", "ada@example.com, eve@example.com", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
