@@ -1,0 +1,155 @@
+package identity
+
+import (
+	"cmp"
+	"math"
+	"net/http"
+	"net/netip"
+	"strings"
+	"sync"
+	"time"
+
+	lru "github.com/hashicorp/golang-lru/v2"
+	"golang.org/x/time/rate"
+
+	"kassa/domain"
+	"kassa/httpapi/problem"
+)
+
+// Rate allows Burst at once, and one more each time Every has passed.
+type Rate struct {
+	Burst int
+	Every time.Duration
+}
+
+// Limits bound how often things may be tried. A zero Rate stands for its default.
+type Limits struct {
+	Off bool // for load tests only
+
+	SignInIP    Rate // password checks of one address: 30, then one every 2 s
+	SignInEmail Rate // password checks of one e-mail, whoever asks: 10, then one every 6 s
+	SignUpIP    Rate // sign-ups of one address: 10, then one every 30 s
+	Command     Rate // commands of one person: 60, then one every 100 ms
+}
+
+// limitersKept bounds what each limit remembers. Whoever was forgotten starts with
+// a full burst, so a flood from many addresses can only loosen limits, not fill memory.
+const limitersKept = 20_000
+
+type limiters struct {
+	once                                  sync.Once
+	signInIP, signInEmail, signUp, people *limiter
+}
+
+// limiter is one Rate for many names.
+type limiter struct {
+	rate Rate
+	seen *lru.Cache[string, *rate.Limiter]
+}
+
+func newLimiter(r, standard Rate) *limiter {
+	seen, err := lru.New[string, *rate.Limiter](limitersKept)
+	if err != nil {
+		panic(err) // the size is a constant above zero
+	}
+	return &limiter{rate: Rate{Burst: cmp.Or(r.Burst, standard.Burst), Every: cmp.Or(r.Every, standard.Every)}, seen: seen}
+}
+
+// take gives 0 and one permission, or how long to wait for the next.
+func (l *limiter) take(name string, now time.Time) time.Duration {
+	fresh := rate.NewLimiter(rate.Every(l.rate.Every), l.rate.Burst)
+	one, had, _ := l.seen.PeekOrAdd(name, fresh)
+	if had {
+		l.seen.Get(name) // it was used: others are forgotten first
+	} else {
+		one = fresh
+	}
+	if one.AllowN(now, 1) {
+		return 0
+	}
+	missing := 1 - one.TokensAt(now)
+	return time.Duration(math.Ceil(missing * float64(l.rate.Every)))
+}
+
+func (a *Authenticator) limits() *limiters {
+	l := &a.limiters
+	l.once.Do(func() {
+		l.signInIP = newLimiter(a.Limits.SignInIP, Rate{30, 2 * time.Second})
+		l.signInEmail = newLimiter(a.Limits.SignInEmail, Rate{10, 6 * time.Second})
+		l.signUp = newLimiter(a.Limits.SignUpIP, Rate{10, 30 * time.Second})
+		l.people = newLimiter(a.Limits.Command, Rate{60, 100 * time.Millisecond})
+	})
+	return l
+}
+
+func (a *Authenticator) allow(l *limiter, name string) error {
+	if a.Limits.Off {
+		return nil
+	}
+	if wait := l.take(name, a.Now()); wait > 0 {
+		return &problem.TooMany{After: wait}
+	}
+	return nil
+}
+
+// allowSignIn counts a password check, of the address first: one that is over its
+// limit must not use up what the owner of the e-mail may try.
+func (a *Authenticator) allowSignIn(r *http.Request, email string) error {
+	if err := a.allow(a.limits().signInIP, a.network(r)); err != nil {
+		return err
+	}
+	return a.allow(a.limits().signInEmail, emailKey(email))
+}
+
+// AllowSignUp counts a sign-up of the request's address; the refusal is a
+// *problem.TooMany.
+func (a *Authenticator) AllowSignUp(r *http.Request) error {
+	return a.allow(a.limits().signUp, a.network(r))
+}
+
+// AllowCommand counts a command of the person; the refusal is a *problem.TooMany.
+func (a *Authenticator) AllowCommand(u domain.UserID) error {
+	return a.allow(a.limits().people, string(u))
+}
+
+// network names whom an address belongs to: itself for IPv4, its /64 for IPv6,
+// within which one host has all addresses.
+func (a *Authenticator) network(r *http.Request) string {
+	ip := a.ClientIP(r)
+	if ip.Is6() {
+		p, err := ip.WithZone("").Prefix(64)
+		if err == nil {
+			return p.String()
+		}
+	}
+	return ip.String()
+}
+
+// ClientIP is the address that the request comes from: the connection's, or
+// behind believed proxies the last one in X-Forwarded-For that is not a believed
+// proxy itself. The zero Addr where there is none, as on a Unix socket.
+func (a *Authenticator) ClientIP(r *http.Request) netip.Addr {
+	from, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return netip.Addr{}
+	}
+	ip := from.Addr().Unmap()
+	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
+	for i := len(hops) - 1; i >= 0 && a.believed(ip); i-- {
+		hop, err := netip.ParseAddr(strings.TrimSpace(hops[i]))
+		if err != nil {
+			break
+		}
+		ip = hop.Unmap()
+	}
+	return ip
+}
+
+func (a *Authenticator) believed(ip netip.Addr) bool {
+	for _, p := range a.Proxies {
+		if p.Contains(ip) {
+			return true
+		}
+	}
+	return false
+}
