@@ -137,7 +137,7 @@ type Writer struct {
 // Refuse answers the request with the error: a refusal by its code, anything
 // else without a word of its inner text, which goes to the log.
 func (p *Writer) Refuse(w http.ResponseWriter, r *http.Request, err error) {
-	code, detail := p.explain(w, r, err)
+	code, detail := p.Explain(w, r, err)
 	d := Details{Type: "urn:kassa:problem:" + string(code), Title: http.StatusText(Status(code)), Status: Status(code),
 		Detail: detail, Code: code, Instance: "urn:kassa:request:" + w.Header().Get(RequestID)}
 	header := w.Header()
@@ -168,7 +168,9 @@ func challenge(r *http.Request) string {
 	return `Basic realm="Kassa", charset="UTF-8"`
 }
 
-func (p *Writer) explain(w http.ResponseWriter, r *http.Request, err error) (domain.Code, string) {
+// Explain gives an error's code and sentence, and logs what is not a refusal. The
+// pages use it too, and write their own sentence for the code.
+func (p *Writer) Explain(w http.ResponseWriter, r *http.Request, err error) (domain.Code, string) {
 	if refusal := domain.RefusalIn(err); refusal != nil {
 		return refusal.Code, refusal.Detail
 	}
