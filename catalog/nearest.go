@@ -24,8 +24,8 @@ type Match struct {
 
 const (
 	limitDefault = 10
-	// wordingPart is the part of the words themselves beside their meaning. It
-	// is small: the model knows the words, too, and the names less well.
+	// wordingPart is what the words themselves weigh beside their meaning. It is
+	// small: the model knows the words, too, and the names less well.
 	wordingPart = 0.3
 )
 
@@ -34,7 +34,7 @@ const (
 //
 // The score of a film is
 //
-//	fit + (1 - fit) · naming,  with  fit = 0.7 · meaning + 0.3 · wording
+//	fit + (1 - fit) · naming,  with  fit = (meaning + 0.3 · wording) / 1.3
 //
 // meaning is the cosine between the vectors of the query and the film, 0 where
 // it is negative. wording is the share of the query's words that the film has
@@ -82,7 +82,7 @@ func (c *Catalogue) Nearest(ctx context.Context, q Query) ([]Match, error) {
 // score is rounded, so that it reads well, and the last bits of a sum, which
 // differ between processors, decide nothing.
 func score(meaning float32, e evidence) float64 {
-	fit := (1-wordingPart)*max(float64(meaning), 0) + wordingPart*float64(e.wording)
+	fit := (max(float64(meaning), 0) + wordingPart*float64(e.wording)) / (1 + wordingPart)
 	s := fit + (1-fit)*float64(e.naming)
 	return math.Round(min(s, 1)*1e4) / 1e4
 }

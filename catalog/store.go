@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"database/sql"
@@ -59,7 +60,8 @@ func (a *stored) readMovies(ctx context.Context, tx *sql.Tx) error {
 			return err
 		}
 		var m Movie
-		if sum := sha256.Sum256(content); sum != [sha256.Size]byte(hash) {
+		sum := sha256.Sum256(content)
+		if !bytes.Equal(sum[:], hash) {
 			return fmt.Errorf("the stored film %q is not what its hash was taken of", id)
 		}
 		if err := json.Unmarshal(content, &m); err != nil {
@@ -69,7 +71,7 @@ func (a *stored) readMovies(ctx context.Context, tx *sql.Tx) error {
 			return fmt.Errorf("the stored film %q calls itself %q", id, m.ID)
 		}
 		a.movies = append(a.movies, m)
-		a.hashes = append(a.hashes, [sha256.Size]byte(hash))
+		a.hashes = append(a.hashes, sum)
 	}
 	return rows.Err()
 }
@@ -125,7 +127,7 @@ func (s store) known(ctx context.Context, model string) (map[string]known, error
 		if err := rows.Scan(&id, &hash, &k.embedded); err != nil {
 			return nil, fmt.Errorf("read what is known of films: %w", err)
 		}
-		k.hash = [sha256.Size]byte(hash)
+		copy(k.hash[:], hash)
 		all[id] = k
 	}
 	return all, rows.Err()

@@ -1,0 +1,62 @@
+package words
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"unicode/utf8"
+)
+
+func TestSplit(t *testing.T) {
+	for text, want := range map[string]string{
+		"Ёжики в тумане":        "Ёжики/ежики/ежик в/в/в тумане/тумане/туман",
+		"старый Йод":            "старый/старыи/стар Йод/иод/иод",
+		"Amélie’s dreams":       "Amélie/amelie/ameli s/s/s dreams/dreams/dream",
+		"научно-фантастический": "научно/научно/научн фантастический/фантастическии/фантастическ",
+		"1+1":       "1/1/1 1/1/1",
+		"a\x00b\tc": "ab/ab/ab c/c/c",
+		" .,!? «»—": "",
+		"и\u0306од": "и\u0306од/иод/иод", // й of two characters
+	} {
+		var got []string
+		for _, w := range Split(text) {
+			got = append(got, fmt.Sprintf("%s/%s/%s", w.Typed, w.Form, w.Stem))
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("%q: %q, want %q", text, got, want)
+		}
+	}
+}
+
+func TestIsStop(t *testing.T) {
+	for _, text := range []string{"the", "Фильм", "ещё", "который"} {
+		if w := Split(text); !IsStop(w[0].Form) {
+			t.Errorf("%q tells something", text)
+		}
+	}
+	for _, text := range []string{"shark", "акула"} {
+		if w := Split(text); IsStop(w[0].Form) {
+			t.Errorf("%q tells nothing", text)
+		}
+	}
+}
+
+func FuzzSplit(f *testing.F) {
+	for _, seed := range []string{"Ёжик в тумане", "it's O'Hara's", "\xff\u0300", "ииий ъьъ", "'''yyy"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		cutter := NewCutter()
+		list := Split(text)
+		for range 2 { // met and not
+			if again := cutter.Split(text); fmt.Sprint(again) != fmt.Sprint(list) {
+				t.Errorf("a cutter gives %q, the function %q", again, list)
+			}
+		}
+		for _, w := range list {
+			if w.Form == "" || !utf8.ValidString(w.Form) || !utf8.ValidString(w.Stem) || strings.ContainsAny(w.Typed, " \t\n") {
+				t.Errorf("word %q", w)
+			}
+		}
+	})
+}
