@@ -62,7 +62,7 @@ func (l ledger) tampered(t testing.TB, change func(*sql.Conn)) ledger {
 	conn, err := db.Conn(t.Context())
 	must(t, err)
 	defer conn.Close()
-	for _, first := range []string{`PRAGMA synchronous = OFF`, `DROP TRIGGER events_no_update`, `DROP TRIGGER events_no_delete`,
+	for _, first := range []string{`PRAGMA synchronous = OFF`, `DROP TRIGGER events_no_update`, `DROP TRIGGER events_no_delete`, `DROP TRIGGER events_only_next`,
 		`DROP INDEX events_command`, `DROP INDEX events_stream_version`, `PRAGMA ignore_check_constraints = 1`} {
 		exec(t, conn, first)
 	}

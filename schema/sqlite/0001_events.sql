@@ -25,6 +25,17 @@ CREATE TRIGGER events_no_delete BEFORE DELETE ON events
 BEGIN SELECT RAISE(ABORT, 'the log is append-only'); END;
 -- +goose StatementEnd
 
+-- Only the next entry of the log and of its stream can be inserted. This also
+-- stops REPLACE, which removes the row that is in its way without any trigger on
+-- DELETE.
+-- +goose StatementBegin
+CREATE TRIGGER events_only_next BEFORE INSERT ON events
+WHEN NEW.position <> (SELECT coalesce(max(position), 0) + 1 FROM events)
+  OR NEW.version <> (SELECT coalesce(max(version), 0) + 1 FROM events WHERE stream = NEW.stream)
+  OR EXISTS (SELECT 1 FROM events WHERE command = NEW.command)
+BEGIN SELECT RAISE(ABORT, 'the log is append-only'); END;
+-- +goose StatementEnd
+
 -- One row: how many entries there are, and the root over them. An append holds
 -- this row's database lock, so positions are dense and in commit order.
 CREATE TABLE head (
