@@ -1,0 +1,93 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/gorilla/mux"
+
+	"kassa/domain"
+	"kassa/eventstore"
+	"kassa/projections"
+	"kassa/vault"
+)
+
+type userJSON struct {
+	ID          domain.UserID `json:"user_id"`
+	Email       string        `json:"email"`
+	EmailErased bool          `json:"email_erased,omitempty"`
+	Admin       bool          `json:"admin"`
+	CreatedAt   time.Time     `json:"created_at"`
+	balanceJSON
+}
+
+func (s *Server) userOf(ctx context.Context, u projections.User) (userJSON, error) {
+	email, err := s.Vault.OpenEmail(ctx, u.ID, u.Email)
+	erased := errors.Is(err, vault.ErrErased)
+	if err != nil && !erased {
+		return userJSON{}, err
+	}
+	return userJSON{ID: u.ID, Email: email, EmailErased: erased, Admin: u.Admin, CreatedAt: u.SignedUpAt.UTC(),
+		balanceJSON: balanceOf(u.Balance)}, nil
+}
+
+// users lists everybody, or with an e-mail the one person who has it.
+func (s *Server) users(w http.ResponseWriter, r *http.Request) error {
+	q, err := pageQuery(r)
+	if err != nil {
+		return err
+	}
+	var found projections.Page[projections.User]
+	if values := r.URL.Query(); values.Has("email") {
+		found, err = s.userByEmail(r.Context(), values.Get("email"))
+	} else {
+		found, err = s.Views.Users(r.Context(), q)
+	}
+	if err != nil {
+		return refused(err, domain.AccountNotFound, noAccount)
+	}
+	return writePage(w, found, func(u projections.User) (userJSON, error) { return s.userOf(r.Context(), u) })
+}
+
+func (s *Server) userByEmail(ctx context.Context, email string) (found projections.Page[projections.User], err error) {
+	id, err := s.Commands.FindUser(ctx, email)
+	if refusal := domain.RefusalIn(err); refusal != nil && refusal.Code == domain.AccountNotFound {
+		return found, nil
+	}
+	if err != nil {
+		return found, err
+	}
+	u, err := s.Views.User(ctx, id)
+	found.Items = []projections.User{u}
+	return found, err
+}
+
+func (s *Server) user(w http.ResponseWriter, r *http.Request) error {
+	u, err := s.Views.User(r.Context(), domain.UserID(mux.Vars(r)["id"]))
+	if err != nil {
+		return refused(err, domain.AccountNotFound, noAccount)
+	}
+	out, err := s.userOf(r.Context(), u)
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusOK, out)
+}
+
+// trial answers with the trial balance of the whole ledger; total is zero.
+func (s *Server) trial(w http.ResponseWriter, r *http.Request) error {
+	t, err := s.Views.Trial(r.Context())
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusOK, struct {
+		Position  eventstore.Position                     `json:"position"`
+		Accounts  map[domain.LedgerAccount]domain.Credits `json:"accounts"`
+		Available domain.Credits                          `json:"available"`
+		Held      domain.Credits                          `json:"held"`
+		Total     domain.Credits                          `json:"total"`
+		Users     int                                     `json:"users"`
+	}{t.Position, t.Accounts, t.Available, t.Held, t.Total(), t.Users})
+}

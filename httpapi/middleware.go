@@ -1,0 +1,164 @@
+package httpapi
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gorilla/mux"
+
+	"kassa/domain"
+	"kassa/httpapi/problem"
+)
+
+// surround puts around the routes what every request goes through, the outermost
+// first: its name and its line in the log, a net for panics, headers, and the
+// reasons to refuse it whatever it asks.
+func (s *Server) surround(h http.Handler) http.Handler {
+	h = s.firstChecks(h)
+	h = s.headers(h)
+	h = s.catch(h)
+	return s.observe(h)
+}
+
+// exchange is a request and its answer as the log sees them.
+type exchange struct {
+	http.ResponseWriter
+	id     string
+	route  string // as the table spells it: addresses hold ids
+	status int
+	bytes  int64
+}
+
+func (x *exchange) WriteHeader(status int) {
+	if x.status == 0 && status >= 200 {
+		x.status = status
+	}
+	x.ResponseWriter.WriteHeader(status)
+}
+
+func (x *exchange) Write(b []byte) (int, error) {
+	if x.status == 0 {
+		x.status = http.StatusOK
+	}
+	n, err := x.ResponseWriter.Write(b)
+	x.bytes += int64(n)
+	return n, err
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (x *exchange) Unwrap() http.ResponseWriter { return x.ResponseWriter }
+
+type exchangeKey struct{}
+
+// observe names the request and logs one line about it: no query, no body, no
+// person.
+func (s *Server) observe(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		start := time.Now()
+		x := &exchange{ResponseWriter: w, id: "r_" + strings.ToLower(rand.Text()[:16])}
+		w.Header().Set(problem.RequestID, x.id)
+		defer func() {
+			s.Log.LogAttrs(r.Context(), slog.LevelInfo, "request", slog.String("request", x.id),
+				slog.String("method", r.Method), slog.String("route", x.route), slog.Int("status", x.status),
+				slog.Duration("took", time.Since(start)), slog.Int64("bytes", x.bytes))
+		}()
+		next.ServeHTTP(x, r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x)))
+	})
+}
+
+// nameRoute runs behind the router, which alone knows the route's template.
+func nameRoute(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if x, ok := r.Context().Value(exchangeKey{}).(*exchange); ok {
+			x.route, _ = mux.CurrentRoute(r).GetPathTemplate()
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// catch answers a panic with 500, or ends the connection where an answer had
+// begun: half an answer must not look whole.
+func (s *Server) catch(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			p := recover()
+			if p == nil {
+				return
+			}
+			if err, ok := p.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+				panic(p)
+			}
+			s.Log.ErrorContext(r.Context(), "panic", "request", w.Header().Get(problem.RequestID), "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			if x, ok := w.(*exchange); ok && x.status != 0 {
+				panic(http.ErrAbortHandler)
+			}
+			s.Problems.Refuse(w, r, fmt.Errorf("panic: %v", p))
+		}()
+		next.ServeHTTP(w, r)
+	})
+}
+
+// contentPolicy lets pages load what comes from here and nothing else: no script
+// or style inside a page, no frame around it.
+const contentPolicy = "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+
+func (s *Server) headers(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Content-Security-Policy", contentPolicy)
+		h.Set("X-Content-Type-Options", "nosniff")
+		// Not no-referrer: with it browsers send "Origin: null" from our own forms.
+		h.Set("Referrer-Policy", "same-origin")
+		h.Set("Cross-Origin-Opener-Policy", "same-origin")
+		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+		h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=()")
+		if s.Identity.Secure {
+			h.Set("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
+		}
+		if strings.HasPrefix(r.URL.Path, "/api/") {
+			h.Set("Cache-Control", "no-store")
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// firstChecks refuse what no route should see: a stranger's name for us, a
+// request while we close, and a write that another site makes a browser send.
+// Browsers remember Basic credentials as they do cookies, so that holds for both.
+func (s *Server) firstChecks(next http.Handler) http.Handler {
+	foreign := http.NewCrossOriginProtection()
+	return s.answer(func(w http.ResponseWriter, r *http.Request) error {
+		if !s.knowsHost(r.Host) {
+			return domain.Reject(problem.UnknownHost, "this server is not called by that name")
+		}
+		if s.drain().Err() != nil && r.URL.Path != "/api/health" {
+			w.Header().Set("Connection", "close")
+			return domain.Reject(problem.Unavailable, "Kassa is shutting down, try again")
+		}
+		if foreign.Check(r) != nil {
+			return domain.Reject(problem.CrossOrigin, "a page of another site sent this request")
+		}
+		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		next.ServeHTTP(w, r)
+		return nil
+	})
+}
+
+func (s *Server) knowsHost(host string) bool {
+	if len(s.Hosts) == 0 {
+		return true
+	}
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	return slices.ContainsFunc(s.Hosts, func(h string) bool { return strings.EqualFold(h, strings.Trim(host, "[]")) })
+}

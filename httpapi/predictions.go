@@ -1,0 +1,182 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/gorilla/mux"
+
+	"kassa/commands"
+	"kassa/domain"
+	"kassa/eventstore"
+	"kassa/httpapi/identity"
+	"kassa/httpapi/problem"
+	"kassa/projections"
+	"kassa/vault"
+)
+
+type predictionJSON struct {
+	ID             domain.PredictionID  `json:"prediction_id"`
+	Status         string               `json:"status"`
+	Text           string               `json:"text"`
+	TextErased     bool                 `json:"text_erased,omitempty"`
+	Cost           domain.Credits       `json:"cost"`
+	Limit          int                  `json:"limit"`
+	CreatedAt      time.Time            `json:"created_at"`
+	ExpiresAt      time.Time            `json:"expires_at"`
+	EndedAt        time.Time            `json:"ended_at,omitzero"`
+	Failure        domain.FailureReason `json:"failure,omitempty"`
+	Model          string               `json:"model_version"`
+	Catalogue      string               `json:"catalogue_version"`
+	ProcessingTime float64              `json:"processing_time"` // seconds
+	Position       eventstore.Position  `json:"position"`        // of the request
+	EndPosition    eventstore.Position  `json:"end_position,omitempty"`
+	LeafHash       string               `json:"leaf_hash,omitempty"` // of the request, for who made it
+	Movies         []movieJSON          `json:"movies"`
+}
+
+// movieJSON has no more than id and score where the film has left the catalogue.
+type movieJSON struct {
+	ID            string   `json:"movie_id"`
+	Title         string   `json:"title,omitempty"`
+	TitleRU       string   `json:"title_ru,omitempty"`
+	Year          int      `json:"year,omitempty"`
+	Genres        []string `json:"genres,omitempty"`
+	Description   string   `json:"description,omitempty"`
+	DescriptionRU string   `json:"description_ru,omitempty"`
+	Score         float64  `json:"score"`
+	Matched       []string `json:"matched_words,omitempty"`
+}
+
+func (s *Server) movieOf(m domain.Match) movieJSON {
+	out := movieJSON{ID: m.Movie, Score: m.Score}
+	if film, ok := s.Films.Movie(m.Movie); ok {
+		out.Title, out.TitleRU, out.Year, out.Genres = film.Title, film.TitleRU, film.Year, film.Genres
+		out.Description, out.DescriptionRU = film.Description, film.DescriptionRU
+	}
+	return out
+}
+
+func (s *Server) predictionOf(ctx context.Context, p projections.Prediction) (predictionJSON, error) {
+	text, err := s.Vault.OpenText(ctx, p.User, p.ID, p.Text)
+	erased := errors.Is(err, vault.ErrErased)
+	if err != nil && !erased {
+		return predictionJSON{}, err
+	}
+	out := predictionJSON{ID: p.ID, Status: projections.Word(p.State), Text: text, TextErased: erased, Cost: p.Price, Limit: p.Limit,
+		CreatedAt: p.RequestedAt.UTC(), ExpiresAt: p.ExpiresAt.UTC(), Failure: p.Failure, Model: p.Model, Catalogue: p.Catalogue,
+		ProcessingTime: p.ProcessingTime, Position: p.Position, EndPosition: p.EndPosition, Movies: make([]movieJSON, len(p.Movies))}
+	if p.State.Ended() {
+		out.EndedAt = p.EndedAt.UTC()
+	}
+	for i, m := range p.Movies {
+		out.Movies[i] = s.movieOf(m)
+	}
+	return out, nil
+}
+
+// explained adds to each film the words by which it matches; in lists of many
+// predictions that would be more work than reading.
+func (s *Server) explained(ctx context.Context, p projections.Prediction) (predictionJSON, error) {
+	out, err := s.predictionOf(ctx, p)
+	if err == nil && !out.TextErased {
+		for i := range out.Movies {
+			out.Movies[i].Matched = s.Films.Explain(out.Text, out.Movies[i].ID)
+		}
+	}
+	return out, err
+}
+
+func (s *Server) predict(w http.ResponseWriter, r *http.Request) error {
+	who, _ := identity.From(r.Context())
+	ask := commands.Predict{User: who.User, Key: idempotencyKey(r)}
+	given, err := readBody(r, fields{"text": &ask.Text, "limit": &ask.Limit})
+	if err != nil {
+		return err
+	}
+	if given["limit"] && ask.Limit == 0 { // which the command takes for no limit given
+		return domain.Reject(domain.InvalidLimit, "the limit must be from 1 to %d films", domain.MaxMovies)
+	}
+	ctx, cancel := firm(r)
+	defer cancel()
+	asked, err := s.Commands.Predict(ctx, ask)
+	if err != nil {
+		return err
+	}
+	// From here the price is held: whatever goes wrong, the client learns where to look.
+	w.Header().Set("Location", "/api/events/prediction/"+string(asked.Prediction))
+	receipt := receiptOf(w, asked.Result)
+	wait, applied := preference(r)
+	if applied != "" {
+		w.Header().Set("Preference-Applied", applied)
+	}
+	p, err := s.await(w, r, asked, wait)
+	if err != nil {
+		return err
+	}
+	out, err := s.explained(r.Context(), p)
+	if err != nil {
+		return err
+	}
+	out.LeafHash = receipt.LeafHash
+	status := http.StatusAccepted
+	if p.State.Ended() {
+		status = http.StatusOK
+	}
+	return writeJSON(w, status, out)
+}
+
+// await gives the prediction when it has ended, or as it is after the wait.
+func (s *Server) await(w http.ResponseWriter, r *http.Request, asked commands.Asked, wait time.Duration) (projections.Prediction, error) {
+	if err := s.waitFor(w, r, asked.Position); err != nil {
+		return projections.Prediction{}, err
+	}
+	who, _ := identity.From(r.Context())
+	patient(w, wait)
+	ctx, cancel := s.waiting(r.Context(), wait)
+	defer cancel()
+	return s.Views.Ended(ctx, who.User, asked.Prediction)
+}
+
+const noPrediction = "you have no such prediction"
+
+func (s *Server) prediction(w http.ResponseWriter, r *http.Request) error {
+	p, err := s.own(r)
+	if err != nil {
+		return err
+	}
+	out, err := s.explained(r.Context(), p)
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusOK, out)
+}
+
+// own gives the prediction of the address, if it is the person's.
+func (s *Server) own(r *http.Request) (projections.Prediction, error) {
+	who, _ := identity.From(r.Context())
+	p, err := s.Views.Prediction(r.Context(), who.User, domain.PredictionID(mux.Vars(r)["id"]))
+	return p, refused(err, problem.PredictionNotFound, noPrediction)
+}
+
+// states are all that a prediction can be in, for filters.
+var states = []domain.PredictionState{domain.StateHeld, domain.StateCaptured, domain.StateReleased, domain.StateExpired}
+
+func (s *Server) predictions(w http.ResponseWriter, r *http.Request) error {
+	q, err := pageQuery(r)
+	if err != nil {
+		return err
+	}
+	state, err := filter(r, "status", states, projections.Word)
+	if err != nil {
+		return err
+	}
+	who, _ := identity.From(r.Context())
+	found, err := s.Views.Predictions(r.Context(), who.User, projections.PredictionQuery{PageQuery: q, State: state})
+	if err != nil {
+		return refused(err, domain.AccountNotFound, noAccount)
+	}
+	return writePage(w, found, func(p projections.Prediction) (predictionJSON, error) { return s.predictionOf(r.Context(), p) })
+}

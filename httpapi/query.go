@@ -1,0 +1,152 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"kassa/domain"
+	"kassa/eventstore"
+	"kassa/httpapi/problem"
+	"kassa/projections"
+)
+
+const (
+	positionWait = 5 * time.Second
+	commandTime  = 30 * time.Second
+	answerTime   = 10 * time.Second // to write an answer after a wait
+	defaultPage  = 20
+)
+
+// firm gives the context of a command: once begun, it ends as it would have
+// although the client left. A charge without its deposit helps nobody.
+func firm(r *http.Request) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(r.Context()), commandTime)
+}
+
+// reach waits until the views hold the position that the client has seen before.
+func (s *Server) reach(w http.ResponseWriter, r *http.Request) error {
+	values := r.URL.Query()
+	if !values.Has("min_position") {
+		return nil
+	}
+	at, err := strconv.ParseInt(values.Get("min_position"), 10, 64)
+	if err != nil || at < 0 {
+		return domain.Reject(problem.InvalidPosition, "min_position must be a whole number, 0 or more")
+	}
+	return s.waitFor(w, r, eventstore.Position(at))
+}
+
+// waitFor bounds the wait: whoever asks for what is not written yet is told so.
+func (s *Server) waitFor(w http.ResponseWriter, r *http.Request, at eventstore.Position) error {
+	wait := s.PositionWait
+	if wait == 0 {
+		wait = positionWait
+	}
+	patient(w, wait)
+	ctx, cancel := context.WithTimeout(r.Context(), wait)
+	defer cancel()
+	err := s.Views.Wait(ctx, at)
+	if err != nil && ctx.Err() != nil {
+		return domain.Reject(problem.PositionNotReached, "position %d is not in the views yet", at)
+	}
+	return err
+}
+
+// waiting gives a context that ends after d, when the client leaves, or when the
+// server drains.
+func (s *Server) waiting(parent context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(parent, d)
+	stop := context.AfterFunc(s.drain(), cancel)
+	return ctx, func() { stop(); cancel() }
+}
+
+// patient moves the connection's deadlines behind a wait. The reading one too:
+// when it passes, the server takes the client for gone and ends the request.
+func patient(w http.ResponseWriter, wait time.Duration) {
+	c, until := http.NewResponseController(w), time.Now().Add(wait+answerTime)
+	_ = c.SetReadDeadline(until) // a writer without deadlines needs none
+	_ = c.SetWriteDeadline(until)
+}
+
+// pageQuery reads cursor and limit.
+func pageQuery(r *http.Request) (projections.PageQuery, error) {
+	values := r.URL.Query()
+	q := projections.PageQuery{Cursor: values.Get("cursor"), Limit: defaultPage}
+	if values.Has("limit") {
+		n, err := strconv.Atoi(values.Get("limit"))
+		if err != nil || n < 1 || n > projections.MaxPage {
+			return q, domain.Reject(domain.InvalidLimit, "limit must be a whole number from 1 to %d", projections.MaxPage)
+		}
+		q.Limit = n
+	}
+	return q, nil
+}
+
+// filter reads a query parameter that takes one of the words; zero where it is absent.
+func filter[T any](r *http.Request, name string, all []T, word func(T) string) (found T, err error) {
+	asked := r.URL.Query().Get(name)
+	if asked == "" {
+		return found, nil
+	}
+	var words []string
+	for _, one := range all {
+		if word(one) == asked {
+			return one, nil
+		}
+		words = append(words, word(one))
+	}
+	return found, domain.Reject(problem.InvalidFilter, "%s must be one of %s", name, strings.Join(words, ", "))
+}
+
+// refused turns what views say of a query into a refusal.
+func refused(err error, missing domain.Code, detail string) error {
+	switch {
+	case errors.Is(err, projections.ErrNotFound):
+		return domain.Reject(missing, "%s", detail)
+	case errors.Is(err, projections.ErrBadCursor):
+		return domain.Reject(problem.InvalidCursor, "the cursor is not one that a page gave")
+	}
+	return err
+}
+
+// How long prediction/new waits for its answer.
+const (
+	defaultWait = 10 * time.Second
+	maxWait     = 60 * time.Second
+)
+
+// preference reads the Prefer headers (RFC 7240): wait=N in seconds, and
+// respond-async, which without a wait asks for none. What is not understood is
+// passed over, as the RFC says. applied is the Preference-Applied of the answer.
+func preference(r *http.Request) (wait time.Duration, applied string) {
+	wait = defaultWait
+	async, told := false, false
+	for p := range strings.SplitSeq(strings.Join(r.Header.Values("Prefer"), ","), ",") {
+		p, _, _ = strings.Cut(p, ";")
+		name, value, _ := strings.Cut(p, "=")
+		switch strings.ToLower(strings.TrimSpace(name)) {
+		case "respond-async":
+			async = true
+		case "wait":
+			n, err := strconv.ParseUint(strings.Trim(strings.TrimSpace(value), `"`), 10, 31)
+			if err == nil && !told { // the first one counts
+				wait, told = min(time.Duration(n)*time.Second, maxWait), true
+			}
+		}
+	}
+	var words []string
+	if async {
+		words = append(words, "respond-async")
+		if !told {
+			wait = 0
+		}
+	}
+	if told {
+		words = append(words, "wait="+strconv.Itoa(int(wait.Seconds())))
+	}
+	return wait, strings.Join(words, ", ")
+}
