@@ -1,0 +1,101 @@
+package eventstore_test
+
+import (
+	"testing"
+
+	"kassa/audit/audittest"
+	"kassa/domain"
+	"kassa/eventstore"
+	"kassa/eventstore/eventstoretest"
+)
+
+// fill appends deposits to one wallet until its stream has that many events.
+func fill(t testing.TB, store *eventstore.Store, u domain.UserID, events eventstore.Version) {
+	t.Helper()
+	ctx := t.Context()
+	l, err := store.Account(ctx, u)
+	must(t, err)
+	for l.Version < events {
+		a := eventstore.Append{Time: eventstore.Earliest, Actor: "system:test"}
+		write := eventstore.Write{Stream: eventstore.AccountStream(u), Expected: l.Version}
+		if l.Version == 0 {
+			a.Writes = append(a.Writes, eventstore.Write{Stream: eventstore.EmailStream(string(u)),
+				Events: []domain.Event{domain.EmailClaimed{User: u}}})
+		}
+		for range min(500, events-l.Version) {
+			decided, err := l.Account.Deposit(1, "sandbox", "payment")
+			if !l.Account.Exists() {
+				decided, err = l.Account.SignUp(u, nil, 0)
+			}
+			must(t, err)
+			must(t, l.Account.Apply(decided[0]))
+			write.Events = append(write.Events, decided...)
+			l.Version++
+		}
+		a.Writes = append(a.Writes, write)
+		_, err := store.Append(ctx, a)
+		must(t, err)
+	}
+}
+
+// A long wallet costs its snapshot and the events behind that, a short one its
+// few events, and either nothing at all once it is in memory.
+func TestLongWalletIsReadFromItsSnapshot(t *testing.T) {
+	file := newFile(t)
+	store := inFile(t, file)()
+	const long, short = 20_000, 10
+	fill(t, store, "u_long", long)
+	fill(t, store, "u_short", short)
+	eventstoretest.Eventually(t, "the last snapshot", func() bool {
+		var at eventstore.Version
+		must(t, store.Snapshots(t.Context(), func(s eventstore.Snapshot) error { at = s.Version; return nil }))
+		return at > long-1000
+	})
+	audittest.CheckLedger(t, store)
+
+	later, counted, err := eventstore.OpenFaults(t.Context(), openFile(t, file))
+	must(t, err)
+	defer later.Close()
+	for _, tt := range []struct {
+		user   domain.UserID
+		events eventstore.Version
+		most   int // rows that a load may read
+	}{{"u_long", long, 1000}, {"u_short", short, short}} {
+		counted.RowsRead()
+		l, err := later.Account(t.Context(), tt.user)
+		must(t, err)
+		if n := counted.RowsRead(); n > tt.most {
+			t.Errorf("%s was loaded by reading %d rows, at most %d were expected", tt.user, n, tt.most)
+		}
+		if l.Version != tt.events || l.Account.Available != domain.Credits(tt.events-1) {
+			t.Errorf("%s is %+v at version %d", tt.user, l.Account, l.Version)
+		}
+		_, err = later.Account(t.Context(), tt.user)
+		must(t, err)
+		_, err = later.Refresh(t.Context(), tt.user)
+		must(t, err)
+		if n := counted.RowsRead(); n > 0 {
+			t.Errorf("%s is in memory, and %d rows were read", tt.user, n)
+		}
+	}
+}
+
+// A snapshot is a cache: where it cannot be written, a load reads more.
+func TestSnapshotCannotBeWritten(t *testing.T) {
+	store, faults, open := withFaults(t)
+	faults.Once(eventstore.AtSnapshot, fails)
+	const events = 600
+	fill(t, store, "u_long", 400)
+	eventstoretest.Eventually(t, "the failed snapshot", func() bool { return faults.Fired(eventstore.AtSnapshot) })
+	must(t, store.Snapshots(t.Context(), func(s eventstore.Snapshot) error {
+		t.Errorf("a snapshot of version %d was written", s.Version)
+		return nil
+	}))
+	fill(t, store, "u_long", events)
+	l, err := open().Account(t.Context(), "u_long")
+	must(t, err)
+	if l.Version != events || l.Account.Available != events-1 {
+		t.Errorf("the account is %+v at version %d", l.Account, l.Version)
+	}
+	audittest.CheckLedger(t, store)
+}

@@ -1,0 +1,127 @@
+package eventstore
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+
+	"kassa/schema"
+)
+
+// Faults is an engine that does what a test wants at a named step, and counts
+// the rows that it reads.
+type Faults struct {
+	engine
+	mu    sync.Mutex
+	once  map[Step]func() error
+	reads atomic.Int64
+}
+
+// Step is a moment in the life of a batch or of a read.
+type Step string
+
+// The steps at which a test can step in.
+const (
+	AtBegin      Step = "begin"         // before the lock on the head row is asked for
+	AtEdge       Step = "read the edge" // of the tree, while the lock is held
+	BeforeCommit Step = "before commit" // the rows are not written yet
+	AfterCommit  Step = "after commit"  // and nobody was told
+	AtHead       Step = "read the head"
+	AtSnapshot   Step = "save snapshots"
+)
+
+// OpenFaults opens a store on the file's engine with faults around it.
+func OpenFaults(ctx context.Context, db *schema.SQLite) (*Store, *Faults, error) {
+	f := &Faults{engine: newSQLite(db), once: map[Step]func() error{}}
+	s, err := open(ctx, f)
+	return s, f, err
+}
+
+// Once lets fn run at the next time that the step is reached. Its error is the
+// step's.
+func (f *Faults) Once(at Step, fn func() error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.once[at] = fn
+}
+
+// Fired says whether nothing waits at the step.
+func (f *Faults) Fired(at Step) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.once[at] == nil
+}
+
+// RowsRead counts the rows that were read since it was last asked.
+func (f *Faults) RowsRead() int { return int(f.reads.Swap(0)) }
+
+// Queued is how many appends wait for the sequencer.
+func Queued(s *Store) int { return len(s.queue) }
+
+func (f *Faults) reach(at Step) error {
+	f.mu.Lock()
+	fn := f.once[at]
+	delete(f.once, at)
+	f.mu.Unlock()
+	if fn == nil {
+		return nil
+	}
+	return fn()
+}
+
+func (f *Faults) begin(ctx context.Context, streams []Stream, commands []string) (batch, error) {
+	if err := f.reach(AtBegin); err != nil {
+		return nil, err
+	}
+	b, err := f.engine.begin(ctx, streams, commands)
+	return faultyBatch{b, f}, err
+}
+
+func (f *Faults) head(ctx context.Context) (Head, error) {
+	if err := f.reach(AtHead); err != nil {
+		return Head{}, err
+	}
+	return f.engine.head(ctx)
+}
+
+func (f *Faults) nodes(ctx context.Context, at []Position) (map[Position][]byte, error) {
+	if err := f.reach(AtEdge); err != nil {
+		return nil, err
+	}
+	return f.engine.nodes(ctx, at)
+}
+
+func (f *Faults) saveSnapshots(ctx context.Context, list []snapshot) error {
+	if err := f.reach(AtSnapshot); err != nil {
+		return err
+	}
+	return f.engine.saveSnapshots(ctx, list)
+}
+
+func (f *Faults) after(ctx context.Context, at Position, limit int) ([]row, error) {
+	rows, err := f.engine.after(ctx, at, limit)
+	f.reads.Add(int64(len(rows)))
+	return rows, err
+}
+
+func (f *Faults) stream(ctx context.Context, s Stream, after Version, limit int) ([]row, error) {
+	rows, err := f.engine.stream(ctx, s, after, limit)
+	f.reads.Add(int64(len(rows)))
+	return rows, err
+}
+
+type faultyBatch struct {
+	batch
+	faults *Faults
+}
+
+func (b faultyBatch) commit(ctx context.Context, rows []row, head Head) error {
+	if err := b.faults.reach(BeforeCommit); err != nil {
+		b.rollback()
+		return err
+	}
+	if err := b.batch.commit(ctx, rows, head); err != nil {
+		return err
+	}
+	return b.faults.reach(AfterCommit)
+}
