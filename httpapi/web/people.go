@@ -1,0 +1,97 @@
+package web
+
+import (
+	"net/http"
+
+	"kassa/commands"
+	"kassa/domain"
+)
+
+type signPage struct {
+	frame
+	Email  string // what was typed; a password is never shown again
+	Back   string
+	Faults faults
+}
+
+func (p *Pages) signUpForm(v *visit) error {
+	if v.Person != nil {
+		return v.send("/web")
+	}
+	return v.showSign("signup", http.StatusOK, signPage{})
+}
+
+func (v *visit) showSign(name string, status int, page signPage) error {
+	v.Title = v.T(name + ".title")
+	page.frame = v.frame
+	return v.show(status, name, page)
+}
+
+// signUp opens an account and signs in. A sign-up that was done before proves
+// knowledge of the form's key only, so the password is asked of it again.
+func (p *Pages) signUp(v *visit) error {
+	email, password := v.r.PostForm.Get("email"), v.r.PostForm.Get("password")
+	up, err := once(v, func(key string) (commands.SignedUp, error) {
+		if err := p.Door.AllowSignUp(v.r); err != nil {
+			return commands.SignedUp{}, err
+		}
+		return p.Commands.SignUp(v.r.Context(), commands.SignUp{Email: email, Password: password, Key: key})
+	})
+	if err == nil && up.Replayed {
+		_, err = p.Door.SignIn(v.r.Context(), v.w, v.r, email, password)
+	} else if err == nil {
+		err = p.Door.StartSession(v.r.Context(), v.w, up.User)
+	}
+	if err == nil {
+		return v.sendAfter("/web", note{kind: noteWelcome, position: up.Position, amount: up.Available})
+	}
+	said, status, ok := v.told(err)
+	if !ok {
+		return err
+	}
+	return v.showSign("signup", status, signPage{Email: email, Faults: said})
+}
+
+func (p *Pages) signInForm(v *visit) error {
+	back := local(v.r.URL.Query().Get("back"))
+	if v.Person != nil {
+		return v.send(back)
+	}
+	return v.showSign("signin", http.StatusOK, signPage{Back: back})
+}
+
+func (p *Pages) signIn(v *visit) error {
+	email, back := v.r.PostForm.Get("email"), local(v.r.PostForm.Get("back"))
+	_, err := p.Door.SignIn(v.r.Context(), v.w, v.r, email, v.r.PostForm.Get("password"))
+	if err == nil {
+		return v.sendAfter(back, note{kind: noteSignedIn})
+	}
+	said, status, ok := v.told(err)
+	if !ok {
+		return err
+	}
+	return v.showSign("signin", status, signPage{Email: email, Back: back, Faults: said})
+}
+
+func (p *Pages) signOut(v *visit) error {
+	if err := p.Door.SignOut(v.w, v.r); err != nil {
+		return err
+	}
+	return v.sendAfter("/web", note{kind: noteSignOut})
+}
+
+// setLanguage remembers the choice for a year and goes back.
+func (p *Pages) setLanguage(v *visit) error {
+	l := languageByCode(v.r.FormValue("to"))
+	if l == nil {
+		return errMalformed
+	}
+	http.SetCookie(v.w, &http.Cookie{Name: languageCookie, Value: l.Code, Path: "/", MaxAge: 365 * 24 * 3600,
+		HttpOnly: true, SameSite: http.SameSiteLaxMode})
+	return v.send(local(v.r.FormValue("back")))
+}
+
+// emailOf opens a person's address; "" where it is erased.
+func (v *visit) emailOf(u domain.UserID, sealed domain.Sealed) (string, error) {
+	return unlessErased(v.pages.Vault.OpenEmail(v.r.Context(), u, sealed))
+}

@@ -1,0 +1,117 @@
+// What the pages do better with a script. Without it everything works too: forms
+// are sent, and the page of a question that waits reloads itself.
+'use strict';
+
+const language = document.documentElement.lang;
+
+// The server does not know the reader's time zone.
+function localTimes(root) {
+  const format = new Intl.DateTimeFormat(language, { dateStyle: 'medium', timeStyle: 'short' });
+  for (const time of root.querySelectorAll('time[datetime]')) {
+    const at = new Date(time.dateTime);
+    if (!isNaN(at)) time.textContent = format.format(at);
+  }
+}
+
+// A form that commands is sent once. Its button is disabled only after the browser
+// has read it, since a disabled button's value is not sent.
+function sendOnce(form) {
+  form.addEventListener('submit', (event) => {
+    if (form.dataset.sent) return event.preventDefault();
+    form.dataset.sent = 'yes';
+    form.setAttribute('aria-busy', 'true');
+    setTimeout(() => {
+      for (const button of form.querySelectorAll('button')) button.disabled = true;
+      const busy = event.submitter && event.submitter.dataset.busy;
+      if (busy) event.submitter.textContent = busy;
+    });
+  });
+}
+
+// A page that comes out of the browser's own cache shows an old balance, and its
+// forms have been sent already.
+addEventListener('pageshow', (event) => { if (event.persisted) location.reload(); });
+
+// Where few characters are left, the box says how many.
+function countLeft(box) {
+  const left = document.getElementById('text-left');
+  const forms = box.dataset.left.split('|');
+  const rules = new Intl.PluralRules(language);
+  const show = () => {
+    const n = box.maxLength - box.value.length;
+    const form = ({ one: 0, few: 1 })[rules.select(n)] ?? forms.length - 1;
+    left.textContent = n < 200 ? forms[form].replace('%s', n) : '';
+  };
+  box.addEventListener('input', show);
+  show();
+}
+
+// An example fills the box instead of opening the page with the box filled.
+function fillFrom(link, box) {
+  link.addEventListener('click', (event) => {
+    if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    box.value = link.textContent;
+    box.dispatchEvent(new Event('input'));
+    box.focus();
+  });
+}
+
+// Takes the page anew from the server and shows it in place. Gives whether it came.
+async function refresh() {
+  const response = await fetch(location.href, { headers: { Accept: 'text/html' } });
+  if (!response.ok || response.redirected) return false;
+  const page = new DOMParser().parseFromString(await response.text(), 'text/html');
+  const main = page.getElementById('main');
+  if (!main) return false;
+  const purse = document.querySelector('[data-purse]');
+  const fresh = page.querySelector('[data-purse]');
+  if (purse && fresh) purse.replaceWith(document.adoptNode(fresh));
+  document.title = page.title;
+  document.getElementById('main').replaceChildren(...document.adoptNode(main).childNodes);
+  improve(document.getElementById('main'));
+  const heading = document.querySelector('#main h1');
+  document.getElementById('said').textContent = heading ? heading.textContent : page.title;
+  return true;
+}
+
+// Follows a question until it has ended: the server tells, or else is asked.
+function follow(answer) {
+  const address = answer.dataset.waiting;
+  let over = false;
+  const ended = async (prediction) => {
+    if (over || !prediction || prediction.status === 'pending') return;
+    over = true;
+    stream.close();
+    if (!await refresh().catch(() => false)) location.reload();
+  };
+  const ask = async () => {
+    if (over) return;
+    try {
+      const response = await fetch(address);
+      if (response.ok) await ended(await response.json());
+      else if (response.status < 500 && response.status !== 429) return location.reload();
+    } catch { /* away for the moment: asked again below */ }
+    if (!over) setTimeout(ask, 2000);
+  };
+  const stream = new EventSource(address + '/stream');
+  stream.addEventListener('prediction', (event) => ended(JSON.parse(event.data)));
+  stream.addEventListener('error', () => {
+    stream.close();
+    setTimeout(ask, 1000);
+  }, { once: true });
+}
+
+function improve(root) {
+  localTimes(root);
+  root.querySelectorAll('form[data-once]').forEach(sendOnce);
+  const box = root.querySelector('textarea[data-left]');
+  if (box) {
+    countLeft(box);
+    root.querySelectorAll('a[data-fill]').forEach((link) => fillFrom(link, box));
+  }
+  const answer = root.querySelector('[data-waiting]');
+  if (answer) follow(answer);
+}
+
+improve(document);

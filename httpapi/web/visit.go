@@ -1,0 +1,222 @@
+package web
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"path"
+	"strings"
+	"time"
+
+	"kassa/domain"
+	"kassa/eventstore"
+	"kassa/httpapi/identity"
+	"kassa/httpapi/problem"
+	"kassa/projections"
+)
+
+// frame is what every page needs around its own content.
+type frame struct {
+	*Language
+	Title   string
+	Section string // of the navigation, "" for none
+	Here    string // where the language switch comes back to
+	Notice  string // what the person has just done
+	Person  *identity.Person
+	Balance projections.Balance
+	Price   domain.Credits
+	Bonus   domain.Credits
+}
+
+// Switch is the language that is not shown.
+func (f frame) Switch() *Language { return f.other() }
+
+// NewKey is an Idempotency-Key for one rendered form.
+func (frame) NewKey() string { return rand.Text() }
+
+// visit is one request on its way to a page.
+type visit struct {
+	pages *Pages
+	w     http.ResponseWriter
+	r     *http.Request
+	frame
+}
+
+// Bounds of what a browser may send and what a page may wait for.
+const (
+	maxForm     = 64 << 10 // bytes
+	waitViews   = 3 * time.Second
+	waitCommand = 5 * time.Second
+)
+
+// enter finds out who visits, in which language, and waits for the views to know
+// what the person has just done. The visit it gives can always show a refusal.
+func (p *Pages) enter(w http.ResponseWriter, r *http.Request) (*visit, error) {
+	v := &visit{pages: p, w: w, r: r}
+	v.Language, v.Price, v.Bonus, v.Here = languageOf(r), p.Price, p.Bonus, r.URL.Path
+	if r.Method == http.MethodPost {
+		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+		if err := r.ParseForm(); err != nil {
+			if _, large := errors.AsType[*http.MaxBytesError](err); large {
+				return v, err
+			}
+			return v, fmt.Errorf("%w: %w", errMalformed, err)
+		}
+	} else {
+		v.Here = r.URL.RequestURI()
+	}
+	if person, ok := identity.From(r.Context()); ok {
+		v.Person = &person
+	}
+	var at eventstore.Position
+	if n, ok := takeNote(w, r); ok {
+		at, v.Notice = n.position, n.sentence(v.Language)
+	}
+	return v, v.catchUp(at)
+}
+
+// catchUp waits for the views to come to a position, and reads the balance anew.
+// Views that do not come in time are shown as they are.
+func (v *visit) catchUp(at eventstore.Position) error {
+	ctx, cancel := context.WithTimeout(v.r.Context(), waitViews)
+	defer cancel()
+	if err := v.pages.Views.Wait(ctx, at); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("wait for the views: %w", err)
+	}
+	if v.Person == nil {
+		return nil
+	}
+	b, err := v.pages.Views.Balance(v.r.Context(), v.Person.User)
+	if errors.Is(err, projections.ErrNotFound) {
+		v.Person = nil
+		return errBehind
+	}
+	v.Balance = b
+	return err
+}
+
+// show renders a page.
+func (v *visit) show(status int, name string, data any) error {
+	html, err := render(name, data)
+	if err != nil {
+		return err
+	}
+	h := v.w.Header()
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Language", v.Code)
+	h.Set("Cache-Control", "no-store") // a balance in a cache is a wrong balance
+	v.w.WriteHeader(status)
+	_, _ = v.w.Write(html) // the browser has gone, or has not
+	return nil
+}
+
+// send leads the browser on, with GET whatever it sent now.
+func (v *visit) send(to string) error {
+	http.Redirect(v.w, v.r, to, http.StatusSeeOther)
+	return nil
+}
+
+// sendAfter leads on after a command.
+func (v *visit) sendAfter(to string, n note) error {
+	leaveNote(v.w, n)
+	return v.send(to)
+}
+
+// toSignIn asks who it is, and remembers where they wanted to go.
+func (v *visit) toSignIn() {
+	back := "/web"
+	if v.r.Method != http.MethodPost {
+		back = v.Here
+	}
+	_ = v.send("/web/signin?back=" + url.QueryEscape(back)) // send has no errors
+}
+
+// local gives the path, if it leads to a page of ours, else the front page: an
+// address in a link must not send people elsewhere.
+func local(to string) string {
+	u, err := url.Parse(to)
+	if err != nil || u.Scheme != "" || u.Host != "" || u.User != nil || strings.ContainsAny(to, "\\\r\n") {
+		return "/web"
+	}
+	if clean := path.Clean(u.Path); clean != "/web" && !strings.HasPrefix(clean, "/web/") {
+		return "/web"
+	}
+	return u.RequestURI()
+}
+
+// key is the Idempotency-Key of the form that was sent.
+func (v *visit) key() (string, error) {
+	if key := v.r.PostForm.Get("idempotency_key"); key != "" {
+		return key, nil
+	}
+	return "", fmt.Errorf("%w: the form has no idempotency key", errMalformed)
+}
+
+// once carries out a command of the form. Where the same form is being carried out
+// already, it waits: of a double click the browser shows the second answer.
+func once[R any](v *visit, command func(key string) (R, error)) (R, error) {
+	var none R
+	key, err := v.key()
+	if err != nil {
+		return none, err
+	}
+	if v.Person != nil {
+		if err := v.pages.Door.AllowCommand(v.Person.User); err != nil {
+			return none, err
+		}
+	}
+	ctx, cancel := context.WithTimeout(v.r.Context(), waitCommand)
+	defer cancel()
+	for {
+		result, err := command(key)
+		if refusal := domain.RefusalIn(err); refusal == nil || refusal.Code != domain.KeyInProgress {
+			return result, err
+		}
+		select {
+		case <-time.After(50 * time.Millisecond):
+		case <-ctx.Done():
+			return none, err
+		}
+	}
+}
+
+// faults are the sentences beside the fields of a form, by field; "" is for the
+// form as a whole.
+type faults map[string]string
+
+// In is the sentence of a field.
+func (f faults) In(field string) string { return f[field] }
+
+// fieldOf says beside which field a refusal is told.
+var fieldOf = map[domain.Code]string{
+	domain.InvalidEmail: "email", domain.EmailTaken: "email", domain.WeakPassword: "password",
+	domain.InvalidAmount: "amount", domain.BalanceLimit: "amount", domain.InsufficientFunds: "amount",
+	domain.InvalidText: "text", domain.InvalidLimit: "limit",
+	domain.InvalidReason: "reason", domain.InvalidReference: "reference",
+}
+
+// told turns a refusal into the sentence that a form shows, and its status; ok is
+// false for faults, which have a page of their own.
+func (v *visit) told(err error) (f faults, status int, ok bool) {
+	var code domain.Code
+	if refusal := domain.RefusalIn(err); refusal != nil {
+		code = refusal.Code
+	} else if many, ok := errors.AsType[*problem.TooMany](err); ok {
+		code = problem.RateLimited
+		v.w.Header().Set("Retry-After", fmt.Sprint(many.Seconds()))
+	} else {
+		return nil, 0, false
+	}
+	name := "refusal." + string(code)
+	sentence := v.T(name)
+	switch {
+	case code == domain.InsufficientFunds:
+		sentence = v.T(name, v.Credits(v.Balance.Available))
+	case sentence == name:
+		sentence = v.T("refusal.other")
+	}
+	return faults{fieldOf[code]: sentence}, problem.Status(code), true
+}
