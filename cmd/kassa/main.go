@@ -1,0 +1,104 @@
+// Command kassa is a prepaid film-recommendation service whose wallet is an
+// event-sourced, tamper-evident ledger. See README.md.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+	"github.com/mattn/go-isatty"
+)
+
+// commandLine is the whole command line. Every flag can be given as an
+// environment variable too: --hold-expiry is KASSA_HOLD_EXPIRY.
+type commandLine struct {
+	Log logSettings `embed:"" prefix:"log-"`
+
+	Serve   serveCommand   `cmd:"" help:"Run the service: the pages, the API, the worker and the ledger."`
+	Admin   adminCommand   `cmd:"" help:"Make somebody an admin, end it, or list the admins."`
+	Catalog catalogCommand `cmd:"" help:"Check, import, list and search films."`
+	Events  eventsCommand  `cmd:"" help:"List the log, or follow it."`
+	Verify  verifyCommand  `cmd:"" help:"Replay the log and prove that it is whole, unchanged and balanced."`
+	Version versionCommand `cmd:"" help:"Say which build this is."`
+}
+
+type logSettings struct {
+	Level  slog.Level `default:"info" help:"Least level that is logged: debug, info, warn or error."`
+	Format string     `enum:"auto,text,json" default:"auto" help:"Form of the log: text, json, or auto (text on a terminal)."`
+}
+
+// console is where a command writes: answers to out, the log and complaints to err.
+type console struct {
+	out io.Writer
+	err io.Writer
+	log *slog.Logger
+}
+
+// Exit codes.
+const (
+	exitFailed = 1 // it was tried and did not work, or verify found a fault
+	exitUsage  = 2 // the command line is wrong
+)
+
+func main() {
+	// The first signal drains and closes; after it the default is back, so that a
+	// second one ends a drain that takes too long.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// run is the program without its process, so that tests can call it. It returns
+// the exit code.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) (code int) {
+	var line commandLine
+	exited := -1
+	parser, err := kong.New(&line, kong.Name("kassa"),
+		kong.Description("Prepaid film recommendations over a tamper-evident ledger.\n\nStart with: kassa serve"),
+		kong.DefaultEnvars("KASSA"), kong.Writers(stdout, stderr), kong.UsageOnError(),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
+		kong.Exit(func(code int) { exited = code }))
+	if err != nil {
+		fmt.Fprintln(stderr, "kassa:", err)
+		return exitUsage
+	}
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
+	parsed, err := parser.Parse(args)
+	if exited >= 0 { // --help was answered
+		return exited
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "kassa: %v\nSee kassa --help, or kassa <command> --help.\n", err)
+		return exitUsage
+	}
+	c := &console{out: stdout, err: stderr, log: line.Log.logger(stderr)}
+	parsed.BindTo(ctx, (*context.Context)(nil))
+	err = parsed.Run(c)
+	switch {
+	case err == nil:
+		return 0
+	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
+		return 130 // interrupted, as a shell says it
+	}
+	fmt.Fprintln(stderr, "kassa:", err)
+	return exitFailed
+}
+
+// logger writes text where a person reads along, JSON otherwise.
+func (s logSettings) logger(w io.Writer) *slog.Logger {
+	options := &slog.HandlerOptions{Level: s.Level}
+	file, isFile := w.(*os.File)
+	if s.Format == "text" || s.Format == "auto" && isFile && isatty.IsTerminal(file.Fd()) {
+		return slog.New(slog.NewTextHandler(w, options))
+	}
+	return slog.New(slog.NewJSONHandler(w, options))
+}

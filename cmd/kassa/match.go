@@ -1,0 +1,111 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"kassa/catalog"
+	"kassa/commands"
+	"kassa/domain"
+	"kassa/eventstore"
+	"kassa/internal/bus"
+	"kassa/vault"
+	"kassa/worker"
+)
+
+// matcher turns a worker's answer into films and settles the prediction.
+type matcher struct {
+	store     *eventstore.Store
+	vault     *vault.Vault
+	catalogue *catalog.Catalogue
+	commands  *commands.Handler
+}
+
+// carry publishes the errand of an event, where it asks for one.
+func (m *matcher) carry(b *bus.Bus) func(context.Context, eventstore.Recorded) error {
+	return func(ctx context.Context, rec eventstore.Recorded) error {
+		asked, ok := rec.Event.(domain.PredictionRequested)
+		if !ok {
+			return nil
+		}
+		errand := bus.Errand{User: string(asked.User), Prediction: string(asked.Prediction), Position: rec.Position}
+		text, err := m.vault.OpenText(ctx, asked.User, asked.Prediction, asked.Text)
+		if errors.Is(err, vault.ErrErased) {
+			return b.PublishAnswer(errand, nil, string(domain.FailedErased))
+		}
+		if err != nil {
+			return err
+		}
+		request, err := json.Marshal(worker.Request{Text: text, Timestamp: rec.Time})
+		if err != nil {
+			return fmt.Errorf("encode a request: %w", err)
+		}
+		return b.PublishWork(errand, request)
+	}
+}
+
+// embed answers an errand with the model of this process.
+func embed(model *worker.Embedder) func(context.Context, []byte) ([]byte, string, error) {
+	return func(ctx context.Context, request []byte) ([]byte, string, error) {
+		answer, err := model.Handle(ctx, request)
+		switch {
+		case errors.Is(err, worker.ErrNoMeaning):
+			return nil, string(domain.FailedNoMeaning), nil
+		case errors.Is(err, worker.ErrBadRequest):
+			return nil, string(domain.FailedWorker), nil
+		}
+		return answer, "", err
+	}
+}
+
+// settle ends the prediction of an errand. A second answer, or one that comes
+// after the hold's expiry, changes nothing.
+func (m *matcher) settle(ctx context.Context, e bus.Errand, answer []byte, failure string) error {
+	ending := commands.Ending{User: domain.UserID(e.User), Prediction: domain.PredictionID(e.Prediction), By: "matcher", Cause: e.Position}
+	if failure != "" {
+		_, err := m.commands.Fail(ctx, ending, domain.FailureReason(failure))
+		return err
+	}
+	var vector worker.Answer
+	if err := json.Unmarshal(answer, &vector); err != nil {
+		return fmt.Errorf("read the worker's answer at position %d: %w", e.Position, err)
+	}
+	movies, err := m.match(ctx, e, vector)
+	if err != nil {
+		return fmt.Errorf("match the request at position %d: %w", e.Position, err)
+	}
+	_, err = m.commands.Complete(ctx, ending, domain.Answer{Movies: movies, Model: vector.ModelVersion,
+		Catalogue: m.catalogue.Version(), ProcessingTime: vector.ProcessingTime})
+	return err
+}
+
+// match finds the films nearest to the request, which is read from the log: the
+// store tells what was asked, not the message.
+func (m *matcher) match(ctx context.Context, e bus.Errand, vector worker.Answer) ([]domain.Match, error) {
+	at, err := m.store.After(ctx, e.Position-1, 1)
+	if err != nil {
+		return nil, err
+	}
+	if len(at) == 0 {
+		return nil, errors.New("the log does not reach that far")
+	}
+	asked, ok := at[0].Event.(domain.PredictionRequested)
+	if !ok || string(asked.Prediction) != e.Prediction {
+		return nil, errors.New("the entry is not this errand's request")
+	}
+	text, err := m.vault.OpenText(ctx, asked.User, asked.Prediction, asked.Text)
+	if err != nil && !errors.Is(err, vault.ErrErased) { // without its words, the vector must do
+		return nil, err
+	}
+	found, err := m.catalogue.Nearest(ctx, catalog.Query{Model: vector.ModelVersion, Vector: vector.Embedding, Text: text, Limit: asked.Limit})
+	if err != nil {
+		return nil, err
+	}
+	movies := make([]domain.Match, len(found))
+	for i, f := range found {
+		movies[i] = domain.Match{Movie: f.MovieID, Score: f.Score}
+	}
+	return movies, nil
+}
