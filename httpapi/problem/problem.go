@@ -3,6 +3,7 @@
 package problem
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -96,11 +97,11 @@ var statuses = map[domain.Code]int{
 
 // Status gives the status of a code; 500 for one that is not a refusal's.
 func Status(code domain.Code) int {
-	if status, ok := statuses[code]; ok {
-		return status
-	}
-	return http.StatusInternalServerError
+	return cmp.Or(statuses[code], http.StatusInternalServerError)
 }
+
+// Known says whether the table has the code.
+func Known(code domain.Code) bool { return statuses[code] != 0 }
 
 // TooMany is a refusal that time alone heals.
 type TooMany struct{ After time.Duration }

@@ -1,0 +1,282 @@
+package httpapi
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"kassa/httpapi/identity"
+)
+
+// A story is requests and expectations as text, told to a fresh world:
+//
+//	POST /api/users/balance/adjust as ada -- {"amount":30}
+//	> Idempotency-Key: k1
+//	200 {"balance":40,"position":"<paid>"}
+//	< Idempotent-Replayed: true
+//
+// "as ada" sends her Basic credentials, "as ada's browser" her cookies, "from
+// 192.0.2.7" says where from. Of a JSON answer only what is named is compared; an
+// array must have as many items. "<paid>" keeps a value, and $paid gives it
+// back in any later line; "*" is anything but nothing, "-" is absent, and "~part"
+// is a string with that part. Lines without a method tell the world to do
+// something; see tell.
+type story struct {
+	*world
+	t        *testing.T
+	contract contract
+	handler  http.Handler
+	kept     map[string]string
+	cookies  map[string]*http.Cookie
+}
+
+func TestStories(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.txt")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no stories: %v", err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			limits := identity.Limits{Off: !strings.HasPrefix(filepath.Base(file), "limits")}
+			w := newWorld(t, limits)
+			s := &story{world: w, t: t, contract: theContract(t), handler: w.server.Handler(),
+				kept: map[string]string{}, cookies: map[string]*http.Cookie{}}
+			for _, p := range paragraphs(string(text)) {
+				s.tell(file, p)
+			}
+		})
+	}
+}
+
+// paragraph is a request with its expectations, or one order to the world.
+type paragraph struct {
+	line  int // of the file, where it begins
+	lines []string
+}
+
+func paragraphs(text string) (list []paragraph) {
+	scan, n := bufio.NewScanner(strings.NewReader(text)), 0
+	open := false
+	for scan.Scan() {
+		n++
+		line := strings.TrimSpace(scan.Text())
+		switch {
+		case line == "":
+			open = false
+		case strings.HasPrefix(line, "#"):
+		case open:
+			list[len(list)-1].lines = append(list[len(list)-1].lines, line)
+		default:
+			open = true
+			list = append(list, paragraph{n, []string{line}})
+		}
+	}
+	return list
+}
+
+var isRequest = regexp.MustCompile(`^[A-Z]+ /`)
+
+func (s *story) tell(file string, p paragraph) {
+	s.t.Helper()
+	at := fmt.Sprintf("%s:%d", filepath.Base(file), p.line)
+	if isRequest.MatchString(p.lines[0]) {
+		s.request(at, p.lines)
+		return
+	}
+	for _, line := range p.lines {
+		s.order(at, strings.Fields(line))
+	}
+}
+
+func (s *story) order(at string, words []string) {
+	s.t.Helper()
+	order, rest := words[0], words[1:]
+	switch order {
+	case "admin", "dismiss":
+		s.setAdmin(rest[0], order == "admin")
+	case "answers":
+		if rest[0] == "off" {
+			s.settler.pause()
+		} else {
+			s.settler.resume()
+		}
+	case "clock":
+		d, err := time.ParseDuration(rest[0])
+		if err != nil {
+			s.t.Fatalf("%s: %v", at, err)
+		}
+		s.clock.advance(d)
+	case "expire":
+		s.expire()
+	case "remove":
+		if _, err := s.films.Remove(s.t.Context(), rest...); err != nil {
+			s.t.Fatalf("%s: %v", at, err)
+		}
+	default:
+		s.t.Fatalf("%s: nobody knows how to %s", at, order)
+	}
+}
+
+// theRequest takes apart: method, address, who, from where, body.
+var theRequest = regexp.MustCompile(`^([A-Z]+) (\S+)(?: as ([a-z]+)('s browser)?)?(?: from (\S+))?(?: -- (.*))?$`)
+
+func (s *story) request(at string, lines []string) {
+	s.t.Helper()
+	for i := range lines {
+		lines[i] = s.fill(at, lines[i])
+	}
+	m := theRequest.FindStringSubmatch(lines[0])
+	if m == nil {
+		s.t.Fatalf("%s: not a request: %s", at, lines[0])
+	}
+	body := []byte(m[6])
+	r := httptest.NewRequest(m[1], m[2], bytes.NewReader(body))
+	if len(body) > 0 {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	switch name := m[3]; {
+	case name == "":
+	case m[4] == "":
+		basic(r, name)
+	case s.cookies[name] != nil:
+		r.AddCookie(s.cookies[name])
+	}
+	if m[5] != "" {
+		r.RemoteAddr = m[5] + ":40000"
+	}
+	expect := lines[1:]
+	for len(expect) > 0 && strings.HasPrefix(expect[0], ">") {
+		name, value, _ := strings.Cut(expect[0][1:], ":")
+		r.Header.Set(strings.TrimSpace(name), strings.TrimSpace(value))
+		if strings.TrimSpace(name) == "Host" {
+			r.Host = strings.TrimSpace(value)
+		}
+		expect = expect[1:]
+	}
+	answer := httptest.NewRecorder()
+	s.handler.ServeHTTP(answer, r)
+	s.contract.check(s.t, r, body, answer)
+	for _, c := range answer.Result().Cookies() {
+		s.cookies[m[3]] = c
+	}
+	if len(expect) == 0 {
+		s.t.Fatalf("%s: nothing is expected", at)
+	}
+	s.compare(at, expect, answer)
+}
+
+func (s *story) compare(at string, expect []string, answer *httptest.ResponseRecorder) {
+	s.t.Helper()
+	status, want, _ := strings.Cut(expect[0], " ")
+	if code, err := strconv.Atoi(status); err != nil || code != answer.Code {
+		s.t.Fatalf("%s: answered %d, want %s: %s", at, answer.Code, status, answer.Body)
+	}
+	if want != "" {
+		var wanted, got any
+		decodeJSON(s.t, []byte(want), &wanted)
+		decodeJSON(s.t, answer.Body.Bytes(), &got)
+		if diff := s.differ("", wanted, got); diff != "" {
+			s.t.Fatalf("%s: %s\nin %s", at, diff, answer.Body)
+		}
+	}
+	for _, line := range expect[1:] {
+		name, value, _ := strings.Cut(strings.TrimPrefix(line, "<"), ":")
+		got := strings.Join(answer.Header().Values(strings.TrimSpace(name)), ", ")
+		if diff := s.differ(name, strings.TrimSpace(value), got); diff != "" && (got != "" || strings.TrimSpace(value) != "-") {
+			s.t.Fatalf("%s: header%s", at, diff)
+		}
+	}
+}
+
+// differ says where got is not as wanted, "" where it is.
+func (s *story) differ(path string, want, got any) string {
+	switch want := want.(type) {
+	case map[string]any:
+		object, ok := got.(map[string]any)
+		if !ok {
+			return fmt.Sprintf("%s is %v, want an object", path, got)
+		}
+		for name, wanted := range want {
+			value, there := object[name]
+			if there != (wanted != "-") {
+				return fmt.Sprintf("%s.%s is there: %v", path, name, there)
+			}
+			if there {
+				if diff := s.differ(path+"."+name, wanted, value); diff != "" {
+					return diff
+				}
+			}
+		}
+		return ""
+	case []any:
+		list, ok := got.([]any)
+		if !ok || len(list) != len(want) {
+			return fmt.Sprintf("%s is %v, want %d items", path, got, len(want))
+		}
+		for i := range want {
+			if diff := s.differ(fmt.Sprintf("%s[%d]", path, i), want[i], list[i]); diff != "" {
+				return diff
+			}
+		}
+		return ""
+	case string:
+		return s.differString(path, want, got)
+	}
+	if !reflect.DeepEqual(want, got) {
+		return fmt.Sprintf("%s is %v, want %v", path, got, want)
+	}
+	return ""
+}
+
+func (s *story) differString(path, want string, got any) string {
+	text := fmt.Sprint(got)
+	switch {
+	case want == "*" && text != "":
+		return ""
+	case strings.HasPrefix(want, "~") && strings.Contains(text, want[1:]):
+		return ""
+	case strings.HasPrefix(want, "<") && strings.HasSuffix(want, ">"):
+		s.kept[want[1:len(want)-1]] = text
+		return ""
+	case want == got:
+		return ""
+	}
+	return fmt.Sprintf("%s is %q, want %q", path, text, want)
+}
+
+var aKept = regexp.MustCompile(`\$[a-z_]+`)
+
+func (s *story) fill(at, line string) string {
+	return aKept.ReplaceAllStringFunc(line, func(name string) string {
+		value, ok := s.kept[name[1:]]
+		if !ok {
+			s.t.Fatalf("%s: nothing was kept as %s", at, name)
+		}
+		return value
+	})
+}
+
+// decodeJSON keeps numbers as they are written.
+func decodeJSON(t testing.TB, b []byte, v any) {
+	t.Helper()
+	dec := json.NewDecoder(bytes.NewReader(b))
+	dec.UseNumber()
+	if err := dec.Decode(v); err != nil {
+		t.Fatalf("not JSON: %v: %s", err, b)
+	}
+}
