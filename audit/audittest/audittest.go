@@ -3,15 +3,15 @@ package audittest
 
 import (
 	"context"
-	"testing"
 	"time"
 
 	"kassa/audit"
 	"kassa/eventstore"
+	"kassa/eventstore/eventstoretest"
 )
 
 // CheckLedger proves the whole ledger, and fails the test with the first fault.
-func CheckLedger(t testing.TB, store *eventstore.Store, checks ...audit.Check) audit.Report {
+func CheckLedger(t eventstoretest.TB, store *eventstore.Store, checks ...audit.Check) audit.Report {
 	t.Helper()
 	// Not the test's context: a ledger is checked in clean-ups too, after that ended.
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)

@@ -3,7 +3,6 @@ package eventstoretest
 import (
 	"bytes"
 	"context"
-	"testing"
 	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
@@ -11,11 +10,19 @@ import (
 	"kassa/eventstore"
 )
 
+// TB is the little that checks need of a test: testing.TB has it, and so has
+// *rapid.T.
+type TB interface {
+	Helper()
+	Fatal(args ...any)
+	Fatalf(format string, args ...any)
+}
+
 // CheckLog reads the whole log and proves the promises of package eventstore:
 // dense positions, dense streams, entries of one spelling, the tree recomputed
 // from nothing. It knows no rule of accounts, so it may be used on any facts;
 // audittest.CheckLedger proves those too. It gives the log.
-func CheckLog(t testing.TB, store *eventstore.Store) []eventstore.Recorded {
+func CheckLog(t TB, store *eventstore.Store) []eventstore.Recorded {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
@@ -58,7 +65,7 @@ func CheckLog(t testing.TB, store *eventstore.Store) []eventstore.Recorded {
 	return log
 }
 
-func everything(t testing.TB, ctx context.Context, store *eventstore.Store) (log []eventstore.Recorded) {
+func everything(t TB, ctx context.Context, store *eventstore.Store) (log []eventstore.Recorded) {
 	t.Helper()
 	must(t, store.Scan(ctx, 0, func(page []eventstore.Recorded) error {
 		log = append(log, page...)
@@ -67,7 +74,7 @@ func everything(t testing.TB, ctx context.Context, store *eventstore.Store) (log
 	return log
 }
 
-func must(t testing.TB, err error) {
+func must(t TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
@@ -76,7 +83,7 @@ func must(t testing.TB, err error) {
 
 // Eventually waits until something has come about, and fails the test where it
 // does not in ten seconds.
-func Eventually(t testing.TB, what string, done func() bool) {
+func Eventually(t TB, what string, done func() bool) {
 	t.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()

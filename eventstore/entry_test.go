@@ -1,0 +1,183 @@
+package eventstore_test
+
+import (
+	"bytes"
+	_ "embed"
+	"encoding/hex"
+	"errors"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"kassa/domain"
+	"kassa/eventstore"
+)
+
+//go:embed testdata/golden.txt
+var goldenText string
+
+// golden gives the entries of the golden log.
+func golden(t testing.TB) (entries [][]byte) {
+	t.Helper()
+	for line := range strings.Lines(goldenText) {
+		if strings.HasPrefix(line, "#") {
+			continue
+		}
+		entry, err := hex.DecodeString(strings.TrimSpace(line))
+		must(t, err)
+		entries = append(entries, entry)
+	}
+	return entries
+}
+
+// The golden log was written when each kind of event was first shipped. Today's
+// binary reads the same facts in the same bytes, and comes to the same account
+// and the same root.
+func TestGoldenLog(t *testing.T) {
+	var tree eventstore.Tree
+	var ada domain.Account
+	shipped := map[domain.EventType]bool{}
+	for i, entry := range golden(t) {
+		env, payload, err := eventstore.DecodeEntry(entry)
+		must(t, err)
+		if env.Position != eventstore.Position(i+1) {
+			t.Fatalf("entry %d of the golden log says position %d", i+1, env.Position)
+		}
+		event, err := domain.Decode(env.Type, env.Schema, payload)
+		must(t, err)
+		if _, ok := env.Stream.User(); ok {
+			must(t, ada.Apply(event))
+		}
+		if env.Schema == domain.SchemaVersion { // what is written today
+			again, err := domain.Encode(event)
+			must(t, err)
+			if !bytes.Equal(again, payload) {
+				t.Errorf("%s is written as %s today, in the golden log as %s", env.Type, again, payload)
+			}
+		}
+		shipped[env.Type] = true
+		_, err = tree.Grow(eventstore.LeafHash(entry))
+		must(t, err)
+	}
+	for _, kind := range eventTypes(t) {
+		if !shipped[kind] {
+			t.Errorf("the golden log has no %s: add an entry that was really written", kind)
+		}
+	}
+	want := domain.Account{User: "u_ada", Available: 35, Held: 5, Holds: []domain.Hold{
+		{Prediction: "p_4", Price: 5, ExpiresAt: time.Date(2026, 11, 24, 18, 2, 14, 814804000, time.UTC)}}}
+	if ada.Available != want.Available || ada.Held != want.Held || ada.Admin || len(ada.Holds) != 1 || ada.Holds[0] != want.Holds[0] {
+		t.Errorf("the golden log folds to %+v, want %+v", ada, want)
+	}
+	head, err := tree.Head()
+	must(t, err)
+	if root := head.Root.String(); root != "NtR0BPbkO3p4gzlut5rXnlHR5L52Ann7N4w/gymky9I=" {
+		t.Errorf("the root over the golden log is %s", root)
+	}
+}
+
+// eventTypes reads the kinds of events out of the rule book's source, so that a
+// new one cannot be forgotten here.
+func eventTypes(t *testing.T) (types []domain.EventType) {
+	t.Helper()
+	file, err := parser.ParseFile(token.NewFileSet(), "../domain/event.go", nil, 0)
+	must(t, err)
+	ast.Inspect(file, func(n ast.Node) bool {
+		spec, ok := n.(*ast.ValueSpec)
+		if !ok {
+			return true
+		}
+		if kind, ok := spec.Type.(*ast.Ident); ok && kind.Name == "EventType" {
+			name, err := strconv.Unquote(spec.Values[0].(*ast.BasicLit).Value)
+			must(t, err)
+			types = append(types, domain.EventType(name))
+		}
+		return true
+	})
+	if len(types) < 12 {
+		t.Fatalf("only %d kinds of events were found", len(types))
+	}
+	return types
+}
+
+func TestDecodeEntryRefuses(t *testing.T) {
+	env := eventstore.Envelope{Position: 300, Stream: "s", Version: 1, Type: "T", Schema: 1,
+		Time: time.Date(2026, 1, 2, 3, 4, 5, 6000, time.UTC), Actor: "a", Cause: "c"}
+	fair := eventstore.EncodeEntry(env, []byte("payload"))
+	if got, payload, err := eventstore.DecodeEntry(fair); err != nil || got != env || string(payload) != "payload" {
+		t.Fatalf("a fair entry gave %+v, %q, %v", got, payload, err)
+	}
+	for name, entry := range map[string][]byte{
+		"nothing":               nil,
+		"another format":        append([]byte{2}, fair[1:]...),
+		"a byte too few":        fair[:len(fair)-1],
+		"a byte too many":       append(bytes.Clone(fair), 0),
+		"a padded number":       append([]byte{fair[0], 0xac, 0x82, 0x00}, fair[3:]...), // 300 in three bytes
+		"position 0":            eventstore.EncodeEntry(eventstore.Envelope{Version: 1, Time: env.Time}, nil),
+		"version 0":             eventstore.EncodeEntry(eventstore.Envelope{Position: 1, Time: env.Time}, nil),
+		"a time before 1970":    eventstore.EncodeEntry(eventstore.Envelope{Position: 1, Version: 1}, nil),
+		"a length without end":  append(bytes.Clone(fair[:12]), 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f),
+		"more than the largest": eventstore.EncodeEntry(env, make([]byte, eventstore.MaxEntry)),
+	} {
+		if got, _, err := eventstore.DecodeEntry(entry); !errors.Is(err, eventstore.ErrBadEntry) {
+			t.Errorf("%s gave %+v, %v", name, got, err)
+		}
+	}
+}
+
+func TestCauses(t *testing.T) {
+	for cause, want := range map[eventstore.Cause]eventstore.Command{
+		"command:id:content":       {ID: "id", Content: "content"},
+		"command:id:a:b":           {ID: "id", Content: "a:b"},
+		"command:id:":              {ID: "id"},
+		"command::content":         {},
+		"command:id":               {},
+		"":                         {},
+		eventstore.ByPosition(12):  {},
+		"operator:command:id:text": {},
+	} {
+		got, ok := cause.Command()
+		if ok != (want.ID != "") || ok && (got != want || got.Cause() != cause) {
+			t.Errorf("cause %q is the command %+v, %t", cause, got, ok)
+		}
+	}
+	if u, ok := eventstore.AccountStream("u_1").User(); u != "u_1" || !ok {
+		t.Errorf("an account's stream is that of %q, %t", u, ok)
+	}
+	email := eventstore.EmailStream("account-u_1")
+	if _, ok := email.User(); ok || !email.OfEmail() || eventstore.AccountStream("email-1").OfEmail() {
+		t.Error("streams of e-mails and of accounts are mistaken for each other")
+	}
+}
+
+// Any bytes are either refused or the one spelling of what they say; and what
+// was encoded comes back.
+func FuzzDecodeEntry(f *testing.F) {
+	for _, entry := range golden(f) {
+		f.Add(entry)
+		f.Add(entry[:len(entry)/2])
+	}
+	f.Fuzz(func(t *testing.T, entry []byte) {
+		env, payload, err := eventstore.DecodeEntry(entry)
+		if err != nil {
+			if !errors.Is(err, eventstore.ErrBadEntry) {
+				t.Fatalf("refused with %v", err)
+			}
+			return
+		}
+		if !bytes.Equal(eventstore.EncodeEntry(env, payload), entry) {
+			t.Fatalf("%x has a second spelling", entry)
+		}
+		if env.Position < 1 || env.Version < 1 || env.Time.Location() != time.UTC {
+			t.Fatalf("%x says %+v", entry, env)
+		}
+		// The decoder of payloads is given whatever stands in a sound entry.
+		if event, err := domain.Decode(env.Type, env.Schema, payload); err == nil && event.Type() != env.Type {
+			t.Fatalf("%s was decoded as %s", env.Type, event.Type())
+		}
+	})
+}
