@@ -1,0 +1,288 @@
+package eventstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// Postgres opens the log in a database that schema.OpenPostgres opened. Several
+// processes may append at once; the head row's lock puts their batches in order.
+func Postgres(ctx context.Context, pool *pgxpool.Pool) (*Store, error) {
+	e := &postgres{pool: pool}
+	head, err := e.head(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read the head of the log: %w", err)
+	}
+	if err := e.extend(ctx, head.Size+partitionsAhead); err != nil {
+		return nil, err
+	}
+	return open(ctx, e)
+}
+
+// ReadPostgres opens the log for an audit; see ReadSQLite.
+func ReadPostgres(pool *pgxpool.Pool) (*Store, error) {
+	s, err := newStore(&postgres{pool: pool})
+	if err != nil {
+		return nil, err
+	}
+	s.readOnly = true
+	return s, nil
+}
+
+// postgres is the engine of the production shape. A batch takes two round trips,
+// whatever its size: each is one pipeline.
+type postgres struct {
+	pool      *pgxpool.Pool
+	extending sync.Mutex
+	extended  atomic.Int64 // positions up to here have their partitions
+}
+
+// partitionsAhead is how many positions have their partition before they come.
+const partitionsAhead = 10_000_000
+
+// extend makes the partitions for positions up to the given one.
+func (e *postgres) extend(ctx context.Context, upto Position) error {
+	if _, err := e.pool.Exec(ctx, `SELECT extend_log($1)`, int64(upto)); err != nil {
+		return fmt.Errorf("make the log's partitions up to position %d: %w", upto, err)
+	}
+	e.extended.Store(int64(upto))
+	return nil
+}
+
+// extendAhead makes partitions beside the appends, when half of those that were
+// made ahead are used up. A failure is met again at the next batch.
+func (e *postgres) extendAhead(size Position) {
+	if int64(size)+partitionsAhead/2 < e.extended.Load() || !e.extending.TryLock() {
+		return
+	}
+	go func() {
+		defer e.extending.Unlock()
+		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+		defer cancel()
+		_ = e.extend(ctx, size+partitionsAhead)
+	}()
+}
+
+type postgresBatch struct {
+	engine *postgres
+	conn   *pgxpool.Conn
+	was    known
+}
+
+// begin is the first round trip: BEGIN, the head FOR UPDATE, versions, commands.
+// Under READ COMMITTED each statement sees what was committed when it began, so
+// those behind the lock see all of the batch before.
+func (e *postgres) begin(ctx context.Context, streams []Stream, commands []string) (batch, error) {
+	conn, err := e.pool.Acquire(ctx)
+	if err != nil {
+		return nil, err
+	}
+	b := &postgresBatch{engine: e, conn: conn, was: known{versions: map[Stream]Version{}, commands: map[string]Position{}}}
+	pipe := &pgx.Batch{}
+	pipe.Queue(`BEGIN`)
+	pipe.Queue(`SELECT size, root FROM head FOR UPDATE`).QueryRow(func(row pgx.Row) (err error) {
+		b.was.head, err = scanPostgresHead(row)
+		return err
+	})
+	pipe.Queue(`SELECT s, (SELECT max(version) FROM event_index WHERE stream = s) FROM unnest($1::text[]) s`, streams).
+		Query(eachPair(func(stream string, version int64) { b.was.versions[Stream(stream)] = Version(version) }))
+	if len(commands) > 0 {
+		pipe.Queue(`SELECT c, (SELECT position FROM event_index WHERE command = c) FROM unnest($1::text[]) c`, commands).
+			Query(eachPair(func(id string, at int64) { b.was.commands[id] = Position(at) }))
+	}
+	if err := conn.SendBatch(ctx, pipe).Close(); err != nil {
+		b.rollback()
+		return nil, err
+	}
+	return b, nil
+}
+
+// eachPair gives the answers that are there to questions about many names.
+func eachPair(found func(name string, number int64)) func(pgx.Rows) error {
+	return func(rows pgx.Rows) error {
+		var name string
+		var number *int64
+		_, err := pgx.ForEachRow(rows, []any{&name, &number}, func() error {
+			if number != nil {
+				found(name, *number)
+			}
+			return nil
+		})
+		return err
+	}
+}
+
+func (b *postgresBatch) known() known { return b.was }
+
+// rollback gives the connection back, without a transaction on it: where that
+// cannot be had, the pool closes it, and the server rolls back by itself.
+func (b *postgresBatch) rollback() {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	_, _ = b.conn.Exec(ctx, `ROLLBACK`)
+	b.conn.Release()
+}
+
+// logMoved is the channel on which a batch says how far the log has come. It is a
+// hint only: whoever misses it polls.
+const logMoved = "kassa_log"
+
+// commit is the second round trip.
+func (b *postgresBatch) commit(ctx context.Context, rows []row, head Head) error {
+	n := len(rows)
+	positions, versions := make([]int64, n), make([]int64, n)
+	streams, commands := make([]string, n), make([]*string, n)
+	nodes, entries := make([][]byte, n), make([][]byte, n)
+	for i, r := range rows {
+		positions[i], versions[i], streams[i] = int64(r.position), int64(r.version), string(r.stream)
+		nodes[i], entries[i] = r.nodes, r.entry
+		if r.command != "" {
+			commands[i] = &rows[i].command
+		}
+	}
+	pipe := &pgx.Batch{}
+	pipe.Queue(`INSERT INTO events (position, hashes, entry) SELECT * FROM unnest($1::bigint[], $2::bytea[], $3::bytea[])`,
+		positions, nodes, entries)
+	pipe.Queue(`INSERT INTO event_index (stream, version, position, command) SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::text[])`,
+		streams, versions, positions, commands)
+	pipe.Queue(`UPDATE head SET size = $1, root = $2`, int64(head.Size), head.Root[:])
+	pipe.Queue(`SELECT pg_notify($1, $2::text)`, logMoved, fmt.Sprint(int64(head.Size)))
+	pipe.Queue(`COMMIT`)
+	if err := b.conn.SendBatch(ctx, pipe).Close(); err != nil {
+		b.rollback()
+		return conflictByName(err)
+	}
+	b.conn.Release()
+	b.engine.extendAhead(head.Size)
+	return nil
+}
+
+// conflictByName gives ErrConflict for a version that is used already. Under the
+// head's lock only somebody who goes around this store can bring it about.
+func conflictByName(err error) error {
+	var said *pgconn.PgError
+	if errors.As(err, &said) && said.Code == "23505" && said.ConstraintName == "event_index_stream_version" {
+		return fmt.Errorf("%w: %w", ErrConflict, err)
+	}
+	return err
+}
+
+func scanPostgresHead(row pgx.Row) (Head, error) {
+	var h Head
+	var root []byte
+	if err := row.Scan(&h.Size, &root); err != nil {
+		return Head{}, err
+	}
+	if copy(h.Root[:], root) != len(h.Root) {
+		return Head{}, fmt.Errorf("%w: the head's root has %d bytes", ErrCorrupt, len(root))
+	}
+	return h, nil
+}
+
+func (e *postgres) head(ctx context.Context) (Head, error) {
+	return scanPostgresHead(e.pool.QueryRow(ctx, `SELECT size, root FROM head`))
+}
+
+// Both tables are read, and joined outwards, so that verify sees a row that one of
+// them lacks.
+const selectPostgresRows = `SELECT position, coalesce(stream, ''), coalesce(version, 0), coalesce(command, ''),
+	coalesce(hashes, ''), coalesce(entry, '') FROM `
+
+func (e *postgres) rows(ctx context.Context, query string, args ...any) ([]row, error) {
+	rows, err := e.pool.Query(ctx, selectPostgresRows+query, args...)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, func(found pgx.CollectableRow) (r row, err error) {
+		err = found.Scan(&r.position, &r.stream, &r.version, &r.command, &r.nodes, &r.entry)
+		return r, err
+	})
+}
+
+func (e *postgres) after(ctx context.Context, at Position, limit int) ([]row, error) {
+	return e.rows(ctx, `(SELECT * FROM events WHERE position > $1 ORDER BY position LIMIT $2) e
+		FULL JOIN (SELECT * FROM event_index WHERE position > $1 ORDER BY position LIMIT $2) i USING (position)
+		ORDER BY position LIMIT $2`, int64(at), limit)
+}
+
+func (e *postgres) stream(ctx context.Context, s Stream, after Version, limit int) ([]row, error) {
+	return e.rows(ctx, `event_index i LEFT JOIN events e USING (position)
+		WHERE stream = $1 AND version > $2 ORDER BY version LIMIT $3`, string(s), int64(after), limit)
+}
+
+func (e *postgres) command(ctx context.Context, id string) (Position, error) {
+	return optionalRow[Position](e.pool.QueryRow(ctx, `SELECT position FROM event_index WHERE command = $1`, id))
+}
+
+// optionalRow reads one number, 0 where there is no row.
+func optionalRow[N ~int64](row pgx.Row) (n N, err error) {
+	if err = row.Scan(&n); errors.Is(err, pgx.ErrNoRows) {
+		return 0, nil
+	}
+	return n, err
+}
+
+func (e *postgres) nodes(ctx context.Context, at []Position) (map[Position][]byte, error) {
+	found := make(map[Position][]byte, len(at))
+	rows, err := e.pool.Query(ctx, `SELECT position, hashes FROM events WHERE position = ANY($1)`, at)
+	if err != nil {
+		return nil, err
+	}
+	var p Position
+	var nodes []byte
+	_, err = pgx.ForEachRow(rows, []any{&p, &nodes}, func() error {
+		found[p] = append([]byte(nil), nodes...)
+		return nil
+	})
+	return found, err
+}
+
+func (e *postgres) snapshot(ctx context.Context, s Stream) (snapshot, error) {
+	snap := snapshot{stream: s}
+	err := e.pool.QueryRow(ctx, `SELECT version, format, state FROM snapshots WHERE stream = $1`, string(s)).
+		Scan(&snap.version, &snap.format, &snap.state)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return snapshot{}, nil
+	}
+	return snap, err
+}
+
+func (e *postgres) saveSnapshots(ctx context.Context, list []snapshot) error {
+	pipe := &pgx.Batch{}
+	for _, s := range list {
+		pipe.Queue(`INSERT INTO snapshots AS old (stream, version, format, state) VALUES ($1,$2,$3,$4)
+			ON CONFLICT (stream) DO UPDATE SET version = excluded.version, format = excluded.format, state = excluded.state
+			WHERE excluded.version > old.version OR excluded.format > old.format`,
+			string(s.stream), int64(s.version), s.format, s.state)
+	}
+	return e.pool.SendBatch(ctx, pipe).Close()
+}
+
+func (e *postgres) snapshots(ctx context.Context, after Stream, limit int) ([]snapshot, error) {
+	rows, err := e.pool.Query(ctx, `SELECT stream, version, format, state FROM snapshots WHERE stream > $1 ORDER BY stream LIMIT $2`, string(after), limit)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, func(found pgx.CollectableRow) (s snapshot, err error) {
+		err = found.Scan(&s.stream, &s.version, &s.format, &s.state)
+		return s, err
+	})
+}
+
+func (e *postgres) checkpoint(ctx context.Context, name string) (Position, error) {
+	return optionalRow[Position](e.pool.QueryRow(ctx, `SELECT position FROM checkpoints WHERE name = $1`, name))
+}
+
+func (e *postgres) setCheckpoint(ctx context.Context, name string, at Position) error {
+	_, err := e.pool.Exec(ctx, `INSERT INTO checkpoints (name, position) VALUES ($1,$2)
+		ON CONFLICT (name) DO UPDATE SET position = excluded.position`, name, int64(at))
+	return err
+}
