@@ -167,7 +167,7 @@ func (s *service) relay(ctx context.Context) error {
 	if oldest, ok := s.views.Oldest(); ok {
 		from = oldest - 1
 	}
-	relay := &bus.Relay{Log: s.store, Bus: s.bus, Name: "relay", Carry: s.match.carry(s.bus)}
+	relay := &bus.Relay{Log: s.store, Bus: s.bus, Logger: s.log, Name: "relay", Carry: s.match.carry(s.bus)}
 	return relay.Run(ctx, from)
 }
 

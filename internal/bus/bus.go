@@ -56,13 +56,16 @@ const lanes = 16
 
 // Bus is a connection to a broker, or to none.
 type Bus struct {
-	log     *slog.Logger
-	router  *message.Router
-	events  *channel
-	work    *channel
-	answers *channel
-	failed  chan error
+	log    *slog.Logger
+	router *message.Router
+	channels
+	close  func() error
+	failed chan error
 }
+
+// channels are all kinds of messages. What cannot be done goes to dead: there the
+// errand is answered for, and its prediction fails.
+type channels struct{ events, work, answers, dead *channel }
 
 // channel is one kind of message: where it is published, in turn, and where it is
 // taken from, side by side.
@@ -79,39 +82,46 @@ type channel struct {
 // Publishing events waits until they are applied, so that the relay does not run
 // ahead of the views.
 func InProcess(log *slog.Logger) (*Bus, error) {
-	adapter := watermill.NewSlogLoggerWithLevelMapping(log, map[slog.Level]slog.Level{slog.LevelInfo: slog.LevelDebug})
+	adapter := adapt(log)
 	events := gochannel.NewGoChannel(gochannel.Config{BlockPublishUntilSubscriberAck: true}, adapter)
 	work := gochannel.NewGoChannel(gochannel.Config{OutputChannelBuffer: 64}, adapter)
-	var workLanes, answerLanes []string
-	for i := range lanes {
-		workLanes = append(workLanes, "work."+strconv.Itoa(i))
-		answerLanes = append(answerLanes, "answers."+strconv.Itoa(i))
+	through := func(pubsub *gochannel.GoChannel, name string, n int) *channel {
+		c := &channel{publisher: pubsub, subscriber: pubsub}
+		for i := range n {
+			c.publishTo = append(c.publishTo, name+"."+strconv.Itoa(i))
+		}
+		c.subscribeTo = c.publishTo
+		return c
 	}
-	return newBus(log, adapter,
-		&channel{publisher: events, subscriber: events, publishTo: []string{"events"}, subscribeTo: []string{"events"}},
-		&channel{publisher: work, subscriber: work, publishTo: workLanes, subscribeTo: workLanes},
-		&channel{publisher: work, subscriber: work, publishTo: answerLanes, subscribeTo: answerLanes})
+	return newBus(log, adapter, channels{events: through(events, "events", 1), work: through(work, "work", lanes),
+		answers: through(work, "answers", lanes), dead: through(work, "dead", 1)}, func() error { return nil })
 }
 
-func newBus(log *slog.Logger, adapter watermill.LoggerAdapter, events, work, answers *channel) (*Bus, error) {
+func newBus(log *slog.Logger, adapter watermill.LoggerAdapter, all channels, closed func() error) (*Bus, error) {
 	router, err := message.NewRouter(message.RouterConfig{CloseTimeout: 10 * time.Second}, adapter)
 	if err != nil {
 		return nil, fmt.Errorf("make a message router: %w", err)
 	}
-	return &Bus{log: log, router: router, events: events, work: work, answers: answers, failed: make(chan error, 1)}, nil
+	return &Bus{log: log, router: router, channels: all, close: closed, failed: make(chan error, 1)}, nil
+}
+
+// adapt gives Watermill's own chatter a lower level.
+func adapt(log *slog.Logger) watermill.LoggerAdapter {
+	return watermill.NewSlogLoggerWithLevelMapping(log, map[slog.Level]slog.Level{slog.LevelInfo: slog.LevelDebug})
 }
 
 // Run delivers messages until ctx ends; handlers that run are let finish. It
 // returns nil then, or the error for which the views could not go on.
 func (b *Bus) Run(ctx context.Context, h Handlers) error {
 	if h.Events != nil {
-		b.consume("events", b.events, b.onEvents(h), b.eventsGivenUp)
+		b.consume("events", b.events, patient, b.onEvents(h), b.eventsGivenUp)
 	}
 	if h.Work != nil {
-		b.consume("work", b.work, b.onWork(h), b.workGivenUp)
+		b.consume("work", b.work, brief, b.onWork(h), b.bury)
 	}
 	if h.Answer != nil {
-		b.consume("answers", b.answers, b.onAnswer(h), b.answerGivenUp)
+		b.consume("answers", b.answers, patient, b.onAnswer(h), b.bury)
+		b.consume("dead", b.dead, patient, b.onDead(h), b.forget)
 	}
 	done := make(chan error, 1)
 	// Handlers keep a living context while the router closes: what they have in
@@ -124,28 +134,36 @@ func (b *Bus) Run(ctx context.Context, h Handlers) error {
 	case failed = <-b.failed:
 	case <-ctx.Done():
 	}
-	return errors.Join(failed, b.router.Close(), <-done)
+	return errors.Join(failed, b.router.Close(), <-done, b.close())
 }
 
 // Running is closed when every subscription stands. What is published before
 // would reach nobody on a bus without a broker.
 func (b *Bus) Running() <-chan struct{} { return b.router.Running() }
 
+// How often a handler is tried again. The worker's own faults do not go away by
+// waiting; a database that restarts does.
+var (
+	brief   = middleware.Retry{MaxRetries: 4, InitialInterval: 50 * time.Millisecond, MaxInterval: time.Second, Multiplier: 3}
+	patient = middleware.Retry{MaxRetries: 15, InitialInterval: 50 * time.Millisecond, MaxInterval: 3 * time.Second, Multiplier: 2}
+)
+
 // consume subscribes a handler to every lane of a channel. An error is tried
-// again with growing pauses; after that giveUp takes the message off the bus.
-func (b *Bus) consume(name string, c *channel, handle func(*message.Message) error, giveUp func(*message.Message, error)) {
-	retry := middleware.Retry{MaxRetries: 4, InitialInterval: 50 * time.Millisecond, MaxInterval: 2 * time.Second, Multiplier: 3,
-		ShouldRetry: func(p middleware.RetryParams) bool { return !errors.Is(p.Err, errMalformed) }}
+// again with growing pauses; after that giveUp answers for the message. Where
+// giveUp fails too, the message goes back to the bus.
+func (b *Bus) consume(name string, c *channel, again middleware.Retry, handle func(*message.Message) error, giveUp func(*message.Message, error) error) {
+	again.ShouldRetry = func(p middleware.RetryParams) bool { return !errors.Is(p.Err, errMalformed) }
 	for i, topic := range c.subscribeTo {
 		added := b.router.AddConsumerHandler(name+"-"+strconv.Itoa(i), topic, c.subscriber, handle)
 		added.AddMiddleware(func(next message.HandlerFunc) message.HandlerFunc {
 			return func(m *message.Message) ([]*message.Message, error) {
-				if _, err := next(m); err != nil && m.Context().Err() == nil {
-					giveUp(m, err)
+				_, err := next(m)
+				if err != nil && m.Context().Err() == nil {
+					err = giveUp(m, err)
 				}
-				return nil, nil
+				return nil, err
 			}
-		}, retry.Middleware, middleware.Recoverer)
+		}, again.Middleware, middleware.Recoverer)
 	}
 }
 
@@ -162,11 +180,12 @@ func (b *Bus) onEvents(h Handlers) func(*message.Message) error {
 	}
 }
 
-func (b *Bus) eventsGivenUp(_ *message.Message, err error) {
+func (b *Bus) eventsGivenUp(_ *message.Message, err error) error {
 	select {
 	case b.failed <- err:
 	default:
 	}
+	return nil
 }
 
 func (b *Bus) onWork(h Handlers) func(*message.Message) error {
@@ -183,19 +202,6 @@ func (b *Bus) onWork(h Handlers) func(*message.Message) error {
 	}
 }
 
-// workGivenUp answers for a worker that failed time and again, so that the
-// person's credits come back now and not at the hold's expiry.
-func (b *Bus) workGivenUp(m *message.Message, err error) {
-	e, bad := errandOf(m)
-	b.log.Error("an errand failed for good", "position", e.Position, "prediction", e.Prediction, "error", err)
-	if bad != nil {
-		return
-	}
-	if err := b.PublishAnswer(e, nil, Failed); err != nil {
-		b.log.Error("its failure cannot be told; the hold will expire", "position", e.Position, "error", err)
-	}
-}
-
 func (b *Bus) onAnswer(h Handlers) func(*message.Message) error {
 	return func(m *message.Message) error {
 		e, err := errandOf(m)
@@ -206,7 +212,27 @@ func (b *Bus) onAnswer(h Handlers) func(*message.Message) error {
 	}
 }
 
-func (b *Bus) answerGivenUp(m *message.Message, err error) {
-	e, _ := errandOf(m)
-	b.log.Error("an answer cannot be settled; the hold will expire", "position", e.Position, "prediction", e.Prediction, "error", err)
+// onDead answers for an errand that a worker, or the settling of its answer,
+// failed at time and again: its credits come back now, not at the hold's expiry.
+func (b *Bus) onDead(h Handlers) func(*message.Message) error {
+	return func(m *message.Message) error {
+		e, err := errandOf(m)
+		if err != nil {
+			return err
+		}
+		return h.Answer(m.Context(), e, nil, Failed)
+	}
+}
+
+// bury takes a message that cannot be handled off its channel.
+func (b *Bus) bury(m *message.Message, err error) error {
+	b.log.Error("a message failed for good", "position", m.Metadata.Get(headerPosition), "prediction", m.Metadata.Get(headerPrediction), "error", err)
+	return b.dead.publish(copyOf(m))
+}
+
+// forget drops what not even its failure could be told of; its hold expires.
+func (b *Bus) forget(m *message.Message, err error) error {
+	b.log.Error("an errand's failure cannot be settled; its hold will expire",
+		"position", m.Metadata.Get(headerPosition), "prediction", m.Metadata.Get(headerPrediction), "error", err)
+	return nil
 }

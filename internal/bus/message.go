@@ -81,6 +81,15 @@ func (e Errand) message(body []byte) *message.Message {
 	return m
 }
 
+// copyOf gives a message that can be published again.
+func copyOf(m *message.Message) *message.Message {
+	c := message.NewMessage(watermill.NewUUID(), m.Payload)
+	for k, v := range m.Metadata {
+		c.Metadata.Set(k, v)
+	}
+	return c
+}
+
 func errandOf(m *message.Message) (Errand, error) {
 	at, err := strconv.ParseInt(m.Metadata.Get(headerPosition), 10, 64)
 	e := Errand{User: m.Metadata.Get(headerUser), Prediction: m.Metadata.Get(headerPrediction), Position: eventstore.Position(at)}

@@ -4,7 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
+
+	"github.com/cenkalti/backoff/v5"
+	"golang.org/x/sync/errgroup"
 
 	"kassa/eventstore"
 )
@@ -32,71 +36,96 @@ type Log interface {
 //  4. note the position; at most once a second, write it to the checkpoint
 //
 // A crash after any step repeats messages and loses none, since the checkpoint
-// moves last. TestRelayCarriesAgain stops it after each step.
+// moves last. TestRelayCarriesAgain stops it after each step. While the broker or
+// the database is away, the same batch is tried again with growing pauses.
 type Relay struct {
-	Log  Log
-	Bus  *Bus
-	Name string // of the checkpoint
-	// Carry publishes the errand that an event asks for, if any.
+	Log    Log
+	Bus    *Bus
+	Logger *slog.Logger
+	Name   string // of the checkpoint
+	// Carry publishes the errand that an event asks for, if any. It is called by
+	// several goroutines.
 	Carry func(ctx context.Context, rec eventstore.Recorded) error
+
+	at      eventstore.Position // carried up to here
+	saved   eventstore.Position // the checkpoint
+	savedAt time.Time
 }
 
 // Run carries until ctx ends. It begins behind the checkpoint, or behind from
 // where that is earlier: a bus that forgets needs the oldest open errand again.
+// An error means that the log cannot be followed.
 func (r *Relay) Run(ctx context.Context, from eventstore.Position) error {
 	at, err := r.Log.Checkpoint(ctx, r.Name)
 	if err != nil {
 		return err
 	}
-	at = min(at, from)
-	saved, savedAt := at, time.Now()
-	save := func(ctx context.Context) error {
-		if at == saved {
-			return nil
-		}
-		saved, savedAt = at, time.Now()
-		return r.Log.SetCheckpoint(ctx, r.Name, at)
-	}
-	for {
-		if err := r.Log.Wait(ctx, at); err != nil {
-			if ctx.Err() == nil {
-				return err
-			}
-			// The last second's progress, so that a clean stop repeats nothing.
-			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-			defer cancel()
-			return save(last)
-		}
-		batch, err := r.Log.After(ctx, at, relayBatch) // step 1
+	r.at = min(at, from)
+	r.saved, r.savedAt = r.at, time.Now()
+	pause := backoff.NewExponentialBackOff()
+	pause.InitialInterval, pause.MaxInterval = 50*time.Millisecond, 5*time.Second
+	for ctx.Err() == nil {
+		err := r.step(ctx)
 		if err == nil {
-			err = r.carry(ctx, batch)
+			pause.Reset()
+			continue
 		}
-		if err != nil && ctx.Err() == nil {
-			return fmt.Errorf("relay after position %d: %w", at, err)
+		if errors.Is(err, eventstore.ErrCorrupt) || errors.Is(err, eventstore.ErrClosed) {
+			return fmt.Errorf("relay after position %d: %w", r.at, err)
 		}
-		if err != nil {
-			continue // ctx has ended: Wait says so
+		if ctx.Err() == nil {
+			r.Logger.Warn("the relay tries again", "after", r.at, "error", err)
 		}
-		at += eventstore.Position(len(batch)) // step 4
-		if time.Since(savedAt) >= checkpointEvery {
-			if err := save(ctx); err != nil && !errors.Is(err, context.Canceled) {
-				return err
-			}
+		select {
+		case <-time.After(pause.NextBackOff()):
+		case <-ctx.Done():
 		}
 	}
+	// The last second's progress, so that a clean stop repeats nothing.
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	return r.save(last)
 }
 
-func (r *Relay) carry(ctx context.Context, batch []eventstore.Recorded) error {
-	if len(batch) == 0 {
-		return nil
+// step waits for something to carry, and carries one batch.
+func (r *Relay) step(ctx context.Context) error {
+	if err := r.Log.Wait(ctx, r.at); err != nil {
+		return err
+	}
+	batch, err := r.Log.After(ctx, r.at, relayBatch) // step 1
+	if err != nil || len(batch) == 0 {
+		return err
 	}
 	if err := r.Bus.PublishEvents(batch); err != nil { // step 2
 		return err
 	}
-	for _, rec := range batch { // step 3
-		if err := r.Carry(ctx, rec); err != nil {
-			return fmt.Errorf("errand of position %d: %w", rec.Position, err)
-		}
+	errands, errandsCtx := errgroup.WithContext(ctx) // step 3
+	errands.SetLimit(lanes)
+	for _, rec := range batch {
+		errands.Go(func() error {
+			if err := r.Carry(errandsCtx, rec); err != nil {
+				return fmt.Errorf("errand of position %d: %w", rec.Position, err)
+			}
+			return nil
+		})
 	}
+	if err := errands.Wait(); err != nil {
+		return err
+	}
+	r.at = batch[len(batch)-1].Position // step 4
+	if time.Since(r.savedAt) < checkpointEvery {
+		return nil
+	}
+	return r.save(ctx)
+}
+
+func (r *Relay) save(ctx context.Context) error {
+	if r.at == r.saved {
+		return nil
+	}
+	if err := r.Log.SetCheckpoint(ctx, r.Name, r.at); err != nil {
+		return err
+	}
+	r.saved, r.savedAt = r.at, time.Now()
 	return nil
 }
