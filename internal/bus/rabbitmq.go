@@ -205,7 +205,7 @@ func brokerConfig(address, exchange, queue string) amqp.Config {
 	return amqp.Config{
 		Connection: amqp.ConnectionConfig{AmqpURI: address,
 			AmqpConfig: &amqp091.Config{Heartbeat: 5 * time.Second, Dial: amqp091.DefaultDial(5 * time.Second), Properties: amqp091.NewConnectionProperties()},
-			Reconnect: &amqp.ReconnectConfig{BackoffInitialInterval: 100 * time.Millisecond, BackoffMultiplier: 1.5, BackoffMaxInterval: 3 * time.Second}},
+			Reconnect:  &amqp.ReconnectConfig{BackoffInitialInterval: 100 * time.Millisecond, BackoffMultiplier: 1.5, BackoffMaxInterval: 3 * time.Second}},
 		Marshaler:       marshaler{},
 		Exchange:        amqp.ExchangeConfig{GenerateName: name(exchange), Type: amqp091.ExchangeFanout, Durable: true},
 		Queue:           amqp.QueueConfig{GenerateName: name(queue), Durable: true, Arguments: queues[queue]},
