@@ -84,7 +84,7 @@ func result(r eventstore.Receipt) Result {
 type intent struct {
 	actor string
 	cause eventstore.Cause
-	user  domain.UserID      // whose account changes
+	user  domain.UserID // whose account changes
 	// guard reads, before each decision, the versions of other streams that it
 	// rests on; the append fails where one has moved. Nil: none.
 	guard func(context.Context) ([]eventstore.Write, error)
@@ -95,15 +95,17 @@ type intent struct {
 //
 // An account that came from memory may be behind another process. An approval on
 // it is safe, since its append would conflict; a refusal, or that there is nothing
-// left to do, is only believed after a fresh read. And where the outcome of an append is unknown, the same command is
-// simply tried again: the log knows whether it was done.
+// left to do, is only believed after a fresh read. And where the outcome of an
+// append is unknown, the same command is simply tried again: the log knows whether
+// it was done. A last attempt of unknown outcome is a fault and no refusal: it may
+// have been appended, and its payment must not go back.
 func (h *Handler) change(ctx context.Context, in intent, decide func(domain.Account) ([]domain.Event, error)) (eventstore.Receipt, error) {
 	leave, err := h.lane(ctx, in.user)
 	if err != nil {
 		return eventstore.Receipt{}, err
 	}
 	defer leave()
-	load := h.Log.Account
+	load, last := h.Log.Account, error(nil)
 	for range attemptsMax {
 		l, err := load(ctx, in.user)
 		if err != nil {
@@ -135,9 +137,13 @@ func (h *Handler) change(ctx context.Context, in intent, decide func(domain.Acco
 		case errors.Is(err, eventstore.ErrKeyReused):
 			return eventstore.Receipt{}, reused()
 		case errors.Is(err, eventstore.ErrConflict), errors.Is(err, eventstore.ErrUnknown) && ctx.Err() == nil:
+			last = err
 			continue
 		}
 		return eventstore.Receipt{}, fmt.Errorf("append to the account %s: %w", in.user, err)
+	}
+	if errors.Is(last, eventstore.ErrUnknown) {
+		return eventstore.Receipt{}, fmt.Errorf("append to the account %s, %d times: %w", in.user, attemptsMax, last)
 	}
 	return eventstore.Receipt{}, domain.Reject(domain.Busy, "the account is busy, try again")
 }

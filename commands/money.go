@@ -9,7 +9,8 @@ import (
 )
 
 // Payments is the port to whoever moves real money. Payment is our name for one
-// payment: the same name again must not charge again.
+// payment: the same name again must not charge again, and after a Refund it is
+// refused with payment_declined, or its deposit would be for nothing.
 type Payments interface {
 	Name() string
 	// Charge takes the money of a deposit; a refusal with payment_declined is an
@@ -46,6 +47,10 @@ func (h *Handler) beginFor(ctx context.Context, u domain.UserID, key, content st
 	return h.begin(userActor(u), key, mark)
 }
 
+// paymentOf names the payment of a command by its content too: a key that comes
+// again with another amount must not touch the payment of the first.
+func paymentOf(c eventstore.Command) string { return "pay_" + shortHash(c.ID+"\x00"+c.Content) }
+
 func userActor(u domain.UserID) string { return "user:" + string(u) }
 
 // Deposit charges the payment provider and adds the credits. The charge comes
@@ -57,7 +62,7 @@ func (h *Handler) Deposit(ctx context.Context, m Move) (Result, error) {
 		return Result{}, err
 	}
 	defer end()
-	payment, charged := "pay_"+command.ID, false
+	payment, charged := paymentOf(command), false
 	in := intent{actor: userActor(m.User), cause: command.Cause(), user: m.User}
 	r, err := h.change(ctx, in, func(a domain.Account) ([]domain.Event, error) {
 		if err := a.CanDeposit(m.Amount); err != nil {
@@ -91,7 +96,7 @@ func (h *Handler) Withdraw(ctx context.Context, m Move) (Result, error) {
 	defer end()
 	in := intent{actor: userActor(m.User), cause: command.Cause(), user: m.User}
 	r, err := h.change(ctx, in, func(a domain.Account) ([]domain.Event, error) {
-		return a.Withdraw(m.Amount, h.Payments.Name(), "pay_"+command.ID)
+		return a.Withdraw(m.Amount, h.Payments.Name(), paymentOf(command))
 	})
 	if err != nil {
 		return Result{}, err

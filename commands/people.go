@@ -69,19 +69,18 @@ func (h *Handler) open(ctx context.Context, in intent, email, password string, c
 		{Stream: claim, Events: []domain.Event{domain.EmailClaimed{User: u}}},
 		{Stream: eventstore.AccountStream(u), Events: events},
 	}}
-	for range attemptsMax {
+	for attempt := 1; ; attempt++ {
 		r, err := h.Log.Append(ctx, opening)
 		switch {
 		case err == nil:
 			return r, nil
 		case errors.Is(err, eventstore.ErrConflict):
 			return h.orDone(ctx, in, emailTaken())
-		case errors.Is(err, eventstore.ErrUnknown) && ctx.Err() == nil:
+		case errors.Is(err, eventstore.ErrUnknown) && ctx.Err() == nil && attempt < attemptsMax:
 			continue
 		}
 		return eventstore.Receipt{}, fmt.Errorf("append a sign-up: %w", err)
 	}
-	return eventstore.Receipt{}, domain.Reject(domain.Busy, "signing up did not work, try again")
 }
 
 func emailTaken() error {

@@ -1,0 +1,308 @@
+package commands_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"kassa/audit"
+	"kassa/audit/audittest"
+	"kassa/commands"
+	"kassa/domain"
+	"kassa/eventstore"
+	"kassa/eventstore/eventstoretest"
+	"kassa/projections"
+	"kassa/schema"
+	"kassa/vault"
+)
+
+var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+var cheap = vault.Options{Argon2: vault.Argon2{MemoryKiB: 8, Passes: 1}}
+
+var secret = vault.Secret("a secret of this test alone, 32 b")
+
+const password = "a long walk home"
+
+// world is everything that commands need, real but for the money: a store and a
+// vault in one database file, views that follow live, a payment provider that
+// keeps books. Whatever a test does in it, at its end the whole ledger is proved,
+// the live views are a replay's, and the provider's books are the ledger's.
+type world struct {
+	t testing.TB
+	*commands.Handler
+	file  string
+	store *eventstore.Store
+	views *projections.Memory
+	till  *till
+	now   time.Time // moved only while no command runs
+
+	unsettled bool // a charge whose deposit failed may stand alone at the end
+}
+
+func newWorld(t testing.TB) *world {
+	t.Helper()
+	w := &world{t: t, file: filepath.Join(t.TempDir(), "kassa.db"), now: noon, views: projections.NewMemory(), till: newTill()}
+	w.Handler = w.process()
+	w.store = w.Log.(*eventstore.Store)
+	w.follow()
+	t.Cleanup(w.check)
+	return w
+}
+
+// process gives commands as another process on the same file would have them: a
+// store, a vault and caches of its own.
+func (w *world) process() *commands.Handler {
+	w.t.Helper()
+	db, err := schema.OpenSQLite(context.Background(), w.file)
+	must(w.t, err)
+	w.t.Cleanup(func() { must(w.t, db.Close()) })
+	store, err := eventstore.SQLite(context.Background(), db)
+	must(w.t, err)
+	w.t.Cleanup(store.Close)
+	people, err := vault.SQLite(db, secret, cheap)
+	must(w.t, err)
+	return w.handler(store, people)
+}
+
+func (w *world) handler(log commands.Log, people commands.People) *commands.Handler {
+	return &commands.Handler{Log: log, People: people, Payments: w.till, Now: func() time.Time { return w.now },
+		Price: 5, Bonus: 10, HoldExpiry: 2 * time.Minute}
+}
+
+// over gives commands over another log than the world's own, in the same process.
+func (w *world) over(log commands.Log) *commands.Handler { return w.handler(log, w.People) }
+
+// follow keeps the live views.
+func (w *world) follow() {
+	ctx, stop := context.WithCancel(context.Background())
+	followed := make(chan error, 1)
+	go func() {
+		for {
+			at, _ := w.views.Position(ctx)
+			err := w.store.Wait(ctx, at)
+			var batch []eventstore.Recorded
+			if err == nil {
+				batch, err = w.store.After(ctx, at, 100)
+			}
+			if err == nil {
+				err = w.views.Receive(ctx, w.store, batch)
+			}
+			if err != nil {
+				followed <- err
+				return
+			}
+		}
+	}()
+	w.t.Cleanup(func() {
+		stop()
+		if err := <-followed; !errors.Is(err, context.Canceled) {
+			w.t.Errorf("the views stopped: %v", err)
+		}
+	})
+}
+
+// check is all that must be true whatever happened.
+func (w *world) check() {
+	w.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	log := w.log()
+	replay, fold := audit.Replaying()
+	report := audittest.CheckLedger(w.t, w.store, fold)
+	must(w.t, w.views.Wait(ctx, report.Head.Size))
+	must(w.t, audit.CompareTotals(ctx, report, w.views))
+	must(w.t, audit.CompareViews(ctx, w.views, replay))
+	w.till.check(w.t, log, w.unsettled)
+}
+
+// log is everything that was ever appended.
+func (w *world) log() (log []eventstore.Recorded) {
+	w.t.Helper()
+	must(w.t, w.store.Scan(context.Background(), 0, func(page []eventstore.Recorded) error {
+		log = append(log, page...)
+		return nil
+	}))
+	return log
+}
+
+// size is how many events the log has.
+func (w *world) size() eventstore.Position {
+	w.t.Helper()
+	head, err := w.store.Head(context.Background())
+	must(w.t, err)
+	return head.Size
+}
+
+// person signs somebody up.
+func (w *world) person(name string) domain.UserID {
+	w.t.Helper()
+	up, err := w.SignUp(context.Background(), commands.SignUp{Email: name + "@example.org", Password: password})
+	must(w.t, err)
+	return up.User
+}
+
+func (w *world) admin(name string) domain.UserID {
+	w.t.Helper()
+	u := w.person(name)
+	_, err := w.SetAdmin(context.Background(), u, true)
+	must(w.t, err)
+	return u
+}
+
+// give sets the wallet to exactly so many credits, over the limit of one movement
+// too, by a fact that no command makes.
+func (w *world) give(u domain.UserID, to domain.Credits) {
+	w.t.Helper()
+	l, err := w.store.Refresh(context.Background(), u)
+	must(w.t, err)
+	amount := to - l.Account.Available
+	if amount == 0 {
+		return
+	}
+	_, err = w.store.Append(context.Background(), eventstore.Append{Time: w.now, Actor: "system:test", Writes: []eventstore.Write{{
+		Stream: eventstore.AccountStream(u), Expected: l.Version,
+		Events: []domain.Event{domain.BalanceAdjusted{User: u, Admin: "u_test", Amount: amount, Reason: "as the test needs it",
+			Movement: domain.Movement{Available: to, Held: l.Account.Held, Postings: []domain.Posting{
+				{Account: domain.HouseAdjustments, Amount: -amount}, {Account: domain.AvailableOf(u), Amount: amount}}}}}}}})
+	must(w.t, err)
+}
+
+// balance is what the account's own stream says, read afresh.
+func (w *world) balance(u domain.UserID) (available, held domain.Credits) {
+	w.t.Helper()
+	l, err := w.store.Refresh(context.Background(), u)
+	must(w.t, err)
+	return l.Account.Available, l.Account.Held
+}
+
+func (w *world) wants(u domain.UserID, available, held domain.Credits) {
+	w.t.Helper()
+	if a, h := w.balance(u); a != available || h != held {
+		w.t.Errorf("the wallet has %d available and %d held, want %d and %d", a, h, available, held)
+	}
+}
+
+// till is a payment provider that keeps its word: the same payment again is not
+// charged again, and one that was given back is not taken any more.
+type till struct {
+	mu       sync.Mutex
+	taken    map[string]domain.Credits
+	returned map[string]bool
+	asked    int
+	before   func(payment string) error // what comes of the next charges instead, nil: nothing
+	refund   error                      // what comes of refunds instead
+}
+
+func newTill() *till {
+	return &till{taken: map[string]domain.Credits{}, returned: map[string]bool{}}
+}
+
+func (*till) Name() string { return "till" }
+
+func (l *till) Charge(_ context.Context, payment string, _ domain.UserID, amount domain.Credits) error {
+	l.mu.Lock()
+	before := l.before
+	l.asked++
+	l.mu.Unlock()
+	if before != nil {
+		if err := before(payment); err != nil {
+			return err
+		}
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch was, known := l.taken[payment]; {
+	case l.returned[payment]:
+		return domain.Reject(domain.PaymentDeclined, "this payment was given back")
+	case known && was != amount:
+		return fmt.Errorf("payment %s was of %d, not of %d", payment, was, amount)
+	}
+	l.taken[payment] = amount
+	return nil
+}
+
+func (l *till) Refund(_ context.Context, payment string) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.refund != nil {
+		return l.refund
+	}
+	if _, known := l.taken[payment]; !known {
+		return fmt.Errorf("payment %s was never made", payment)
+	}
+	l.returned[payment] = true
+	return nil
+}
+
+// kept is the sum of all that was taken and not given back.
+func (l *till) kept() (sum domain.Credits) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for payment, amount := range l.taken {
+		if !l.returned[payment] {
+			sum += amount
+		}
+	}
+	return sum
+}
+
+// check holds the provider's books against the ledger: a payment stands behind
+// every deposit and no other, and none was given back; and behind every payment
+// that was kept stands a deposit.
+func (l *till) check(t testing.TB, log []eventstore.Recorded, unsettled bool) {
+	t.Helper()
+	credited := map[string]bool{}
+	for _, rec := range log {
+		e, ok := rec.Event.(domain.Deposited)
+		if !ok {
+			continue
+		}
+		switch {
+		case credited[e.Payment]:
+			t.Errorf("payment %s was credited twice", e.Payment)
+		case l.taken[e.Payment] != e.Amount:
+			t.Errorf("position %d credits %d, its payment was of %d", rec.Position, e.Amount, l.taken[e.Payment])
+		case l.returned[e.Payment]:
+			t.Errorf("position %d credits a payment that was given back", rec.Position)
+		}
+		credited[e.Payment] = true
+	}
+	for payment, amount := range l.taken {
+		if !credited[payment] && !l.returned[payment] && !unsettled {
+			t.Errorf("payment %s of %d was taken and never credited", payment, amount)
+		}
+	}
+}
+
+func must(t eventstoretest.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// code is the refusal in err; "" where there is none.
+func code(t eventstoretest.TB, err error) domain.Code {
+	t.Helper()
+	if err == nil {
+		return ""
+	}
+	if r := domain.RefusalIn(err); r != nil {
+		return r.Code
+	}
+	t.Fatalf("this is not a refusal: %v", err)
+	return ""
+}
+
+// refused insists on a refusal.
+func refused(t eventstoretest.TB, err error, want domain.Code) {
+	t.Helper()
+	if got := code(t, err); got != want {
+		t.Fatalf("refused with %q, want %q", got, want)
+	}
+}
