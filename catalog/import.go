@@ -124,6 +124,7 @@ func (c *Catalogue) plan(ctx context.Context, movies []Movie, model string) ([]i
 	if err != nil {
 		return nil, Report{}, err
 	}
+	v := c.now.Load()
 	var items []item
 	var report Report
 	for _, m := range movies {
@@ -141,19 +142,20 @@ func (c *Catalogue) plan(ctx context.Context, movies []Movie, model string) ([]i
 		default:
 			report.Unchanged++
 		}
-		if it.changes != unchanged || !k.embedded {
+		if it.changes != unchanged || k.texts != m.textsHash() {
 			items = append(items, it)
 		}
 	}
-	for _, id := range slices.Sorted(maps.Keys(known)) {
-		if known[id].embedded {
-			continue
-		}
-		m, err := c.store.movie(ctx, id)
-		if err != nil {
+	for _, id := range slices.Sorted(maps.Keys(known)) { // those that were not given
+		var m Movie
+		if i, ok := v.number(id); ok && v.hashes[i] == known[id].hash {
+			m = v.movies[i]
+		} else if m, err = c.store.movie(ctx, id); err != nil { // another process brought it
 			return nil, Report{}, err
 		}
-		items = append(items, item{movie: m, hash: known[id].hash})
+		if known[id].texts != m.textsHash() {
+			items = append(items, item{movie: m})
+		}
 	}
 	return items, report, nil
 }

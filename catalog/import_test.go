@@ -168,6 +168,43 @@ func TestImportEmbedsWhatAnotherModelHas(t *testing.T) {
 	}
 }
 
+// A new version of the program may embed films from other texts.
+func TestImportEmbedsFilmsOfOtherTextsAgain(t *testing.T) {
+	path := database(t)
+	c, db := openFile(t, path)
+	movies := shipped(t)[:3]
+	mustImport(t, c, movies, small, Report{Added: 3, Embedded: 3})
+	before := ask(t, c, small, movies[1].Title)
+	if _, err := db.Write.Exec(`UPDATE vectors SET hash = zeroblob(32), vector = zeroblob(2048) WHERE movie_id = ?`, movies[1].ID); err != nil {
+		t.Fatal(err)
+	}
+	again, _ := openFile(t, path)
+	mustImport(t, again, nil, small, Report{Embedded: 1})
+	if after := ask(t, again, small, movies[1].Title); !reflect.DeepEqual(before, after) {
+		t.Errorf("found %v, and before %v", after, before)
+	}
+	stillSame(t, again, path)
+}
+
+// Two processes on one file: what the other imported is embedded, too, and as
+// it is now.
+func TestImportBesideAnotherProcess(t *testing.T) {
+	path := database(t)
+	c, _ := openFile(t, path)
+	other, _ := openFile(t, path)
+	movies := shipped(t)[:3]
+	large := hashing{model: "large-1", dims: 768}
+	mustImport(t, c, movies[:1], small, Report{Added: 1, Embedded: 1})
+	movies[0].Runtime++
+	movies[0].Title = "Zanzibar"
+	mustImport(t, other, movies[:2], large, Report{Added: 1, Changed: 1, Embedded: 2})
+	mustImport(t, c, movies[2:], small, Report{Added: 1, Embedded: 3})
+	if got := ask(t, c, small, "Zanzibar"); got[0] != (Match{movies[0].ID, 1}) {
+		t.Errorf("found %v", got)
+	}
+	stillSame(t, c, path)
+}
+
 func TestRemove(t *testing.T) {
 	path := database(t)
 	c, db := openFile(t, path)

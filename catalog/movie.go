@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -44,17 +45,30 @@ func (m Movie) content() ([]byte, [sha256.Size]byte, error) {
 	return content, sha256.Sum256(content), err
 }
 
-// EmbeddingTexts returns the texts that a film is embedded from, one for each
-// language. The film's vector is the mean of their unit vectors, made a unit
-// vector again.
+// EmbeddingTexts returns the three texts that a film is embedded from: what it
+// is about in English, the same in Russian, and its people in both. The film's
+// vector is the mean of their unit vectors, made a unit vector again. So a
+// query in either language meets a text of its own, and long casts do not
+// drown what a film is about.
+//
+// Lists are joined by spaces and not by commas, for a comma takes a piece of
+// the model's window.
 func EmbeddingTexts(m Movie) []string {
-	var names, namesRU []string
+	var people []string
 	for _, p := range m.people() {
-		names = append(names, p.Name)
-		namesRU = append(namesRU, p.NameRU)
+		people = append(people, p.Name, p.NameRU)
 	}
+	year := strconv.Itoa(m.Year)
 	return []string{
-		strings.Join([]string{m.Title, strings.Join(m.Keywords, ", "), strings.Join(m.Genres, ", "), m.Description, strings.Join(names, ", ")}, ". "),
-		strings.Join([]string{m.TitleRU, strings.Join(m.KeywordsRU, ", "), m.DescriptionRU, strings.Join(namesRU, ", ")}, ". "),
+		join(m.Title, year, join(m.Genres...), join(m.Keywords...), m.Description),
+		join(m.TitleRU, year, join(m.KeywordsRU...), m.DescriptionRU),
+		join(people...),
 	}
+}
+
+func join(parts ...string) string { return strings.Join(parts, " ") }
+
+// textsHash tells whether a vector was made from the film's present texts.
+func (m Movie) textsHash() [sha256.Size]byte {
+	return sha256.Sum256([]byte(strings.Join(EmbeddingTexts(m), "\n"))) // no text has a line's end
 }

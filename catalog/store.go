@@ -26,8 +26,8 @@ type stored struct {
 
 // known is what an import must know of a film that is there.
 type known struct {
-	hash     [sha256.Size]byte
-	embedded bool // by the model that was asked for, from the present text
+	hash  [sha256.Size]byte
+	texts [sha256.Size]byte // of the vector of the model that was asked for; zero if there is none
 }
 
 // read reads both tables as they were at one moment.
@@ -79,21 +79,25 @@ func (a *stored) readMovies(ctx context.Context, tx *sql.Tx) error {
 // readVectors walks along the films: both are in the order of ids.
 func (a *stored) readVectors(ctx context.Context, tx *sql.Tx) error {
 	a.matrices = make(map[string]*matrix)
-	rows, err := tx.QueryContext(ctx, `SELECT v.movie_id, v.model_id, v.vector FROM vectors v
-		JOIN movies m ON m.id = v.movie_id AND m.hash = v.hash ORDER BY v.movie_id`)
+	rows, err := tx.QueryContext(ctx, `SELECT movie_id, model_id, hash, vector FROM vectors ORDER BY movie_id`)
 	if err != nil {
 		return err
 	}
 	defer rows.Close()
-	at := 0
-	var blob sql.RawBytes // valid until the next row: copied into the matrix before
+	at := -1
+	var texts [sha256.Size]byte // of the film at
+	var hash, blob sql.RawBytes // valid until the next row: the blob is copied into the matrix before
 	for rows.Next() {
 		var id, model string
-		if err := rows.Scan(&id, &model, &blob); err != nil {
+		if err := rows.Scan(&id, &model, &hash, &blob); err != nil {
 			return err
 		}
-		for a.movies[at].ID != id {
+		for at < 0 || a.movies[at].ID != id { // it is there: a foreign key says so
 			at++
+			texts = a.movies[at].textsHash()
+		}
+		if !bytes.Equal(hash, texts[:]) {
+			continue
 		}
 		m := a.matrices[model]
 		if m == nil {
@@ -113,8 +117,8 @@ func (a *stored) readVectors(ctx context.Context, tx *sql.Tx) error {
 
 // known tells of each film that is there what an import must know.
 func (s store) known(ctx context.Context, model string) (map[string]known, error) {
-	rows, err := s.db.Read.QueryContext(ctx, `SELECT m.id, m.hash, v.movie_id IS NOT NULL FROM movies m
-		LEFT JOIN vectors v ON v.movie_id = m.id AND v.model_id = ? AND v.hash = m.hash`, model)
+	rows, err := s.db.Read.QueryContext(ctx, `SELECT m.id, m.hash, v.hash FROM movies m
+		LEFT JOIN vectors v ON v.movie_id = m.id AND v.model_id = ?`, model)
 	if err != nil {
 		return nil, fmt.Errorf("read what is known of films: %w", err)
 	}
@@ -122,12 +126,13 @@ func (s store) known(ctx context.Context, model string) (map[string]known, error
 	all := make(map[string]known)
 	for rows.Next() {
 		var id string
-		var hash []byte
+		var hash, texts []byte
 		var k known
-		if err := rows.Scan(&id, &hash, &k.embedded); err != nil {
+		if err := rows.Scan(&id, &hash, &texts); err != nil {
 			return nil, fmt.Errorf("read what is known of films: %w", err)
 		}
 		copy(k.hash[:], hash)
+		copy(k.texts[:], texts)
 		all[id] = k
 	}
 	return all, rows.Err()
@@ -159,13 +164,14 @@ func (s store) save(ctx context.Context, model string, batch []item, now time.Ti
 					return fmt.Errorf("save film %s: %w", it.movie.ID, err)
 				}
 			}
-			_, err := tx.ExecContext(ctx, `DELETE FROM vectors WHERE movie_id = ? AND hash <> ?`, it.movie.ID, it.hash[:])
+			texts := it.movie.textsHash()
+			_, err := tx.ExecContext(ctx, `DELETE FROM vectors WHERE movie_id = ? AND hash <> ?`, it.movie.ID, texts[:])
 			if err != nil {
 				return fmt.Errorf("delete old vectors of film %s: %w", it.movie.ID, err)
 			}
 			_, err = tx.ExecContext(ctx, `INSERT INTO vectors (movie_id, model_id, hash, vector) VALUES (?,?,?,?)
 				ON CONFLICT (movie_id, model_id) DO UPDATE SET hash = excluded.hash, vector = excluded.vector`,
-				it.movie.ID, model, it.hash[:], toBlob(it.vector))
+				it.movie.ID, model, texts[:], toBlob(it.vector))
 			if err != nil {
 				return fmt.Errorf("save vector of film %s: %w", it.movie.ID, err)
 			}

@@ -10,12 +10,12 @@ CREATE TABLE movies (
 ) STRICT;
 
 -- One vector for each film and model: vectors of two models are never compared.
--- A vector whose hash is not its film's belongs to an older text, and counts as
--- not there.
+-- A vector whose hash is not that of its film's texts was made from older ones,
+-- and counts as not there.
 CREATE TABLE vectors (
     movie_id TEXT NOT NULL REFERENCES movies (id) ON DELETE CASCADE,
     model_id TEXT NOT NULL,
-    hash     BLOB NOT NULL CHECK (length(hash) = 32),
+    hash     BLOB NOT NULL CHECK (length(hash) = 32), -- SHA-256 of the texts embedded
     vector   BLOB NOT NULL CHECK (length(vector) > 0 AND length(vector) % 4 = 0), -- float32, little endian
     PRIMARY KEY (movie_id, model_id)
 ) STRICT;
