@@ -1,0 +1,266 @@
+package commands_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+
+	"kassa/commands"
+	"kassa/domain"
+	"kassa/eventstore"
+	"kassa/eventstore/eventstoretest"
+)
+
+// scene is what the commands of the tables below find: ada has 10 credits and 5
+// held by a question whose time is up.
+type scene struct {
+	*world
+	ada, root domain.UserID
+	asked     commands.Ending
+}
+
+func newScene(t testing.TB) *scene {
+	w := newWorld(t)
+	s := &scene{world: w, ada: w.person("ada"), root: w.admin("root")}
+	asked, err := w.ask(s.ada, "")
+	must(t, err)
+	w.give(s.ada, 10)
+	w.now = asked.ExpiresAt
+	s.asked = endingOf(s.ada, asked)
+	return s
+}
+
+// act is one command, and the kind of event that it appends once.
+type act struct {
+	name string
+	what domain.EventType
+	run  func(s *scene, h *commands.Handler) (eventstore.Position, error)
+}
+
+// acts has every command: those with a key, and those that need none.
+func acts() (list []act) {
+	types := map[string]domain.EventType{"sign up": domain.TypeSignedUp, "deposit": domain.TypeDeposited, "withdraw": domain.TypeWithdrawn,
+		"predict": domain.TypePredictionRequested, "adjust": domain.TypeBalanceAdjusted}
+	for _, k := range keyed {
+		list = append(list, act{k.name, types[k.name], func(s *scene, h *commands.Handler) (eventstore.Position, error) {
+			r, err := k.run(s.world, h, s.ada, s.root, "k", false)
+			return r.Position, err
+		}})
+	}
+	ctx := context.Background()
+	return append(list,
+		act{"grant", domain.TypeAdminGranted, func(s *scene, h *commands.Handler) (eventstore.Position, error) {
+			return h.SetAdmin(ctx, s.ada, true)
+		}},
+		act{"revoke", domain.TypeAdminRevoked, func(s *scene, h *commands.Handler) (eventstore.Position, error) {
+			return h.SetAdmin(ctx, s.root, false)
+		}},
+		act{"complete", domain.TypePredictionCompleted, func(s *scene, h *commands.Handler) (eventstore.Position, error) {
+			return h.Complete(ctx, s.asked, answer)
+		}},
+		act{"fail", domain.TypePredictionFailed, func(s *scene, h *commands.Handler) (eventstore.Position, error) {
+			return h.Fail(ctx, s.asked, domain.FailedWorker)
+		}},
+		act{"expire", domain.TypePredictionExpired, func(s *scene, h *commands.Handler) (eventstore.Position, error) {
+			return h.Expire(ctx, s.asked)
+		}})
+}
+
+// count is how often the kind of event was appended since.
+func (s *scene) count(what domain.EventType, since eventstore.Position) (n int) {
+	for _, rec := range s.log()[since:] {
+		if rec.Type == what {
+			n++
+		}
+	}
+	return n
+}
+
+// An append fails and nothing was written: the command is a fault and no refusal,
+// and sent again it is done once.
+func TestAnAppendFails(t *testing.T) {
+	for _, tt := range acts() {
+		t.Run(tt.name, func(t *testing.T) {
+			s := newScene(t)
+			before := s.size()
+			failing := s.over(eventstoretest.Failing{Store: s.store, Fails: eventstoretest.NewPattern(1, 1)})
+			_, err := tt.run(s, failing)
+			if !errors.Is(err, eventstoretest.ErrInjected) || domain.RefusalIn(err) != nil {
+				t.Fatalf("the command gave %v", err)
+			}
+			if s.size() != before {
+				t.Fatalf("the log went from %d to %d", before, s.size())
+			}
+			at, err := tt.run(s, s.Handler)
+			if err != nil || at == 0 || s.count(tt.what, before) != 1 {
+				t.Errorf("sent again: position %d, %v, and %d events", at, err, s.count(tt.what, before))
+			}
+		})
+	}
+}
+
+// An append works, and every time says that it does not know: the command is a
+// fault and no refusal, or finds out by itself where a second decision would differ;
+// it was done once, and sent again it is found.
+func TestAnAppendWorksAndSaysItFailed(t *testing.T) {
+	for _, tt := range acts() {
+		t.Run(tt.name, func(t *testing.T) {
+			s := newScene(t)
+			before := s.size()
+			lossy := s.over(eventstoretest.Lossy{Store: s.store, Fails: eventstoretest.NewPattern(1, 1)})
+			at, err := tt.run(s, lossy)
+			// What needs no key is settled by the account's own state at the second look.
+			settled := err == nil && at == 0
+			if err != nil && (!errors.Is(err, eventstore.ErrUnknown) || domain.RefusalIn(err) != nil) {
+				t.Fatalf("the command gave position %d, %v", at, err)
+			}
+			if n := s.count(tt.what, before); n != 1 {
+				t.Fatalf("%d events", n)
+			}
+			after := s.size()
+			for _, h := range []*commands.Handler{s.Handler, s.process()} {
+				again, err := tt.run(s, h)
+				if err != nil || s.size() != after || settled != (again == 0) {
+					t.Errorf("sent again: position %d, %v, the log went from %d to %d", again, err, after, s.size())
+				}
+			}
+		})
+	}
+}
+
+// An append says now and then that it does not know: the command finds out by
+// itself, and gives the answer of its one event.
+func TestAnAppendIsSometimesUnknown(t *testing.T) {
+	for _, tt := range acts() {
+		t.Run(tt.name, func(t *testing.T) {
+			s := newScene(t)
+			before := s.size()
+			for seed := range uint64(3) {
+				lossy := s.over(eventstoretest.Lossy{Store: s.store, Fails: eventstoretest.NewPattern(seed, 2)})
+				if _, err := tt.run(s, lossy); err != nil {
+					t.Errorf("seed %d: %v", seed, err)
+				}
+				if n := s.count(tt.what, before); n != 1 {
+					t.Errorf("seed %d: %d events", seed, n)
+				}
+			}
+		})
+	}
+}
+
+// The caller leaves while the outcome is unknown: there is no second attempt
+// behind their back, and the same command later finds the first.
+func TestLeavingInTheMiddle(t *testing.T) {
+	s := newScene(t)
+	ctx, leave := context.WithCancel(t.Context())
+	log := &leaving{Store: s.store, leave: leave}
+	move := commands.Move{User: s.ada, Amount: 5, Key: "k"}
+	_, err := s.over(log).Deposit(ctx, move)
+	if !errors.Is(err, eventstore.ErrUnknown) || log.appends != 1 {
+		t.Fatalf("after %d appends the deposit gave %v", log.appends, err)
+	}
+	r, err := s.Deposit(t.Context(), move)
+	if err != nil || !r.Replayed {
+		t.Errorf("the same later gave %+v, %v", r, err)
+	}
+	up := commands.SignUp{Email: "new@example.org", Password: password, Key: "k"}
+	ctx, log.leave = context.WithCancel(t.Context())
+	if _, err := s.over(log).SignUp(ctx, up); !errors.Is(err, eventstore.ErrUnknown) || log.appends != 2 {
+		t.Fatalf("after %d appends the sign-up gave %v", log.appends, err)
+	}
+	again, err := s.SignUp(t.Context(), up)
+	if err != nil || !again.Replayed || again.User == "" {
+		t.Errorf("signing up later gave %+v, %v", again, err)
+	}
+}
+
+// leaving appends, and its caller is gone before the answer comes.
+type leaving struct {
+	*eventstore.Store
+	leave   func()
+	appends int
+}
+
+func (l *leaving) Append(ctx context.Context, a eventstore.Append) (eventstore.Receipt, error) {
+	l.appends++
+	if _, err := l.Store.Append(ctx, a); err != nil {
+		return eventstore.Receipt{}, err
+	}
+	l.leave()
+	return eventstore.Receipt{}, fmt.Errorf("%w: %w", eventstore.ErrUnknown, ctx.Err())
+}
+
+// A wallet is full after a deposit whose outcome was unknown: its second attempt
+// would be refused, and is answered with the first instead, its payment kept.
+func TestAnUnknownDepositThatFilledTheWallet(t *testing.T) {
+	s := newScene(t)
+	_, err := s.Expire(t.Context(), s.asked)
+	must(t, err)
+	s.give(s.ada, domain.MaxBalance-5)
+	lossy := s.over(eventstoretest.Lossy{Store: s.store, Fails: eventstoretest.NewPattern(1, 1)})
+	r, err := lossy.Deposit(t.Context(), commands.Move{User: s.ada, Amount: 5, Key: "k"})
+	if err != nil || r.Available != domain.MaxBalance || s.till.kept() != 5 {
+		t.Errorf("the deposit gave %+v, %v; the provider keeps %d", r, err, s.till.kept())
+	}
+	// The same way the withdrawal that empties a wallet is found.
+	s.give(s.ada, 10)
+	r, err = lossy.Withdraw(t.Context(), commands.Move{User: s.ada, Amount: 10})
+	if err != nil || r.Available != 0 || !r.Replayed {
+		t.Errorf("the withdrawal gave %+v, %v", r, err)
+	}
+}
+
+// The log cannot be read: every command is a fault, and nothing is charged.
+func TestALogThatCannotBeRead(t *testing.T) {
+	for _, tt := range acts() {
+		t.Run(tt.name, func(t *testing.T) {
+			s := newScene(t)
+			before := s.size()
+			_, err := tt.run(s, s.over(unreadable{s.store}))
+			if !errors.Is(err, errUnreadable) || domain.RefusalIn(err) != nil {
+				t.Errorf("the command gave %v", err)
+			}
+			if s.size() != before || s.till.asked != 0 {
+				t.Errorf("the log went from %d to %d, the provider was asked %d times", before, s.size(), s.till.asked)
+			}
+		})
+	}
+}
+
+var errUnreadable = errors.New("the disk is gone")
+
+type unreadable struct{ *eventstore.Store }
+
+func (unreadable) Account(context.Context, domain.UserID) (eventstore.Loaded, error) {
+	return eventstore.Loaded{}, errUnreadable
+}
+
+func (unreadable) Refresh(context.Context, domain.UserID) (eventstore.Loaded, error) {
+	return eventstore.Loaded{}, errUnreadable
+}
+
+func (unreadable) Stream(context.Context, eventstore.Stream, eventstore.Version, int) ([]eventstore.Recorded, error) {
+	return nil, errUnreadable
+}
+
+// It cannot be found out whether a refused command was done before: that is a
+// fault, since the refusal might be wrong.
+func TestARefusalThatCannotBeLookedUp(t *testing.T) {
+	s := newScene(t)
+	h := s.over(forgetful{s.store})
+	_, err := h.Withdraw(t.Context(), commands.Move{User: s.ada, Amount: 11, Key: "k"})
+	if !errors.Is(err, errUnreadable) {
+		t.Errorf("the withdrawal gave %v", err)
+	}
+	_, err = h.SignUp(t.Context(), commands.SignUp{Email: "ada@example.org", Password: password})
+	if !errors.Is(err, errUnreadable) {
+		t.Errorf("the sign-up gave %v", err)
+	}
+}
+
+type forgetful struct{ *eventstore.Store }
+
+func (forgetful) Done(context.Context, eventstore.Command) (eventstore.Receipt, bool, error) {
+	return eventstore.Receipt{}, false, errUnreadable
+}
