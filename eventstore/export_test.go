@@ -32,7 +32,11 @@ const (
 
 // OpenFaults opens a store on the file's engine with faults around it.
 func OpenFaults(ctx context.Context, db *schema.SQLite) (*Store, *Faults, error) {
-	f := &Faults{engine: newSQLite(db), once: map[Step]func() error{}}
+	e, err := newSQLite(ctx, db)
+	if err != nil {
+		return nil, nil, err
+	}
+	f := &Faults{engine: e, once: map[Step]func() error{}}
 	s, err := open(ctx, f)
 	return s, f, err
 }

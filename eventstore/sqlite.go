@@ -14,14 +14,39 @@ import (
 // sqlite is the engine of the embedded default. Its transactions begin
 // IMMEDIATE, so begin waits for the write lock of the whole file: that is the
 // lock on the head row, against other processes too.
-type sqlite struct{ db *schema.SQLite }
+type sqlite struct {
+	db     *schema.SQLite
+	writes map[string]*sql.Stmt // what every batch runs, parsed once; empty in a store that only reads
+}
 
-func newSQLite(db *schema.SQLite) sqlite { return sqlite{db} }
+func newSQLite(ctx context.Context, db *schema.SQLite) (sqlite, error) {
+	e := sqlite{db, map[string]*sql.Stmt{}}
+	for _, query := range []string{selectHead, selectVersions, selectCommands, insertRows(1), insertRows(rowsAStatement), updateHead} {
+		stmt, err := db.Write.PrepareContext(ctx, query)
+		if err != nil {
+			e.close()
+			return sqlite{}, fmt.Errorf("prepare the statements of the log: %w", err)
+		}
+		e.writes[query] = stmt
+	}
+	return e, nil
+}
+
+func (e sqlite) close() {
+	for _, stmt := range e.writes {
+		_ = stmt.Close() // the connection outlives it
+	}
+}
 
 type sqliteBatch struct {
-	db  *sql.DB
-	tx  *sql.Tx
-	was known
+	engine sqlite
+	tx     *sql.Tx
+	was    known
+}
+
+// run gives a statement of writes as one of the batch's transaction.
+func (b *sqliteBatch) run(ctx context.Context, query string) *sql.Stmt {
+	return b.tx.StmtContext(ctx, b.engine.writes[query])
 }
 
 func (e sqlite) begin(ctx context.Context, streams []Stream, commands []string) (batch, error) {
@@ -29,7 +54,7 @@ func (e sqlite) begin(ctx context.Context, streams []Stream, commands []string) 
 	if err != nil {
 		return nil, err
 	}
-	b := &sqliteBatch{db: e.db.Write, tx: tx, was: known{versions: map[Stream]Version{}, commands: map[string]Position{}}}
+	b := &sqliteBatch{engine: e, tx: tx, was: known{versions: map[Stream]Version{}, commands: map[string]Position{}}}
 	if err := b.read(ctx, streams, commands); err != nil {
 		b.rollback()
 		return nil, err
@@ -38,20 +63,20 @@ func (e sqlite) begin(ctx context.Context, streams []Stream, commands []string) 
 }
 
 func (b *sqliteBatch) read(ctx context.Context, streams []Stream, commands []string) (err error) {
-	if b.was.head, err = scanHead(b.tx.QueryRowContext(ctx, selectHead)); err != nil {
+	if b.was.head, err = scanHead(b.run(ctx, selectHead).QueryRowContext(ctx)); err != nil {
 		return err
 	}
-	err = eachIn(ctx, b.tx, streams, `SELECT value, (SELECT max(version) FROM events WHERE stream = value) FROM json_each(?)`,
+	err = eachIn(ctx, b.run(ctx, selectVersions), streams,
 		func(stream Stream, version int64) { b.was.versions[stream] = Version(version) })
 	if err != nil {
 		return err
 	}
-	return eachIn(ctx, b.tx, commands, `SELECT value, (SELECT position FROM events WHERE command = value) FROM json_each(?)`,
+	return eachIn(ctx, b.run(ctx, selectCommands), commands,
 		func(id string, at int64) { b.was.commands[id] = Position(at) })
 }
 
 // eachIn asks one question about many names, and gives the answers that are there.
-func eachIn[N ~string](ctx context.Context, tx *sql.Tx, names []N, query string, found func(N, int64)) error {
+func eachIn[N ~string](ctx context.Context, query *sql.Stmt, names []N, found func(N, int64)) error {
 	if len(names) == 0 {
 		return nil
 	}
@@ -59,7 +84,7 @@ func eachIn[N ~string](ctx context.Context, tx *sql.Tx, names []N, query string,
 	if err != nil {
 		return err
 	}
-	rows, err := tx.QueryContext(ctx, query, string(list))
+	rows, err := query.QueryContext(ctx, string(list))
 	if err != nil {
 		return err
 	}
@@ -94,7 +119,7 @@ func (b *sqliteBatch) commit(ctx context.Context, rows []row, head Head) error {
 		// database/sql takes the transaction as done, but SQLite may still be in it,
 		// and would refuse the next one on this connection. That must not depend on
 		// the time that this batch has left.
-		_, _ = b.db.ExecContext(context.WithoutCancel(ctx), `ROLLBACK`)
+		_, _ = b.engine.db.Write.ExecContext(context.WithoutCancel(ctx), `ROLLBACK`)
 		return err
 	}
 	return nil
@@ -111,23 +136,33 @@ func (b *sqliteBatch) insert(ctx context.Context, rows []row, head Head) error {
 		}
 		rows = rows[n:]
 	}
-	_, err := b.tx.ExecContext(ctx, `UPDATE head SET size = ?, root = ?`, head.Size, head.Root[:])
+	_, err := b.run(ctx, updateHead).ExecContext(ctx, head.Size, head.Root[:])
 	return err
 }
 
 func (b *sqliteBatch) insertRows(ctx context.Context, rows []row) error {
-	query := `INSERT INTO events (position, stream, version, command, hashes, entry) VALUES (?,?,?,?,?,?)` +
-		strings.Repeat(`,(?,?,?,?,?,?)`, len(rows)-1)
 	args := make([]any, 0, 6*len(rows))
 	for _, r := range rows {
 		command := sql.NullString{String: r.command, Valid: r.command != ""}
 		args = append(args, r.position, string(r.stream), r.version, command, r.nodes, r.entry)
 	}
-	_, err := b.tx.ExecContext(ctx, query, args...)
+	_, err := b.run(ctx, insertRows(len(rows))).ExecContext(ctx, args...)
 	return err
 }
 
-const selectHead = `SELECT size, root FROM head WHERE one = 1`
+// The statements of a batch. They ask and tell about many things at once, so that
+// their number does not grow with the batch.
+const (
+	selectHead     = `SELECT size, root FROM head WHERE one = 1`
+	updateHead     = `UPDATE head SET size = ?, root = ?`
+	selectVersions = `SELECT value, (SELECT max(version) FROM events WHERE stream = value) FROM json_each(?)`
+	selectCommands = `SELECT value, (SELECT position FROM events WHERE command = value) FROM json_each(?)`
+)
+
+func insertRows(n int) string {
+	return `INSERT INTO events (position, stream, version, command, hashes, entry) VALUES (?,?,?,?,?,?)` +
+		strings.Repeat(`,(?,?,?,?,?,?)`, n-1)
+}
 
 func scanHead(row *sql.Row) (Head, error) {
 	var size int64

@@ -74,7 +74,8 @@ func (r Receipt) Leaf() Hash {
 // goroutines; several processes may have a Store on the same database.
 type Store struct {
 	engine   engine
-	readOnly bool // no sequencer runs
+	readOnly bool   // no sequencer runs
+	release  func() // gives back what the engine holds; nil where it holds nothing
 	queue    chan *request
 	closing  chan struct{}
 	stopped  sync.WaitGroup
@@ -96,14 +97,24 @@ const accountsCached = 100_000
 // error that wraps ErrCorrupt means that the stored head and the stored tree
 // disagree.
 func SQLite(ctx context.Context, db *schema.SQLite) (*Store, error) {
-	return open(ctx, newSQLite(db))
+	e, err := newSQLite(ctx, db)
+	if err != nil {
+		return nil, err
+	}
+	s, err := open(ctx, e)
+	if err != nil {
+		e.close()
+		return nil, err
+	}
+	s.release = e.close
+	return s, nil
 }
 
 // ReadSQLite opens the log for an audit. The store only reads, Append answers
 // ErrReadOnly, and nothing is proved at the start: where the log is corrupt,
 // verify is to say how.
 func ReadSQLite(db *schema.SQLite) (*Store, error) {
-	s, err := newStore(newSQLite(db))
+	s, err := newStore(sqlite{db: db})
 	if err != nil {
 		return nil, err
 	}
@@ -149,6 +160,9 @@ func (s *Store) Close() {
 	}
 	s.gate.Unlock()
 	s.stopped.Wait()
+	if s.release != nil {
+		s.release()
+	}
 }
 
 // Append commits the events of a. It returns when they are durable.
