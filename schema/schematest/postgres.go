@@ -1,0 +1,80 @@
+// Package schematest gives tests a PostgreSQL database of their own.
+package schematest
+
+import (
+	"context"
+	"crypto/rand"
+	"net/url"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"kassa/schema"
+)
+
+// Server is the address of the database server for tests. A test that needs one
+// fails where there is none: a test that was left out proves nothing.
+func Server(t testing.TB) string {
+	t.Helper()
+	server := os.Getenv("KASSA_DATABASE_URL")
+	if server == "" {
+		t.Fatal("this test needs PostgreSQL, and KASSA_DATABASE_URL is not set: run it with go tool task test, or after eval \"$(docker/services env)\"")
+	}
+	return server
+}
+
+// Postgres makes a database, brings it to this binary's version, and gives its
+// address. It is dropped, whoever is still connected, when the test ends.
+func Postgres(t testing.TB) string {
+	t.Helper()
+	database := Empty(t)
+	if _, err := schema.MigratePostgres(t.Context(), database); err != nil {
+		t.Fatal(err)
+	}
+	return database
+}
+
+// Empty is Postgres without the migrations.
+func Empty(t testing.TB) string {
+	t.Helper()
+	server := Server(t)
+	at, err := url.Parse(server)
+	if err != nil {
+		t.Fatal("KASSA_DATABASE_URL is not a postgres:// URL")
+	}
+	name := "kassa_test_" + strings.ToLower(rand.Text())
+	onServer(t, server, "CREATE DATABASE "+name)
+	t.Cleanup(func() { onServer(t, server, "DROP DATABASE "+name+" WITH (FORCE)") })
+	at.Path = "/" + name
+	return at.String()
+}
+
+func onServer(t testing.TB, server, statement string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	conn, err := pgx.Connect(ctx, server)
+	if err != nil {
+		t.Fatalf("the database server for tests cannot be reached: %v", err)
+	}
+	defer conn.Close(ctx)
+	if _, err := conn.Exec(ctx, statement); err != nil {
+		t.Fatalf("%s: %v", statement, err)
+	}
+}
+
+// Pool makes a database as Postgres does, and opens it as the service would, with
+// that many connections.
+func Pool(t testing.TB, conns int32) *pgxpool.Pool {
+	t.Helper()
+	pool, err := schema.OpenPostgres(t.Context(), Postgres(t), conns)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	return pool
+}
