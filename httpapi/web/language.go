@@ -2,6 +2,7 @@ package web
 
 import (
 	"fmt"
+	"math"
 	"net/http"
 	"strconv"
 	"strings"
@@ -131,15 +132,15 @@ func (l *Language) Number(n int64) string {
 	return sign + out.String()
 }
 
-// Amount is a balance or a price without its noun.
-func (l *Language) Amount(c domain.Credits) string { return l.Number(int64(c)) }
+// Figure is a balance or a price without its noun.
+func (l *Language) Figure(c domain.Credits) string { return l.Number(int64(c)) }
 
 // Signed writes a movement: a plus for what came, a minus for what went.
 func (l *Language) Signed(c domain.Credits) string {
 	if c > 0 {
-		return "+" + l.Amount(c)
+		return "+" + l.Figure(c)
 	}
-	return l.Amount(c)
+	return l.Figure(c)
 }
 
 // Time writes a moment in UTC. The script writes it again in the reader's own
@@ -152,11 +153,7 @@ func (l *Language) Time(t time.Time) string {
 // Machine is the same moment for the datetime attribute.
 func (*Language) Machine(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
-// Seconds writes a duration such as "0.04".
-func (l *Language) Seconds(s float64) string {
-	text := strconv.FormatFloat(s, 'f', 2, 64)
-	if l == russian {
-		text = strings.Replace(text, ".", ",", 1)
-	}
-	return text
+// Milliseconds writes a duration that is given in seconds, and is never none at all.
+func (l *Language) Milliseconds(seconds float64) string {
+	return l.T("answer.milliseconds", l.Number(max(1, int64(math.Round(seconds*1000)))))
 }

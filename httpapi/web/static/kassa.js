@@ -6,10 +6,12 @@ const language = document.documentElement.lang;
 
 // The server does not know the reader's time zone.
 function localTimes(root) {
-  const format = new Intl.DateTimeFormat(language, { dateStyle: 'medium', timeStyle: 'short' });
+  const year = new Date().getFullYear();
+  const near = new Intl.DateTimeFormat(language, { day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit' });
+  const far = new Intl.DateTimeFormat(language, { dateStyle: 'medium', timeStyle: 'short' });
   for (const time of root.querySelectorAll('time[datetime]')) {
     const at = new Date(time.dateTime);
-    if (!isNaN(at)) time.textContent = format.format(at);
+    if (!isNaN(at)) time.textContent = (at.getFullYear() === year ? near : far).format(at);
   }
 }
 

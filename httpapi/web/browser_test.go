@@ -1,0 +1,241 @@
+package web_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
+	cdplog "github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+)
+
+const chromium = "/usr/bin/chromium"
+
+// browserPatience bounds one thing that is done in the browser.
+const browserPatience = 20 * time.Second
+
+// browser is one tab of a Chromium of its own.
+type browser struct {
+	t     *testing.T
+	house *house
+	ctx   context.Context
+
+	mu         sync.Mutex
+	complaints []string // of the browser about the page
+}
+
+// browse starts Chromium with a fresh folder; with scripts or without them.
+func (h *house) browse(t *testing.T, language string, scripts bool) *browser {
+	t.Helper()
+	if _, err := os.Stat(chromium); err != nil {
+		t.Fatalf("the pages are tested in Chromium: install it as %s (Debian: apt-get install chromium)", chromium)
+	}
+	flags := append(chromedp.DefaultExecAllocatorOptions[:],
+		chromedp.ExecPath(chromium), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.NoFirstRun,
+		chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-component-update", true),
+		chromedp.Flag("disable-sync", true), chromedp.Flag("disable-quic", true),
+		chromedp.UserDataDir(t.TempDir()))
+	allocated, freed := chromedp.NewExecAllocator(context.Background(), flags...)
+	ctx, closed := chromedp.NewContext(allocated)
+	t.Cleanup(func() { closed(); freed() })
+	b := &browser{t: t, house: h, ctx: ctx}
+	// Listen starts the browser, which ends with the context that it is given.
+	if err := chromedp.Listen(ctx, b.hear); err != nil {
+		t.Fatalf("start %s: %v", chromium, err)
+	}
+	b.do("set the tab up",
+		command(cdplog.Enable, cdp.Empty{}), command(runtime.Enable, cdp.Empty{}),
+		command(network.SetExtraHTTPHeaders, network.SetExtraHTTPHeadersParams{Headers: network.Headers{"Accept-Language": language}}),
+		command(emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: !scripts}))
+	return b
+}
+
+// command is a protocol command whose answer nobody needs.
+func command[P, R any](c cdp.Command[P, R], params P) chromedp.Action[chromedp.Void] {
+	return chromedp.Func(func(ctx context.Context, tab *chromedp.Target) error {
+		_, err := cdp.Call(ctx, tab, c, params)
+		return err
+	})
+}
+
+// hear keeps what the browser complains of: a policy that a page breaks, a script
+// that fails, a file that is not there. The pages of refusals are meant.
+func (b *browser) hear(event any) {
+	var complaint string
+	switch e := event.(type) {
+	case *cdplog.EventEntryAdded:
+		if e.Entry.Level == cdplog.EntryLevelError && !strings.Contains(e.Entry.Text, "status of 4") {
+			complaint = e.Entry.Text + " " + e.Entry.URL
+		}
+	case *runtime.EventExceptionThrown:
+		complaint = (&chromedp.ExceptionError{ExceptionDetails: e.ExceptionDetails}).Error()
+	}
+	if complaint != "" {
+		b.mu.Lock()
+		b.complaints = append(b.complaints, complaint)
+		b.mu.Unlock()
+	}
+}
+
+// content says that nothing was complained of.
+func (b *browser) content() {
+	b.t.Helper()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, c := range b.complaints {
+		b.t.Errorf("the browser complains: %s", c)
+	}
+	b.complaints = nil
+}
+
+// do does things in the tab, for browserPatience each.
+func (b *browser) do(what string, steps ...chromedp.Action[chromedp.Void]) {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.ctx, browserPatience*time.Duration(len(steps)))
+	defer cancel()
+	if err := chromedp.Do(ctx, steps...); err != nil {
+		b.t.Fatalf("%s: %v", what, err)
+	}
+}
+
+// ask gives the value of an expression in the page.
+func ask[T any](b *browser, expression string) T {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.ctx, browserPatience)
+	defer cancel()
+	v, err := chromedp.Run(ctx, chromedp.Evaluate[T](expression))
+	if err != nil {
+		b.t.Fatalf("evaluate %s: %v", expression, err)
+	}
+	return v
+}
+
+func (b *browser) open(path string) {
+	b.t.Helper()
+	b.do("open "+path, chromedp.Navigate(b.house.url+path))
+}
+
+// until waits for an expression to be true. Between two pages there is none that
+// could be asked.
+func (b *browser) until(what, expression string) {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.ctx, browserPatience)
+	defer cancel()
+	for {
+		ok, err := chromedp.Run(ctx, chromedp.Evaluate[bool](expression))
+		if ok && err == nil {
+			return
+		}
+		select {
+		case <-time.After(20 * time.Millisecond):
+		case <-ctx.Done():
+			b.t.Fatalf("%s: %v; the page says %q", what, err, ask[string](b, `document.body.innerText`))
+		}
+	}
+}
+
+func (b *browser) press(selector string) {
+	b.t.Helper()
+	b.do("press "+selector, chromedp.Click(chromedp.CSS(selector), chromedp.NodeVisible))
+}
+
+func (b *browser) typeIn(selector, text string) {
+	b.t.Helper()
+	b.do("type into "+selector, chromedp.SendKeys(chromedp.CSS(selector), text, chromedp.NodeVisible))
+}
+
+// signUp opens an account by the form.
+func (b *browser) signUp(email string) {
+	b.t.Helper()
+	b.open("/web/signup")
+	b.typeIn("#email", email)
+	b.typeIn("#password", password)
+	b.press("form[action='/web/signup'] button")
+	b.until("be signed in", `document.querySelector('[data-purse]') !== null`)
+}
+
+func (b *browser) signIn(email string) {
+	b.t.Helper()
+	b.open("/web/signin")
+	b.typeIn("#email", email)
+	b.typeIn("#password", password)
+	b.press("form[action='/web/signin'] button")
+	b.until("be signed in", `document.querySelector('[data-purse]') !== null`)
+}
+
+// widths are those of a phone and of a small laptop.
+var widths = []struct{ width, height int64 }{{390, 844}, {1280, 800}}
+
+// keep looks at the page at both widths, and takes pictures where a folder is given.
+func (b *browser) keep(folder, name string, schemes ...string) {
+	b.t.Helper()
+	for _, scheme := range append([]string{"light"}, schemes...) {
+		for _, w := range widths {
+			file := filepath.Join(folder, fmt.Sprintf("%s-%d-%s.png", name, w.width, scheme))
+			b.do("look at "+name,
+				command(emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{
+					Width: w.width, Height: w.height, DeviceScaleFactor: 1, Mobile: w.width < 600}),
+				command(emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{
+					{Name: "prefers-color-scheme", Value: scheme}, {Name: "prefers-reduced-motion", Value: "reduce"}}}))
+			for _, o := range ask[[]string](b, overhanging) {
+				b.t.Errorf("%s at %d px, %s: %s", name, w.width, scheme, o)
+			}
+			if folder != "" {
+				b.picture(file)
+			}
+		}
+	}
+}
+
+func (b *browser) picture(file string) {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.ctx, browserPatience)
+	defer cancel()
+	png, err := chromedp.Run(ctx, chromedp.FullScreenshot(100))
+	if err == nil {
+		err = os.WriteFile(file, png, 0o644)
+	}
+	if err != nil {
+		b.t.Fatalf("take the picture %s: %v", file, err)
+	}
+}
+
+// overhanging lists what is wider than the window, what cannot be touched, and
+// text whose contrast with its ground is under 4.5.
+const overhanging = `(() => {
+	const found = [];
+	const wide = document.documentElement.scrollWidth - innerWidth;
+	if (wide > 0) found.push('the page is ' + wide + ' px wider than the window');
+	if (document.body.innerText.includes('%!')) found.push('a sentence has wrong arguments');
+	if (document.querySelector('.refusal .figure')?.innerText.startsWith('5')) found.push('this is a fault');
+	const channel = (v) => { v /= 255; return v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4; };
+	const rgba = (s) => { const n = s.match(/[\d.]+/g).map(Number); return n.length === 3 ? [...n, 1] : n; };
+	const light = ([r, g, b]) => 0.2126 * channel(r) + 0.7152 * channel(g) + 0.0722 * channel(b);
+	const ground = (e) => { for (; e; e = e.parentElement) { const c = rgba(getComputedStyle(e).backgroundColor); if (c[3] === 1) return c; } return [255, 255, 255]; };
+	for (const e of document.querySelectorAll('body *')) {
+		const box = e.getBoundingClientRect();
+		if (!box.width || !box.height || e.closest('.unseen, .skip, svg')) continue;
+		const style = getComputedStyle(e);
+		const target = e.matches('button, select, textarea, input:not([type=hidden]), .button, .sections a, .choices a');
+		if (target && box.height < 43) found.push(e.outerHTML.slice(0, 80) + ' is ' + box.height + ' px high');
+		if (e.disabled || ![...e.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim())) continue;
+		const a = light(rgba(style.color)), b = light(ground(e));
+		const contrast = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+		if (contrast < 4.5) found.push(e.outerHTML.slice(0, 80) + ' has a contrast of ' + contrast.toFixed(2));
+	}
+	return found;
+})()`
+
+// evaluate runs a script of the test's in the page.
+func evaluate(script string) chromedp.Action[chromedp.Void] {
+	return chromedp.Evaluate[chromedp.Void](script)
+}

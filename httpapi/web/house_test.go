@@ -1,0 +1,272 @@
+package web_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"kassa/audit/audittest"
+	"kassa/catalog"
+	"kassa/commands"
+	"kassa/domain"
+	"kassa/eventstore"
+	"kassa/httpapi"
+	"kassa/httpapi/identity"
+	"kassa/httpapi/problem"
+	"kassa/httpapi/web"
+	"kassa/projections"
+	"kassa/schema"
+	"kassa/vault"
+	"kassa/worker"
+)
+
+// What the whole package shares, since it takes seconds to make and nobody
+// changes it: the model, and the shipped films with their vectors.
+var (
+	model *worker.Embedder
+	films *catalog.Catalogue
+)
+
+func TestMain(m *testing.M) {
+	code, err := withFilms(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+func withFilms(m *testing.M) (code int, err error) {
+	ctx := context.Background()
+	dir, err := os.MkdirTemp("", "kassa-web")
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	if model, err = worker.Open(ctx, worker.Options{UnpackTo: dir}); err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, model.Close()) }()
+	db, err := schema.OpenSQLite(ctx, filepath.Join(dir, "films.db"))
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	if films, err = catalog.Open(ctx, db); err != nil {
+		return 0, err
+	}
+	shipped, err := catalog.Shipped()
+	if err != nil {
+		return 0, err
+	}
+	if _, err = films.Import(ctx, shipped, model); err != nil {
+		return 0, err
+	}
+	return m.Run(), nil
+}
+
+const (
+	price = 5
+	bonus = 10
+	// patience is a word in a question that the test's matcher leaves unanswered.
+	patience = "терпение"
+	password = "семь слонов на трапеции"
+)
+
+// house is the whole stack behind a real listener, and the test's matcher.
+type house struct {
+	t       *testing.T
+	url     string
+	store   *eventstore.Store
+	vault   *vault.Vault
+	views   *projections.Memory
+	handler *commands.Handler
+	later   atomic.Int64 // how far the clock is ahead, in nanoseconds
+}
+
+type options struct {
+	limits identity.Limits
+	bonus  domain.Credits
+}
+
+// open starts a house that ends with the test, and then proves its ledger.
+func open(t *testing.T, o options) *house {
+	t.Helper()
+	dir := t.TempDir()
+	db, err := schema.OpenSQLite(t.Context(), filepath.Join(dir, "kassa.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := &house{t: t, views: projections.NewMemory()}
+	if h.store, err = eventstore.SQLite(t.Context(), db); err != nil {
+		t.Fatal(err)
+	}
+	secret, err := vault.LoadSecret(filepath.Join(dir, "secret"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if h.vault, err = vault.SQLite(db, secret, vault.Options{Argon2: vault.Argon2{MemoryKiB: 64, Passes: 1}}); err != nil {
+		t.Fatal(err)
+	}
+	h.handler = &commands.Handler{Log: h.store, People: h.vault, Payments: commands.Sandbox{}, Now: h.now,
+		Price: price, Bonus: o.bonus, HoldExpiry: 2 * time.Minute}
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 3)
+	go func() { ended <- h.follow(ctx, h.views.Apply) }()
+	go func() { ended <- h.follow(ctx, h.match(ctx)) }()
+	h.serve(ctx, o, ended)
+	t.Cleanup(func() {
+		stop()
+		for range cap(ended) {
+			if err := <-ended; err != nil && !errors.Is(err, context.Canceled) {
+				t.Error(err)
+			}
+		}
+		audittest.CheckLedger(t, h.store)
+		h.store.Close()
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return h
+}
+
+func (h *house) now() time.Time { return time.Now().Add(time.Duration(h.later.Load())) }
+
+func (h *house) serve(ctx context.Context, o options, ended chan<- error) {
+	log := slog.New(slog.NewTextHandler(h.t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
+	problems := &problem.Writer{Log: log}
+	door := &identity.Authenticator{People: h.handler, Vault: h.vault, Views: h.views, Problems: problems, Now: h.now, Limits: o.limits}
+	pages := &web.Pages{Commands: h.handler, Views: h.views, Films: films, Vault: h.vault, Door: door, Problems: problems,
+		Price: price, Bonus: o.bonus, Sandbox: true}
+	server := &httpapi.Server{Commands: h.handler, Views: h.views, Films: films, Vault: h.vault, Identity: door,
+		Problems: problems, Log: log, Pages: pages.Handler()}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.url = "http://" + listener.Addr().String()
+	go func() { ended <- server.Serve(ctx, listener) }()
+}
+
+// follow hands everything that the log holds, and will hold, to apply.
+func (h *house) follow(ctx context.Context, apply func([]eventstore.Recorded) error) error {
+	for at := eventstore.Position(0); ; {
+		batch, err := h.store.After(ctx, at, 100)
+		if err != nil {
+			return err
+		}
+		if len(batch) == 0 {
+			if err := h.store.Wait(ctx, at); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := apply(batch); err != nil {
+			return err
+		}
+		at = batch[len(batch)-1].Position
+	}
+}
+
+// match answers questions as the matcher of the program does, with the same model
+// and films, except those that ask for patience.
+func (h *house) match(ctx context.Context) func([]eventstore.Recorded) error {
+	return func(batch []eventstore.Recorded) error {
+		for _, rec := range batch {
+			q, ok := rec.Event.(domain.PredictionRequested)
+			if !ok {
+				continue
+			}
+			text, err := h.vault.OpenText(ctx, q.User, q.Prediction, q.Text)
+			if err != nil {
+				return err
+			}
+			if strings.Contains(text, patience) {
+				continue
+			}
+			if err := h.answer(ctx, q, text, rec.Position); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
+func (h *house) answer(ctx context.Context, q domain.PredictionRequested, text string, at eventstore.Position) error {
+	ending := commands.Ending{User: q.User, Prediction: q.Prediction, By: "matcher", Cause: at}
+	vector, err := model.Embed(ctx, text)
+	if errors.Is(err, worker.ErrNoMeaning) {
+		_, err = h.handler.Fail(ctx, ending, domain.FailedNoMeaning)
+		return err
+	}
+	if err != nil {
+		return err
+	}
+	found, err := films.Nearest(ctx, catalog.Query{Model: model.ModelVersion(), Vector: vector.Embedding, Text: text, Limit: q.Limit})
+	if err != nil {
+		return err
+	}
+	answer := domain.Answer{Model: model.ModelVersion(), Catalogue: films.Version(), ProcessingTime: vector.ProcessingTime}
+	for _, m := range found {
+		answer.Movies = append(answer.Movies, domain.Match{Movie: m.MovieID, Score: m.Score})
+	}
+	_, err = h.handler.Complete(ctx, ending, answer)
+	return err
+}
+
+// ending names the only open question of a person.
+func (h *house) ending(u domain.UserID) commands.Ending {
+	h.t.Helper()
+	open, err := h.views.Predictions(h.t.Context(), u, projections.PredictionQuery{
+		PageQuery: projections.PageQuery{Limit: 2}, State: domain.StateHeld})
+	if err != nil || len(open.Items) != 1 {
+		h.t.Fatalf("%d open questions (%v), want 1", len(open.Items), err)
+	}
+	return commands.Ending{User: u, Prediction: open.Items[0].ID, By: "test", Cause: open.Items[0].Position}
+}
+
+// ended waits until the views know of a settling command.
+func (h *house) ended(at eventstore.Position, err error) {
+	h.t.Helper()
+	if err == nil {
+		err = h.views.Wait(h.t.Context(), at)
+	}
+	if err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+// user is the account of an e-mail.
+func (h *house) user(email string) domain.UserID {
+	h.t.Helper()
+	u, err := h.handler.FindUser(h.t.Context(), email)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return u
+}
+
+// promote makes a person an admin.
+func (h *house) promote(email string) {
+	h.t.Helper()
+	h.ended(h.handler.SetAdmin(h.t.Context(), h.user(email), true))
+}
+
+// balance is what the views say a person has.
+func (h *house) balance(email string) (available, held domain.Credits) {
+	h.t.Helper()
+	b, err := h.views.Balance(h.t.Context(), h.user(email))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return b.Available, b.Held
+}
