@@ -33,7 +33,7 @@ const password = "a long walk home"
 // keeps books. Whatever a test does in it, at its end the whole ledger is proved,
 // the live views are a replay's, and the provider's books are the ledger's.
 type world struct {
-	t testing.TB
+	t tb
 	*commands.Handler
 	file  string
 	store *eventstore.Store
@@ -46,7 +46,19 @@ type world struct {
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	w := &world{t: t, file: filepath.Join(t.TempDir(), "kassa.db"), now: noon, views: projections.NewMemory(), till: newTill()}
+	return newWorldIn(t, t.TempDir())
+}
+
+// tb is what a world needs of its test; *rapid.T has it too.
+type tb interface {
+	eventstoretest.TB
+	Errorf(format string, args ...any)
+	Cleanup(func())
+}
+
+func newWorldIn(t tb, folder string) *world {
+	t.Helper()
+	w := &world{t: t, file: filepath.Join(folder, "kassa.db"), now: noon, views: projections.NewMemory(), till: newTill()}
 	w.Handler = w.process()
 	w.store = w.Log.(*eventstore.Store)
 	w.follow()
@@ -254,7 +266,7 @@ func (l *till) kept() (sum domain.Credits) {
 // check holds the provider's books against the ledger: a payment stands behind
 // every deposit and no other, and none was given back; and behind every payment
 // that was kept stands a deposit.
-func (l *till) check(t testing.TB, log []eventstore.Recorded, unsettled bool) {
+func (l *till) check(t tb, log []eventstore.Recorded, unsettled bool) {
 	t.Helper()
 	credited := map[string]bool{}
 	for _, rec := range log {

@@ -1,0 +1,292 @@
+package commands_test
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"kassa/commands"
+	"kassa/domain"
+	"kassa/eventstore"
+	"kassa/eventstore/eventstoretest"
+	"kassa/vault"
+)
+
+// TestMain lets a random run draw 30 histories, each of which opens databases;
+// -rapid.checks says another number.
+func TestMain(m *testing.M) {
+	if err := flag.Set("rapid.checks", "30"); err != nil {
+		panic(err)
+	}
+	m.Run()
+}
+
+// Any commands in any order, by two processes of which the appends fail, or work
+// and say that they failed. Beside them stand sums that know nothing of streams:
+// after every command each wallet must be what its accepted commands come to. A
+// failure prints the seed under which it happens again.
+func TestAnyCommandsWithFaults(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		s := &simulation{T: rt, world: newWorldIn(rt, t.TempDir()), books: map[domain.UserID]*book{}}
+		s.begin()
+		for range rapid.IntRange(5, 40).Draw(rt, "commands") {
+			s.step()
+			for u, b := range s.books {
+				s.wants(u, b.available, b.held)
+			}
+			if kept := s.till.kept(); kept < s.paidIn {
+				rt.Fatalf("%d were credited, the provider keeps %d", s.paidIn, kept)
+			}
+		}
+		s.completeAll()
+		if kept := s.till.kept(); kept != s.paidIn {
+			rt.Fatalf("%d were credited, the provider keeps %d", s.paidIn, kept)
+		}
+	})
+}
+
+type simulation struct {
+	*rapid.T
+	*world
+	roads  []*commands.Handler // sound ones first, then those with faults
+	users  []domain.UserID     // the first may be an admin
+	books  map[domain.UserID]*book
+	open   []commands.Asked
+	owner  map[domain.PredictionID]domain.UserID
+	sent   []*sending
+	paidIn domain.Credits
+}
+
+// book is what a wallet must hold.
+type book struct {
+	available, held domain.Credits
+	admin           bool
+}
+
+// sending is a command with a key, which can be sent again.
+type sending struct {
+	run     func(h *commands.Handler) (commands.Result, error)
+	may     func() domain.Code // the refusal that must come now, "" for none
+	effect  func(commands.Result)
+	settled bool
+	was     commands.Result
+}
+
+const soundRoads = 2
+
+func (s *simulation) begin() {
+	other := s.process()
+	s.owner = map[domain.PredictionID]domain.UserID{}
+	seed := rapid.Uint64().Draw(s.T, "faults")
+	s.roads = []*commands.Handler{s.Handler, other}
+	for _, h := range s.roads[:soundRoads] {
+		store, people := h.Log.(*eventstore.Store), h.People.(*vault.Vault)
+		s.roads = append(s.roads,
+			s.handler(eventstoretest.Lossy{Store: store, Fails: eventstoretest.NewPattern(seed, 2)}, people),
+			s.handler(eventstoretest.Failing{Store: store, Fails: eventstoretest.NewPattern(seed, 2)}, people))
+	}
+	for _, name := range []string{"root", "ada", "bob"} {
+		u := s.person(name)
+		s.users = append(s.users, u)
+		s.books[u] = &book{available: 10}
+	}
+}
+
+func (s *simulation) step() {
+	s.now = s.now.Add(time.Duration(rapid.IntRange(0, 60).Draw(s.T, "seconds")) * time.Second)
+	user := rapid.SampledFrom(s.users).Draw(s.T, "user")
+	amount := domain.Credits(rapid.IntRange(-1, 25).Draw(s.T, "amount"))
+	key := fmt.Sprintf("key %d", len(s.sent))
+	switch what := rapid.SampledFrom([]string{"deposit", "withdraw", "predict", "predict", "adjust", "end", "end", "admin", "again"}).Draw(s.T, "command"); what {
+	case "deposit":
+		s.send(s.deposit(user, amount, key))
+	case "withdraw":
+		s.send(s.withdraw(user, amount, key))
+	case "predict":
+		s.send(s.predict(user, key))
+	case "adjust":
+		s.send(s.adjust(rapid.SampledFrom(s.users).Draw(s.T, "admin"), user, amount-10, key))
+	case "end":
+		s.end()
+	case "admin":
+		s.setAdmin(user, amount%2 == 0)
+	case "again":
+		if len(s.sent) > 0 {
+			s.send(rapid.SampledFrom(s.sent).Draw(s.T, "which"))
+		}
+	}
+}
+
+func (s *simulation) road() *commands.Handler { return rapid.SampledFrom(s.roads).Draw(s.T, "road") }
+
+// send runs a command that is new, or was sent before. A fault leaves it open what
+// came of it, so one road without faults finds out.
+func (s *simulation) send(c *sending) {
+	if !c.settled && c.was == (commands.Result{}) {
+		s.sent = append(s.sent, c)
+	}
+	s.finish(c, s.road())
+}
+
+func (s *simulation) finish(c *sending, h *commands.Handler) {
+	want := c.may()
+	r, err := c.run(h)
+	if err != nil && domain.RefusalIn(err) == nil {
+		if !errors.Is(err, eventstoretest.ErrInjected) {
+			s.T.Fatalf("a fault that nobody made: %v", err)
+		}
+		r, err = c.run(s.roads[0])
+	}
+	got := code(s.T, err)
+	switch {
+	case c.settled:
+		c.was.Replayed = true
+		if err != nil || r != c.was {
+			s.T.Fatalf("sent again it gave %+v, %v; want %+v", r, err, c.was)
+		}
+	case got != want:
+		s.T.Fatalf("refused with %q, want %q", got, want)
+	case got == "":
+		c.settled, c.was = true, r
+		c.effect(r)
+	}
+}
+
+// completeAll sends again what ended with a fault of the provider's side of things.
+func (s *simulation) completeAll() {
+	for _, c := range s.sent {
+		s.finish(c, s.roads[1])
+	}
+}
+
+func (s *simulation) deposit(u domain.UserID, amount domain.Credits, key string) *sending {
+	return &sending{
+		run: func(h *commands.Handler) (commands.Result, error) {
+			return h.Deposit(context.Background(), commands.Move{User: u, Amount: amount, Key: key})
+		},
+		may:    func() domain.Code { return positive(amount) },
+		effect: func(commands.Result) { s.books[u].available += amount; s.paidIn += amount },
+	}
+}
+
+func (s *simulation) withdraw(u domain.UserID, amount domain.Credits, key string) *sending {
+	return &sending{
+		run: func(h *commands.Handler) (commands.Result, error) {
+			return h.Withdraw(context.Background(), commands.Move{User: u, Amount: amount, Key: key})
+		},
+		may: func() domain.Code {
+			if amount > s.books[u].available {
+				return domain.InsufficientFunds
+			}
+			return positive(amount)
+		},
+		effect: func(commands.Result) { s.books[u].available -= amount },
+	}
+}
+
+func positive(amount domain.Credits) domain.Code {
+	if amount < 1 {
+		return domain.InvalidAmount
+	}
+	return ""
+}
+
+func (s *simulation) predict(u domain.UserID, key string) *sending {
+	var asked commands.Asked
+	return &sending{
+		run: func(h *commands.Handler) (r commands.Result, err error) {
+			asked, err = h.Predict(context.Background(), commands.Predict{User: u, Text: "a film about " + key, Key: key})
+			return asked.Result, err
+		},
+		may: func() domain.Code {
+			if s.Price > s.books[u].available {
+				return domain.InsufficientFunds
+			}
+			return ""
+		},
+		effect: func(commands.Result) {
+			b := s.books[u]
+			b.available, b.held = b.available-s.Price, b.held+s.Price
+			s.open, s.owner[asked.Prediction] = append(s.open, asked), u
+		},
+	}
+}
+
+func (s *simulation) adjust(by, u domain.UserID, amount domain.Credits, key string) *sending {
+	return &sending{
+		run: func(h *commands.Handler) (commands.Result, error) {
+			return h.Adjust(context.Background(), commands.Adjust{Admin: by, User: u, Key: key,
+				Correction: domain.Correction{Amount: amount, Reason: "as drawn"}})
+		},
+		may: func() domain.Code {
+			switch {
+			case amount == 0:
+				return domain.InvalidAmount
+			case !s.books[by].admin:
+				return domain.NotAdmin
+			case -amount > s.books[u].available:
+				return domain.InsufficientFunds
+			}
+			return ""
+		},
+		effect: func(commands.Result) { s.books[u].available += amount },
+	}
+}
+
+// end ends a question, which may have ended before.
+func (s *simulation) end() {
+	if len(s.owner) == 0 {
+		return
+	}
+	i := rapid.IntRange(0, len(s.open)-1).Draw(s.T, "question")
+	asked := s.open[i]
+	u := s.owner[asked.Prediction]
+	how := rapid.SampledFrom([]string{"complete", "fail", "expire"}).Draw(s.T, "how")
+	run := func(h *commands.Handler) (eventstore.Position, error) {
+		switch e := endingOf(u, asked); how {
+		case "complete":
+			return h.Complete(context.Background(), e, answer)
+		case "fail":
+			return h.Fail(context.Background(), e, domain.FailedNoMeaning)
+		default:
+			return h.Expire(context.Background(), e)
+		}
+	}
+	before := s.size()
+	_, err := run(s.road())
+	if err != nil {
+		if !errors.Is(err, eventstoretest.ErrInjected) {
+			s.T.Fatalf("a fault that nobody made: %v", err)
+		}
+		_, err = run(s.roads[1])
+		must(s.T, err)
+	}
+	ends := asked.Price != 0 && (how != "expire" || !s.now.Before(asked.ExpiresAt))
+	if grew := s.size() > before; grew != ends {
+		s.T.Fatalf("%s of %+v at %s: the log grew %t", how, asked, s.now, grew)
+	}
+	if !ends {
+		return
+	}
+	s.open[i].Price = 0 // it has ended
+	s.books[u].held -= asked.Price
+	if how != "complete" {
+		s.books[u].available += asked.Price
+	}
+}
+
+func (s *simulation) setAdmin(u domain.UserID, admin bool) {
+	if _, err := s.road().SetAdmin(context.Background(), u, admin); err != nil {
+		if !errors.Is(err, eventstoretest.ErrInjected) {
+			s.T.Fatalf("a fault that nobody made: %v", err)
+		}
+		_, err = s.roads[0].SetAdmin(context.Background(), u, admin)
+		must(s.T, err)
+	}
+	s.books[u].admin = admin
+}
