@@ -1,0 +1,195 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+)
+
+// kills is how often the process is killed: KASSA_KILLS, or a few in CI.
+func kills(t *testing.T) int {
+	n, err := strconv.Atoi(os.Getenv("KASSA_KILLS"))
+	if os.Getenv("KASSA_KILLS") == "" {
+		return 6
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// entered is one command of a journal: its key, and what became of it.
+type entered struct {
+	key    string
+	path   string
+	body   any
+	answer answer // status 0: nobody knows yet
+}
+
+// actor is one person, one command after another, with a journal.
+type actor struct {
+	client
+	mu      sync.Mutex
+	journal []*entered
+}
+
+func (a *actor) enter(e *entered) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.journal = append(a.journal, e)
+}
+
+// Under load from many clients the process is killed at a random moment, time and
+// again. What was acknowledged must be there after the restart, at its position;
+// what was not is asked again with its key, and must then be there once; every
+// hold must end; every balance must be what the journal says; and the ledger must
+// be whole.
+func TestKilledUnderLoad(t *testing.T) {
+	const people = 12
+	seed := uint64(time.Now().UnixNano())
+	if s := os.Getenv("KASSA_SEED"); s != "" {
+		seed, _ = strconv.ParseUint(s, 10, 64)
+	}
+	t.Logf("KASSA_SEED=%d", seed)
+	random := rand.New(rand.NewPCG(seed, 0))
+	data := t.TempDir()
+	flags := []string{"--bonus", "100", "--hold-expiry", "20s"}
+
+	s := serve(t, data, flags...)
+	h := newHTTP()
+	actors := make([]*actor, people)
+	for i := range actors {
+		actors[i] = &actor{client: s.signUp(t, h, fmt.Sprintf("actor%d@example.com", i))}
+	}
+	for round := range kills(t) {
+		ctx, stop := context.WithCancel(t.Context())
+		var load sync.WaitGroup
+		for i, a := range actors {
+			a.url = s.url
+			own := rand.New(rand.NewPCG(seed, uint64(round*people+i+1)))
+			load.Go(func() { a.act(ctx, own) })
+		}
+		<-time.After(time.Duration(100+random.IntN(1200)) * time.Millisecond) // the random moment itself
+		s.kill()
+		stop()
+		load.Wait()
+		h.CloseIdleConnections()
+
+		s = serve(t, data, flags...)
+		for _, a := range actors {
+			a.url = s.url
+			a.settleJournal(t)
+		}
+		mustVerify(t, data) // beside the running service
+	}
+	for _, a := range actors {
+		a.awaitEnds(t)
+		a.checkBalance(t)
+	}
+	if code := s.interrupt(t); code != 0 {
+		t.Errorf("exit code %d after Ctrl-C:\n%s", code, s.log)
+	}
+	v := mustVerify(t, data)
+	t.Logf("%d kills, %d entries, %v", kills(t), v.Size, v.Events)
+	if v.Held != 0 {
+		t.Errorf("%d credits are still held", v.Held)
+	}
+}
+
+// act sends commands until the service is gone.
+func (a *actor) act(ctx context.Context, random *rand.Rand) {
+	for n := 0; ctx.Err() == nil; n++ {
+		e := &entered{key: fmt.Sprintf("%d-%d", random.Uint64(), n), path: "/api/users/balance/adjust"}
+		switch random.IntN(4) {
+		case 0:
+			e.body = adjustment{Amount: 1 + random.Int64N(50)}
+		case 1:
+			e.body = adjustment{Amount: -1 - random.Int64N(30)}
+		default:
+			e.path, e.body = "/api/events/prediction/new", question{Text: "ship in the ice " + strconv.Itoa(n), wait: random.IntN(2)}
+		}
+		a.enter(e)
+		e.answer = a.do(ctx, "POST", e.path, e.key, e.body)
+		if e.answer.status == 0 {
+			return
+		}
+	}
+}
+
+// settleJournal asks for everything again with the same keys. What was
+// acknowledged must give the same receipt; what nobody knew of is known then.
+func (a *actor) settleJournal(t *testing.T) {
+	t.Helper()
+	for _, e := range a.journal {
+		again := a.do(t.Context(), "POST", e.path, e.key, e.body)
+		was := e.answer
+		switch {
+		case again.status == 0 || again.status >= 500:
+			t.Fatalf("a retry after the restart: %d %v", again.status, again.body)
+		case was.status == 0 || was.status == http.StatusPaymentRequired:
+			e.answer = again // a refusal is not remembered: the balance may have grown
+		case again.status >= 300 || again.header.Get("Idempotent-Replayed") != "true":
+			t.Fatalf("acknowledged and lost: %s %v\nwas %d %v\nnow %d %v", e.path, e.body, was.status, was.body, again.status, again.body)
+		case again.number("position") != was.number("position") || again.text("leaf_hash") != was.text("leaf_hash"):
+			t.Fatalf("another receipt for the same key: was %v, now %v", was.body, again.body)
+		}
+	}
+}
+
+// awaitEnds waits until no prediction of the person is open: those whose time is
+// up must have ended, and the others were carried again and end soon.
+func (a *actor) awaitEnds(t *testing.T) {
+	t.Helper()
+	deadline := time.After(30 * time.Second)
+	poll := time.NewTicker(100 * time.Millisecond)
+	defer poll.Stop()
+	for {
+		open := a.do(t.Context(), "GET", "/api/events/prediction/history?status=pending", "", nil)
+		items, ok := open.body["items"].([]any)
+		if !ok {
+			t.Fatalf("history: %d %v", open.status, open.body)
+		}
+		if len(items) == 0 {
+			return
+		}
+		select {
+		case <-poll.C:
+		case <-deadline:
+			t.Fatalf("holds stay open: %v", items)
+		}
+	}
+}
+
+// checkBalance adds up the journal.
+func (a *actor) checkBalance(t *testing.T) {
+	t.Helper()
+	want, paid := int64(100), 0
+	for _, e := range a.journal {
+		if e.answer.status >= 300 {
+			continue
+		}
+		switch body := e.body.(type) {
+		case adjustment:
+			want += body.Amount
+		case question:
+			p := a.do(t.Context(), "GET", "/api/events/prediction/"+e.answer.text("prediction_id"), "", nil)
+			if p.status != http.StatusOK {
+				t.Fatalf("prediction %v: %d %v", e.answer.body, p.status, p.body)
+			}
+			if p.text("status") == "completed" {
+				want -= p.number("cost")
+				paid++
+			}
+		}
+	}
+	balance := a.do(t.Context(), "GET", "/api/users/balance", "", nil)
+	if balance.number("balance") != want || balance.number("held") != 0 {
+		t.Errorf("%s: the journal of %d commands (%d answers paid) says %d, the wallet %v", a.email, len(a.journal), paid, want, balance.body)
+	}
+}

@@ -1,0 +1,223 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"kassa/schema"
+)
+
+func TestHelpOfEveryCommand(t *testing.T) {
+	for _, args := range []string{"", "--help", "serve --help", "admin --help", "admin grant --help", "admin revoke --help", "admin list --help",
+		"catalog --help", "catalog check --help", "catalog import --help", "catalog list --help", "catalog search --help", "catalog score --help",
+		"events --help", "verify --help", "version --help"} {
+		code, out, complaints := kassa(t, strings.Fields(args)...)
+		if code != 0 || !strings.HasPrefix(out, "Usage: kassa") || complaints != "" {
+			t.Errorf("kassa %s: exit code %d, %q, %q", args, code, out, complaints)
+		}
+	}
+}
+
+// Every flag can be given as an environment variable, and the help says so.
+func TestEveryFlagHasAVariable(t *testing.T) {
+	_, out, _ := kassa(t, "serve", "--help")
+	for _, v := range []string{"KASSA_ADDR", "KASSA_DATA", "KASSA_MODEL", "KASSA_PRICE", "KASSA_BONUS", "KASSA_HOLD_EXPIRY", "KASSA_RATE_LIMIT",
+		"KASSA_LOG_LEVEL", "KASSA_LOG_FORMAT", "KASSA_CATALOG", "KASSA_SECURE", "KASSA_HOST", "KASSA_PROXY"} {
+		if !strings.Contains(out, "$"+v) {
+			t.Errorf("the help of serve does not name %s", v)
+		}
+	}
+	data := t.TempDir()
+	t.Setenv("KASSA_DATA", data)
+	if code, _, complaints := kassa(t, "verify"); code != exitFailed || !strings.Contains(complaints, data) {
+		t.Errorf("KASSA_DATA is not taken: %s", complaints)
+	}
+}
+
+func TestWrongCommandLines(t *testing.T) {
+	empty := t.TempDir()
+	bad := filepath.Join(empty, "bad.json")
+	if err := os.WriteFile(bad, []byte("[\n {\"id\": \"x\",\n  \"year\": \"soon\"}]"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		args string
+		code int
+		says string
+	}{
+		{"sing", exitUsage, "sing"},
+		{"serve --colour red", exitUsage, "--colour"},
+		{"serve --price 0", exitUsage, "--price must be"},
+		{"serve --bonus=-1", exitUsage, "--bonus must be"},
+		{"serve --hold-expiry 1s", exitUsage, "--hold-expiry must be"},
+		{"serve --hold-expiry soon", exitUsage, "--hold-expiry"},
+		{"serve --rate-limit maybe", exitUsage, "--rate-limit"},
+		{"serve --addr nowhere:port --data " + empty, exitFailed, "listen on nowhere:port"},
+		{"verify --data " + empty, exitFailed, "there is no ledger in " + empty},
+		{"events --data " + empty, exitFailed, "there is no ledger in " + empty},
+		{"admin grant ada@example.com --data " + empty, exitFailed, "there is no ledger in " + empty},
+		{"verify --kept 5:zz --data " + empty, exitFailed, "is not SIZE:ROOT"},
+		{"catalog check " + filepath.Join(empty, "none.json"), exitFailed, "none.json"},
+		{"catalog check " + bad, exitFailed, "bad.json:3"},
+	} {
+		code, _, complaints := kassa(t, strings.Fields(tt.args)...)
+		if code != tt.code || !strings.Contains(complaints, tt.says) {
+			t.Errorf("kassa %s: exit code %d, want %d; %q does not say %q", tt.args, code, tt.code, complaints, tt.says)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(empty, "kassa.db")); err == nil {
+		t.Error("a command that only looks made a ledger")
+	}
+}
+
+// The story of the README by an API client, an operator and an auditor.
+func TestStory(t *testing.T) {
+	data := t.TempDir()
+	s := serve(t, data)
+	ada := s.signUp(t, newHTTP(), "ada@example.com")
+	bob := s.signUp(t, ada.http, "bob@example.com")
+	ctx := t.Context()
+
+	for text, film := range map[string]string{
+		"фильм где мужик застрял на острове и разговаривает с мячом": "cast-away-2000",
+		"jurors argue in a hot room": "12-angry-men-1957",
+	} {
+		p := ada.do(ctx, "POST", "/api/events/prediction/new", "", question{Text: text, wait: 30})
+		if p.status != http.StatusOK || p.text("status") != "completed" || p.number("cost") != 5 {
+			t.Fatalf("a prediction: %d %v", p.status, p.body)
+		}
+		movies, _ := p.body["movies"].([]any)
+		if len(movies) != 5 || movies[0].(map[string]any)["movie_id"] != film {
+			t.Errorf("%q finds %v", text, movies)
+		}
+	}
+	if p := ada.do(ctx, "POST", "/api/events/prediction/new", "", question{Text: "one more"}); p.status != http.StatusPaymentRequired {
+		t.Errorf("with an empty wallet: %d %v", p.status, p.body)
+	}
+	// A question that the model cannot read costs nothing.
+	if a := ada.do(ctx, "POST", "/api/users/balance/adjust", "top-up", adjustment{Amount: 7}); a.status != http.StatusOK || a.number("balance") != 7 {
+		t.Fatalf("deposit: %d %v", a.status, a.body)
+	}
+
+	// The operator makes bob an admin while the service runs; he then gives ada credits.
+	if a := bob.do(ctx, "POST", "/api/users/balance/adjust", "", adjustment{Amount: 3, User: userID(t, ada), Reason: "sorry"}); a.status != http.StatusForbidden {
+		t.Errorf("anybody adjusts: %d %v", a.status, a.body)
+	}
+	if code, out, complaints := kassa(t, "admin", "grant", "bob@example.com", "--data", data); code != 0 || !strings.Contains(out, "is an admin since position") {
+		t.Fatalf("admin grant: %d %s%s", code, out, complaints)
+	}
+	if a := bob.do(ctx, "POST", "/api/users/balance/adjust", "", adjustment{Amount: 3, User: userID(t, ada), Reason: "sorry"}); a.status != http.StatusOK || a.number("balance") != 10 {
+		t.Fatalf("an admin's adjustment: %d %v", a.status, a.body)
+	}
+	if _, out, _ := kassa(t, "admin", "list", "--data", data); !strings.Contains(out, "bob@example.com") || strings.Contains(out, "ada@") {
+		t.Errorf("admin list: %s", out)
+	}
+
+	head := mustVerify(t, data)
+	if code := s.interrupt(t); code != 0 {
+		t.Errorf("exit code %d after Ctrl-C", code)
+	}
+	code, out, _ := kassa(t, "verify", "--data", data, "--kept", fmt.Sprintf("%d:%s", head.Size, head.Root))
+	if code != 0 || !strings.Contains(out, "still begins with exactly the entries") {
+		t.Errorf("verify with a kept head: %d %s", code, out)
+	}
+	checkEvents(t, data, int(head.Size))
+}
+
+func userID(t *testing.T, c client) string {
+	t.Helper()
+	a := c.do(t.Context(), "POST", "/api/users/signin", "", credentials{c.email, password})
+	if a.text("user_id") == "" {
+		t.Fatalf("sign in: %d %v", a.status, a.body)
+	}
+	return a.text("user_id")
+}
+
+// checkEvents reads the log as lines of JSON: positions are dense, and nothing
+// personal stands in it.
+func checkEvents(t *testing.T, data string, size int) {
+	t.Helper()
+	_, out, _ := kassa(t, "events", "--json", "--data", data)
+	lines := strings.Split(strings.TrimSpace(out), "\n")
+	if len(lines) != size {
+		t.Fatalf("%d lines of %d entries", len(lines), size)
+	}
+	for i, line := range lines {
+		var e printedEvent
+		if err := json.Unmarshal([]byte(line), &e); err != nil || int(e.Position) != i+1 || len(e.Leaf) != 64 || len(e.Payload) == 0 {
+			t.Fatalf("line %d: %s (%v)", i+1, line, err)
+		}
+	}
+	for _, personal := range []string{"ada@", "example.com", "мужик", "jurors", password} {
+		if strings.Contains(out, personal) {
+			t.Errorf("the log says %q", personal)
+		}
+	}
+	if _, out, _ := kassa(t, "events", "--data", data, "--type", "BalanceAdjusted", "--limit", "1"); !strings.Contains(out, "house:adjustments") {
+		t.Errorf("events of one type: %q", out)
+	}
+}
+
+// A forger with all rights over the file changes one byte; verify names the entry.
+func TestVerifyNamesTheFault(t *testing.T) {
+	data := t.TempDir()
+	s := serve(t, data)
+	s.signUp(t, newHTTP(), "ada@example.com")
+	s.interrupt(t)
+	db, err := schema.OpenSQLite(t.Context(), filepath.Join(data, "kassa.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, forgery := range []string{`DROP TRIGGER events_no_update`,
+		`UPDATE events SET entry = CAST(replace(CAST(entry AS TEXT), '"amount":10', '"amount":90') AS BLOB) WHERE position = 3`} {
+		if _, err := db.Write.ExecContext(t.Context(), forgery); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	code, _, complaints := kassa(t, "verify", "--data", data)
+	if code != exitFailed || !strings.Contains(complaints, "position 3") {
+		t.Errorf("exit code %d, %q", code, complaints)
+	}
+	code, out, _ := kassa(t, "verify", "--json", "--data", data)
+	var v verdict
+	if err := json.Unmarshal([]byte(out), &v); err != nil || code != exitFailed || v.OK || v.Position != 3 {
+		t.Errorf("exit code %d, %s", code, out)
+	}
+}
+
+// Whoever waits when the service is told to stop gets an answer, and a second
+// start finishes what was left.
+func TestCtrlC(t *testing.T) {
+	data := t.TempDir()
+	s := serve(t, data)
+	ada := s.signUp(t, newHTTP(), "ada@example.com")
+	waits := make(chan answer, 1)
+	go func() {
+		waits <- ada.do(t.Context(), "POST", "/api/events/prediction/new", "", question{Text: "a long walk home", wait: 60})
+	}()
+	if code := s.interrupt(t); code != 0 {
+		t.Errorf("exit code %d:\n%s", code, s.log)
+	}
+	if a := <-waits; a.status != http.StatusOK && a.status != http.StatusAccepted && a.status != http.StatusServiceUnavailable && a.status != 0 {
+		t.Errorf("who waited was told %d %v", a.status, a.body)
+	}
+	mustVerify(t, data)
+	ada.url = serve(t, data).url
+	(&actor{client: ada}).awaitEnds(t)
+}
+
+func TestPortInUse(t *testing.T) {
+	s := serve(t, t.TempDir())
+	code, _, complaints := kassa(t, "serve", "--data", t.TempDir(), "--addr", strings.TrimPrefix(s.url, "http://"))
+	if code != exitFailed || !strings.Contains(complaints, "address already in use") {
+		t.Errorf("exit code %d, %q", code, complaints)
+	}
+}

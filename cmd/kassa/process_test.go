@@ -1,0 +1,243 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// asProgram makes the test binary be the program: so tests can run, and kill, a
+// real process.
+const asProgram = "KASSA_TEST_AS_PROGRAM"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asProgram) != "" {
+		main()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// command gives the program as a process that was not started yet.
+func command(t testing.TB, args ...string) *exec.Cmd {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(self, args...)
+	cmd.Env = append(os.Environ(), asProgram+"=1", "KASSA_RATE_LIMIT=off")
+	return cmd
+}
+
+// kassa runs the program to its end, and gives its exit code and what it said.
+func kassa(t testing.TB, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	var out, complaints bytes.Buffer
+	cmd := command(t, args...)
+	cmd.Stdout, cmd.Stderr = &out, &complaints
+	if err := cmd.Run(); err != nil && cmd.ProcessState == nil {
+		t.Fatal(err)
+	}
+	return cmd.ProcessState.ExitCode(), out.String(), complaints.String()
+}
+
+// server is a kassa serve that runs.
+type server struct {
+	cmd   *exec.Cmd
+	url   string
+	ended chan struct{} // closed when the process is gone
+	log   *lockedBuffer
+}
+
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// serve starts the service on a free port and waits until it says that it is open.
+func serve(t testing.TB, data string, flags ...string) *server {
+	t.Helper()
+	cmd := command(t, append([]string{"serve", "--data", data, "--addr", "127.0.0.1:0", "--log-format", "json"}, flags...)...)
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	s := &server{cmd: cmd, ended: make(chan struct{}), log: &lockedBuffer{}}
+	open := make(chan string, 1)
+	go s.follow(stderr, open)
+	t.Cleanup(s.kill)
+	select {
+	case s.url = <-open:
+	case <-s.ended:
+		t.Fatalf("kassa serve ended at once:\n%s", s.log)
+	case <-time.After(2 * time.Minute):
+		t.Fatalf("kassa serve did not open:\n%s", s.log)
+	}
+	return s
+}
+
+// follow reads the log until the process is gone.
+func (s *server) follow(stderr io.Reader, open chan<- string) {
+	defer close(s.ended)
+	lines := bufio.NewScanner(io.TeeReader(stderr, s.log))
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		var line struct{ Msg, URL string }
+		if json.Unmarshal(lines.Bytes(), &line) == nil && line.Msg == "kassa is open" {
+			open <- strings.TrimSuffix(line.URL, "/web")
+		}
+	}
+	_ = s.cmd.Wait() // how it ended is read from its state
+}
+
+// kill is kill -9.
+func (s *server) kill() {
+	_ = s.cmd.Process.Signal(syscall.SIGKILL)
+	<-s.ended
+}
+
+// interrupt is Ctrl-C; it gives the exit code.
+func (s *server) interrupt(t testing.TB) int {
+	t.Helper()
+	if err := s.cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-s.ended:
+	case <-time.After(time.Minute):
+		t.Fatalf("kassa serve did not end after Ctrl-C:\n%s", s.log)
+	}
+	return s.cmd.ProcessState.ExitCode()
+}
+
+// client is one person with their password, over HTTP Basic.
+type client struct {
+	url, email string
+	http       *http.Client
+}
+
+const password = "a till by the sea"
+
+// answer is what the service said. A status of 0 means that it did not say.
+type answer struct {
+	status int
+	header http.Header
+	body   map[string]any
+}
+
+func (a answer) number(field string) int64 {
+	n, _ := a.body[field].(float64)
+	return int64(n)
+}
+
+func (a answer) text(field string) string {
+	s, _ := a.body[field].(string)
+	return s
+}
+
+// do sends a request; a connection that breaks is an answer of status 0.
+func (c client) do(ctx context.Context, method, path, key string, body any) answer {
+	var payload io.Reader
+	if body != nil {
+		b, err := json.Marshal(body)
+		if err != nil {
+			panic(err) // a test's own mistake
+		}
+		payload = bytes.NewReader(b)
+	}
+	r, err := http.NewRequestWithContext(ctx, method, c.url+path, payload)
+	if err != nil {
+		panic(err)
+	}
+	if body != nil {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	if key != "" {
+		r.Header.Set("Idempotency-Key", key)
+	}
+	if wait, ok := body.(question); ok {
+		r.Header.Set("Prefer", fmt.Sprintf("wait=%d", wait.wait))
+	}
+	r.SetBasicAuth(c.email, password)
+	resp, err := c.http.Do(r)
+	if err != nil {
+		return answer{}
+	}
+	defer resp.Body.Close()
+	a := answer{status: resp.StatusCode, header: resp.Header}
+	if err := json.NewDecoder(resp.Body).Decode(&a.body); err != nil {
+		return answer{} // cut off in the middle
+	}
+	return a
+}
+
+// question asks for a prediction.
+type question struct {
+	Text  string `json:"text"`
+	Limit int    `json:"limit,omitempty"`
+	wait  int    // seconds
+}
+
+type credentials struct {
+	Email    string `json:"email"`
+	Password string `json:"password"`
+}
+
+type adjustment struct {
+	Amount    int64  `json:"amount"`
+	User      string `json:"user_id,omitempty"`
+	Reason    string `json:"reason,omitempty"`
+	Reference string `json:"reference,omitempty"`
+}
+
+func newHTTP() *http.Client {
+	return &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 600}, Timeout: 2 * time.Minute}
+}
+
+// signUp makes a person.
+func (s *server) signUp(t testing.TB, h *http.Client, email string) client {
+	t.Helper()
+	c := client{url: s.url, email: email, http: h}
+	if a := c.do(t.Context(), "POST", "/api/users/signup", "", credentials{email, password}); a.status != http.StatusCreated {
+		t.Fatalf("sign up: %d %v", a.status, a.body)
+	}
+	return c
+}
+
+// mustVerify is kassa verify on the folder; a fault ends the test.
+func mustVerify(t testing.TB, data string) verdict {
+	t.Helper()
+	code, out, complaints := kassa(t, "verify", "--json", "--data", data)
+	var v verdict
+	if err := json.Unmarshal([]byte(out), &v); err != nil || code != 0 || !v.OK {
+		t.Fatalf("kassa verify: exit code %d, %s%s", code, out, complaints)
+	}
+	return v
+}
