@@ -205,6 +205,39 @@ func TestImportBesideAnotherProcess(t *testing.T) {
 	stillSame(t, c, path)
 }
 
+// A search sees the catalogue before an import or after it, nothing between.
+func TestSearchDuringImport(t *testing.T) {
+	movies := shipped(t)
+	c := given(t, movies[:2*batchFilms], small)
+	q := query(t, small, "love and war")
+	q.Limit = len(movies)
+	imported := make(chan error)
+	go func() {
+		_, err := c.Import(context.Background(), movies, small)
+		imported <- err
+	}()
+	for {
+		matches, err := c.Nearest(context.Background(), q)
+		if err != nil {
+			t.Error(err)
+		}
+		if n := len(matches); n != 2*batchFilms && n != len(movies) {
+			t.Errorf("a search found %d films", n)
+		}
+		select {
+		case err := <-imported:
+			if err != nil {
+				t.Error(err)
+			}
+			if c.Len() != len(movies) {
+				t.Errorf("%d films after the import", c.Len())
+			}
+			return
+		default:
+		}
+	}
+}
+
 func TestRemove(t *testing.T) {
 	path := database(t)
 	c, db := openFile(t, path)
