@@ -34,6 +34,11 @@ func readBody(r *http.Request, into fields) (given map[string]bool, err error) {
 	if err != nil || !utf8.Valid(body) {
 		return nil, domain.Reject(problem.InvalidJSON, "the body is not a JSON object in UTF-8")
 	}
+	var whole json.RawMessage
+	if syntax, ok := errors.AsType[*json.SyntaxError](json.Unmarshal(body, &whole)); ok {
+		return nil, domain.Reject(problem.InvalidJSON, "the body is not JSON: it breaks at byte %d", syntax.Offset)
+	}
+	// From here the body is known to be JSON, so reading its parts cannot fail.
 	dec := json.NewDecoder(bytes.NewReader(body))
 	if open, err := dec.Token(); err != nil || open != json.Delim('{') {
 		return nil, domain.Reject(problem.InvalidJSON, "the body must be a JSON object")
@@ -44,24 +49,19 @@ func readBody(r *http.Request, into fields) (given map[string]bool, err error) {
 			return nil, err
 		}
 	}
-	if _, err := dec.Token(); err != nil { // the closing brace
-		return nil, malformed(err)
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return nil, domain.Reject(problem.InvalidJSON, "something follows the JSON object")
-	}
 	return given, nil
 }
 
 func readMember(dec *json.Decoder, into fields, given map[string]bool) error {
 	key, err := dec.Token()
 	if err != nil {
-		return malformed(err)
+		return err
 	}
-	name, ok := key.(string)
-	if !ok {
-		return domain.Reject(problem.InvalidJSON, "the body must be a JSON object")
+	var raw json.RawMessage
+	if err := dec.Decode(&raw); err != nil {
+		return err
 	}
+	name, _ := key.(string)
 	target, known := into[name]
 	if !known {
 		return domain.Reject(problem.UnknownField, "the field %s is not known here", quoteName(name))
@@ -70,18 +70,7 @@ func readMember(dec *json.Decoder, into fields, given map[string]bool) error {
 		return domain.Reject(problem.InvalidJSON, "the field %q is given twice", name)
 	}
 	given[name] = true
-	var raw json.RawMessage
-	if err := dec.Decode(&raw); err != nil {
-		return malformed(err)
-	}
 	return set(name, target, raw)
-}
-
-func malformed(err error) error {
-	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
-		return domain.Reject(problem.InvalidJSON, "the body is not JSON: it breaks at byte %d", syntax.Offset)
-	}
-	return domain.Reject(problem.InvalidJSON, "the body is not JSON: it is cut short")
 }
 
 // quoteName gives the beginning of a name that somebody made up.

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -137,10 +138,7 @@ var theRequest = regexp.MustCompile(`^([A-Z]+) (\S+)(?: as ([a-z]+)('s browser)?
 
 func (s *story) request(at string, lines []string) {
 	s.t.Helper()
-	for i := range lines {
-		lines[i] = s.fill(at, lines[i])
-	}
-	m := theRequest.FindStringSubmatch(lines[0])
+	m := theRequest.FindStringSubmatch(s.fill(at, lines[0]))
 	if m == nil {
 		s.t.Fatalf("%s: not a request: %s", at, lines[0])
 	}
@@ -161,7 +159,7 @@ func (s *story) request(at string, lines []string) {
 	}
 	expect := lines[1:]
 	for len(expect) > 0 && strings.HasPrefix(expect[0], ">") {
-		name, value, _ := strings.Cut(expect[0][1:], ":")
+		name, value, _ := strings.Cut(s.fill(at, expect[0][1:]), ":")
 		r.Header.Set(strings.TrimSpace(name), strings.TrimSpace(value))
 		if strings.TrimSpace(name) == "Host" {
 			r.Host = strings.TrimSpace(value)
@@ -188,14 +186,16 @@ func (s *story) compare(at string, expect []string, answer *httptest.ResponseRec
 	}
 	if want != "" {
 		var wanted, got any
-		decodeJSON(s.t, []byte(want), &wanted)
 		decodeJSON(s.t, answer.Body.Bytes(), &got)
+		decodeJSON(s.t, []byte(want), &wanted)
+		s.differ("", wanted, got) // first for what it keeps: members come in any order
+		decodeJSON(s.t, []byte(s.fill(at, want)), &wanted)
 		if diff := s.differ("", wanted, got); diff != "" {
 			s.t.Fatalf("%s: %s\nin %s", at, diff, answer.Body)
 		}
 	}
 	for _, line := range expect[1:] {
-		name, value, _ := strings.Cut(strings.TrimPrefix(line, "<"), ":")
+		name, value, _ := strings.Cut(s.fill(at, strings.TrimPrefix(line, "<")), ":")
 		got := strings.Join(answer.Header().Values(strings.TrimSpace(name)), ", ")
 		if diff := s.differ(name, strings.TrimSpace(value), got); diff != "" && (got != "" || strings.TrimSpace(value) != "-") {
 			s.t.Fatalf("%s: header%s", at, diff)
@@ -204,7 +204,7 @@ func (s *story) compare(at string, expect []string, answer *httptest.ResponseRec
 }
 
 // differ says where got is not as wanted, "" where it is.
-func (s *story) differ(path string, want, got any) string {
+func (s *story) differ(path string, want, got any) (diff string) {
 	switch want := want.(type) {
 	case map[string]any:
 		object, ok := got.(map[string]any)
@@ -217,23 +217,19 @@ func (s *story) differ(path string, want, got any) string {
 				return fmt.Sprintf("%s.%s is there: %v", path, name, there)
 			}
 			if there {
-				if diff := s.differ(path+"."+name, wanted, value); diff != "" {
-					return diff
-				}
+				diff = cmp.Or(diff, s.differ(path+"."+name, wanted, value))
 			}
 		}
-		return ""
+		return diff
 	case []any:
 		list, ok := got.([]any)
 		if !ok || len(list) != len(want) {
 			return fmt.Sprintf("%s is %v, want %d items", path, got, len(want))
 		}
 		for i := range want {
-			if diff := s.differ(fmt.Sprintf("%s[%d]", path, i), want[i], list[i]); diff != "" {
-				return diff
-			}
+			diff = cmp.Or(diff, s.differ(fmt.Sprintf("%s[%d]", path, i), want[i], list[i]))
 		}
-		return ""
+		return diff
 	case string:
 		return s.differString(path, want, got)
 	}
@@ -253,7 +249,7 @@ func (s *story) differString(path, want string, got any) string {
 	case strings.HasPrefix(want, "<") && strings.HasSuffix(want, ">"):
 		s.kept[want[1:len(want)-1]] = text
 		return ""
-	case want == got:
+	case want == text:
 		return ""
 	}
 	return fmt.Sprintf("%s is %q, want %q", path, text, want)

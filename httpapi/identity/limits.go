@@ -2,7 +2,6 @@ package identity
 
 import (
 	"cmp"
-	"math"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -68,7 +67,8 @@ func (l *limiter) take(name string, now time.Time) time.Duration {
 		return 0
 	}
 	missing := 1 - one.TokensAt(now)
-	return time.Duration(math.Ceil(missing * float64(l.rate.Every)))
+	// Rounded, or a sum of fractions says two seconds where it is one.
+	return max(time.Millisecond, time.Duration(missing*float64(l.rate.Every)).Round(time.Millisecond))
 }
 
 func (a *Authenticator) limits() *limiters {

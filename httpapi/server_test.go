@@ -1,0 +1,372 @@
+package httpapi
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"kassa/commands"
+	"kassa/domain"
+	"kassa/httpapi/identity"
+	"kassa/httpapi/problem"
+	"kassa/vault"
+)
+
+// send sends one request, and holds the answer against the contract.
+func (w *world) send(h http.Handler, method, path, name, body string, headers ...string) *httptest.ResponseRecorder {
+	w.t.Helper()
+	r := httptest.NewRequest(method, path, strings.NewReader(body))
+	if name != "" {
+		basic(r, name)
+	}
+	if body != "" {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	for i := 0; i < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
+	}
+	answer := httptest.NewRecorder()
+	h.ServeHTTP(answer, r)
+	theContract(w.t).check(w.t, r, []byte(body), answer)
+	return answer
+}
+
+// want fails the test unless the answer has the status and, where it is a
+// refusal, the code.
+func want(t testing.TB, answer *httptest.ResponseRecorder, status int, code domain.Code) {
+	t.Helper()
+	if answer.Code != status {
+		t.Fatalf("answers %d, want %d: %s", answer.Code, status, answer.Body)
+	}
+	if code == "" {
+		return
+	}
+	var got problem.Details
+	decodeJSON(t, answer.Body.Bytes(), &got)
+	if got.Code != code {
+		t.Fatalf("refuses with %s, want %s", got.Code, code)
+	}
+}
+
+// till is a payment provider that can be slow or say no.
+type till struct {
+	commands.Sandbox
+	charging chan struct{} // told of each charge
+	proceed  chan error    // what the charge comes to
+}
+
+func (p till) Charge(context.Context, string, domain.UserID, domain.Credits) error {
+	p.charging <- struct{}{}
+	return <-p.proceed
+}
+
+func TestPayments(t *testing.T) {
+	w := newWorld(t, identity.Limits{Off: true})
+	w.join("ada")
+	p := till{charging: make(chan struct{}, 1), proceed: make(chan error)}
+	w.server.Commands.Payments = p
+	h := w.server.Handler()
+	deposit := func(key string) *httptest.ResponseRecorder {
+		return w.send(h, "POST", "/api/users/balance/adjust", "ada", `{"amount":30}`, "Idempotency-Key", key)
+	}
+
+	// While the first request with a key runs, the second is told to wait.
+	var first *httptest.ResponseRecorder
+	var running sync.WaitGroup
+	running.Go(func() { first = deposit("k") })
+	<-p.charging
+	second := deposit("k")
+	want(t, second, http.StatusConflict, domain.KeyInProgress)
+	if second.Header().Get("Retry-After") == "" {
+		t.Error("no Retry-After")
+	}
+	p.proceed <- nil
+	running.Wait()
+	want(t, first, http.StatusOK, "")
+	third := deposit("k")
+	want(t, third, http.StatusOK, "")
+	if third.Body.String() != first.Body.String() || third.Header().Get("Idempotent-Replayed") != "true" {
+		t.Errorf("replay answers %s, the first was %s", third.Body, first.Body)
+	}
+
+	running.Go(func() { first = deposit("declined") })
+	<-p.charging
+	p.proceed <- domain.Reject(domain.PaymentDeclined, "the card is not good for it")
+	running.Wait()
+	want(t, first, http.StatusPaymentRequired, domain.PaymentDeclined)
+}
+
+// A client that leaves in the middle of a deposit has still paid and still gets it.
+func TestCommandEndsAlthoughTheClientLeft(t *testing.T) {
+	w := newWorld(t, identity.Limits{Off: true})
+	w.join("ada")
+	p := till{charging: make(chan struct{}, 1), proceed: make(chan error)}
+	w.server.Commands.Payments = p
+	ctx, leave := context.WithCancel(context.Background())
+	r := basic(httptest.NewRequest("POST", "/api/users/balance/adjust", strings.NewReader(`{"amount":30}`)).WithContext(ctx), "ada")
+	r.Header.Set("Content-Type", "application/json")
+	before := w.size()
+	var running sync.WaitGroup
+	running.Go(func() { w.server.Handler().ServeHTTP(httptest.NewRecorder(), r) })
+	<-p.charging
+	leave()
+	p.proceed <- nil
+	running.Wait()
+	if got := w.size(); got != before+1 {
+		t.Errorf("the ledger grew by %d entries, want the deposit", got-before)
+	}
+}
+
+func TestTooManyOpenPredictions(t *testing.T) {
+	w := newWorld(t, identity.Limits{Off: true})
+	w.join("ada")
+	w.settler.pause()
+	h := w.server.Handler()
+	want(t, w.send(h, "POST", "/api/users/balance/adjust", "ada", `{"amount":1000}`), http.StatusOK, "")
+	for range domain.MaxOpenHolds {
+		want(t, w.send(h, "POST", "/api/events/prediction/new", "ada", `{"text":"a dream"}`, "Prefer", "wait=0"), http.StatusAccepted, "")
+	}
+	want(t, w.send(h, "POST", "/api/events/prediction/new", "ada", `{"text":"a dream"}`, "Prefer", "wait=0"), http.StatusConflict, domain.TooManyOpen)
+	w.settler.resume()
+	want(t, w.send(h, "POST", "/api/events/prediction/new", "ada", `{"text":"a dream"}`), http.StatusOK, "")
+}
+
+func TestLargeBodies(t *testing.T) {
+	w := newWorld(t, identity.Limits{Off: true})
+	w.join("ada")
+	h := w.server.Handler()
+	for _, rt := range w.server.routes() {
+		if rt.method != http.MethodPost || rt.path == "/api/users/signout" {
+			continue
+		}
+		before := w.size()
+		fits := `{"text":"` + strings.Repeat("a", maxBody-11) + `"}`
+		if got := w.send(h, rt.method, rt.path, "ada", fits); got.Code != http.StatusUnprocessableEntity {
+			t.Errorf("%s of %d bytes: %d", rt.path, len(fits), got.Code)
+		}
+		want(t, w.send(h, rt.method, rt.path, "ada", fits+" "), http.StatusRequestEntityTooLarge, problem.BodyTooLarge)
+		if w.size() != before {
+			t.Errorf("%s moved the ledger", rt.path)
+		}
+	}
+}
+
+// What was erased is empty and says so; balances stay.
+func TestErased(t *testing.T) {
+	w := newWorld(t, identity.Limits{Off: true})
+	ada := w.join("ada")
+	w.join("root")
+	w.setAdmin("root", true)
+	want(t, w.send(w.server.Handler(), "POST", "/api/events/prediction/new", "ada", `{"text":"a secret"}`), http.StatusOK, "")
+	if _, err := w.db.Write.Exec(`DELETE FROM subject_keys WHERE user_id = ?`, string(ada)); err != nil {
+		t.Fatal(err)
+	}
+	forgetful, err := vault.SQLite(w.db, secret, cheap) // the other one has the key in memory
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := w.newServer(forgetful, identity.Limits{Off: true}).Handler()
+
+	got := w.send(h, "GET", "/api/admin/users/"+string(ada), "root", "")
+	want(t, got, http.StatusOK, "")
+	var user userJSON
+	decodeJSON(t, got.Body.Bytes(), &user)
+	if user.Email != "" || !user.EmailErased || user.Balance != 5 {
+		t.Errorf("erased user is %+v", user)
+	}
+	got = w.send(h, "GET", "/api/events/prediction/history", "ada", "")
+	want(t, got, http.StatusOK, "")
+	if !strings.Contains(got.Body.String(), `"text":"","text_erased":true`) {
+		t.Errorf("erased text: %s", got.Body)
+	}
+}
+
+func TestReady(t *testing.T) {
+	w := newWorld(t, identity.Limits{})
+	missing := errors.New("no model, and a secret word")
+	w.server.Ready = func(context.Context) error { return missing }
+	got := w.send(w.server.Handler(), "GET", "/api/ready", "", "")
+	want(t, got, http.StatusServiceUnavailable, problem.NotReady)
+	if strings.Contains(got.Body.String(), "secret") {
+		t.Errorf("tells what is inside: %s", got.Body)
+	}
+	missing = nil
+	want(t, w.send(w.server.Handler(), "GET", "/api/ready", "", ""), http.StatusOK, "")
+}
+
+func TestHosts(t *testing.T) {
+	w := newWorld(t, identity.Limits{})
+	w.server.Hosts = []string{"kassa.example", "::1"}
+	h := w.server.Handler()
+	for host, status := range map[string]int{"kassa.example": 200, "KASSA.example:8080": 200, "[::1]:8080": 200, "[::1]": 200,
+		"evil.example": 421, "kassa.example.evil.example": 421, "": 421} {
+		r := httptest.NewRequest("GET", "/api/health", nil)
+		r.Host = host
+		answer := httptest.NewRecorder()
+		h.ServeHTTP(answer, r)
+		if answer.Code != status {
+			t.Errorf("host %q answers %d, want %d", host, answer.Code, status)
+		}
+	}
+}
+
+func TestSecure(t *testing.T) {
+	w := newWorld(t, identity.Limits{})
+	w.join("ada")
+	w.server.Identity.Secure = true
+	got := w.send(w.server.Handler(), "POST", "/api/users/signin", "", `{"email":"ada@example.org","password":"ada likes films"}`)
+	want(t, got, http.StatusOK, "")
+	cookie := got.Result().Cookies()[0]
+	if cookie.Name != "__Host-kassa_session" || !cookie.Secure || !cookie.HttpOnly || cookie.Path != "/" || cookie.Domain != "" || cookie.SameSite != http.SameSiteLaxMode {
+		t.Errorf("cookie is %s", cookie)
+	}
+	if got.Header().Get("Strict-Transport-Security") == "" {
+		t.Error("no HSTS")
+	}
+}
+
+func TestPages(t *testing.T) {
+	w := newWorld(t, identity.Limits{Off: true})
+	ada := w.join("ada")
+	var seen []string
+	w.server.Pages = http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		who, ok := identity.From(r.Context())
+		seen = append(seen, fmt.Sprint(r.URL.Path, " ", who.User, " ", ok))
+	})
+	h := w.server.Handler()
+	got := w.send(h, "GET", "/", "", "")
+	if got.Code != http.StatusSeeOther || got.Header().Get("Location") != "/web" {
+		t.Errorf("/ answers %d to %s", got.Code, got.Header().Get("Location"))
+	}
+	w.send(h, "GET", "/web", "", "")
+	w.send(h, "GET", "/web/a/b", "ada", "")
+	if want := fmt.Sprintf("[/web  false /web/a/b %s true]", ada); fmt.Sprint(seen) != want {
+		t.Errorf("pages saw %v, want %v", seen, want)
+	}
+	want(t, w.send(h, "GET", "/web", "nobody", ""), http.StatusUnauthorized, domain.InvalidCredentials)
+}
+
+func TestPanics(t *testing.T) {
+	w := newWorld(t, identity.Limits{})
+	w.server.Pages = http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/web/half" {
+			_, _ = rw.Write([]byte("half an answer"))
+		}
+		panic("a secret word")
+	})
+	server := httptest.NewServer(w.server.Handler())
+	defer server.Close()
+	answer, err := http.Get(server.URL + "/web/whole")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var body bytes.Buffer
+	_, _ = body.ReadFrom(answer.Body)
+	answer.Body.Close()
+	if answer.StatusCode != http.StatusInternalServerError || !strings.Contains(body.String(), string(problem.Internal)) || strings.Contains(body.String(), "secret") {
+		t.Errorf("a panic answers %d: %s", answer.StatusCode, &body)
+	}
+	answer, err = http.Get(server.URL + "/web/half")
+	if err == nil {
+		_, err = body.ReadFrom(answer.Body)
+		answer.Body.Close()
+	}
+	if err == nil {
+		t.Error("half an answer looks whole")
+	}
+}
+
+// The log names the route and says nothing of what was asked.
+func TestLog(t *testing.T) {
+	w := newWorld(t, identity.Limits{Off: true})
+	w.join("ada")
+	var log bytes.Buffer
+	w.server.Log = slog.New(slog.NewTextHandler(&log, nil))
+	h := w.server.Handler()
+	got := w.send(h, "POST", "/api/events/prediction/new?q=query-secret", "ada", `{"text":"body secret"}`)
+	want(t, got, http.StatusOK, "")
+	w.send(h, "GET", "/api/events/prediction/p_secret", "ada", "")
+	text := log.String()
+	for _, must := range []string{"route=/api/events/prediction/new", "route=/api/events/prediction/{id}", "status=200", "status=404", "request=" + got.Header().Get(problem.RequestID)} {
+		if !strings.Contains(text, must) {
+			t.Errorf("the log lacks %s:\n%s", must, text)
+		}
+	}
+	for _, never := range []string{"secret", "ada@", "likes"} {
+		if strings.Contains(text, never) {
+			t.Errorf("the log has %q:\n%s", never, text)
+		}
+	}
+}
+
+func TestLimits(t *testing.T) {
+	w := newWorld(t, identity.Limits{SignUpIP: identity.Rate{Burst: 2, Every: time.Minute}, Command: identity.Rate{Burst: 2, Every: 10 * time.Second}})
+	h := w.server.Handler()
+	signUp := func(name string) *httptest.ResponseRecorder {
+		return w.send(h, "POST", "/api/users/signup", "", `{"email":"`+email(name)+`","password":"`+password(name)+`"}`)
+	}
+	want(t, signUp("ada"), http.StatusCreated, "")
+	want(t, signUp("bob"), http.StatusCreated, "")
+	want(t, signUp("eve"), http.StatusTooManyRequests, problem.RateLimited)
+	w.clock.advance(time.Minute)
+	want(t, signUp("eve"), http.StatusCreated, "")
+
+	deposit := func(name string) *httptest.ResponseRecorder {
+		return w.send(h, "POST", "/api/users/balance/adjust", name, `{"amount":1}`)
+	}
+	want(t, deposit("ada"), http.StatusOK, "")
+	want(t, deposit("ada"), http.StatusOK, "")
+	got := deposit("ada")
+	want(t, got, http.StatusTooManyRequests, problem.RateLimited)
+	if got.Header().Get("Retry-After") != "10" {
+		t.Errorf("Retry-After is %s, want 10", got.Header().Get("Retry-After"))
+	}
+	want(t, deposit("bob"), http.StatusOK, "")
+	want(t, w.send(h, "GET", "/api/users/balance", "ada", ""), http.StatusOK, "")
+	w.clock.advance(10 * time.Second)
+	want(t, deposit("ada"), http.StatusOK, "")
+}
+
+// A client that sends a dozen requests at once with good credentials is one check
+// of a password, not a dozen.
+func TestParallelBasicCountsOnce(t *testing.T) {
+	w := newWorld(t, identity.Limits{SignInEmail: identity.Rate{Burst: 1, Every: time.Hour}})
+	w.join("ada")
+	h := w.server.Handler()
+	var all sync.WaitGroup
+	for range 30 {
+		all.Go(func() {
+			answer := httptest.NewRecorder()
+			h.ServeHTTP(answer, basic(httptest.NewRequest("GET", "/api/users/balance", nil), "ada"))
+			if answer.Code != http.StatusOK {
+				t.Errorf("answers %d: %s", answer.Code, answer.Body)
+			}
+		})
+	}
+	all.Wait()
+}
+
+// Behind a proxy that is believed, clients are told apart.
+func TestLimitsBehindAProxy(t *testing.T) {
+	w := newWorld(t, identity.Limits{SignInIP: identity.Rate{Burst: 1, Every: time.Hour}})
+	w.server.Identity.Proxies = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")} // httptest's address is in it
+	h := w.server.Handler()
+	guess := func(name, from string) *httptest.ResponseRecorder {
+		return w.send(h, "GET", "/api/users/balance", name, "", "X-Forwarded-For", from)
+	}
+	want(t, guess("a", "203.0.113.1"), http.StatusUnauthorized, "")
+	want(t, guess("b", "203.0.113.2"), http.StatusUnauthorized, "")
+	want(t, guess("c", "198.51.100.1, 203.0.113.1"), http.StatusTooManyRequests, "")
+	want(t, guess("d", "2001:db8::1"), http.StatusUnauthorized, "")
+	want(t, guess("e", "2001:db8::2"), http.StatusTooManyRequests, "")
+	want(t, guess("f", "2001:db8:0:1::1"), http.StatusUnauthorized, "")
+}
