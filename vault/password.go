@@ -115,14 +115,15 @@ func (h hashing) encode(password string, salt []byte) string {
 
 // verify recomputes a PHC string by its own cost, which may be an older one.
 func (h hashing) verify(ctx context.Context, phc, password string) (bool, error) {
-	var version int
+	var version, lanes int
 	var cost Argon2
 	parts := strings.Split(phc, "$")
 	if len(parts) != 6 || parts[1] != "argon2id" {
 		return false, errors.New("stored password hash is not argon2id")
 	}
-	if _, err := fmt.Sscanf(parts[2]+" "+parts[3], "v=%d m=%d,t=%d,p=1", &version, &cost.MemoryKiB, &cost.Passes); err != nil || version != argon2.Version {
-		return false, fmt.Errorf("stored password hash has unknown parameters: %v", err)
+	_, err := fmt.Sscanf(parts[2]+" "+parts[3], "v=%d m=%d,t=%d,p=%d", &version, &cost.MemoryKiB, &cost.Passes, &lanes)
+	if err != nil || version != argon2.Version || lanes != 1 || cost.Passes < 1 { // argon2 panics at no pass
+		return false, fmt.Errorf("stored password hash has unknown parameters %s and %s", parts[2], parts[3])
 	}
 	salt, err := base64.RawStdEncoding.DecodeString(parts[4])
 	if err != nil {

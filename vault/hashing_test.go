@@ -1,0 +1,118 @@
+package vault
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+
+	"kassa/domain"
+	"kassa/schema"
+)
+
+// busy gives a vault of which every slot for hashing is taken. Ada's password was
+// verified before.
+func busy(t *testing.T) *Vault {
+	t.Helper()
+	db, err := schema.OpenSQLite(t.Context(), filepath.Join(t.TempDir(), "kassa.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	v, err := SQLite(db, Secret(strings.Repeat("s", secretBytes)), Options{Argon2: Argon2{MemoryKiB: 8, Passes: 1}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := v.Enroll(t.Context(), "u_ada", "a long walk home"); err != nil {
+		t.Fatal(err)
+	}
+	if ok, err := v.Verify(t.Context(), "u_ada", "a long walk home"); err != nil || !ok {
+		t.Fatal(ok, err)
+	}
+	for range cap(v.hashing.slots) {
+		v.hashing.slots <- struct{}{}
+	}
+	return v
+}
+
+// With every slot taken, who hashes and who does not can be told: an unknown
+// person's password takes the road of a known one's, and a remembered yes none.
+func TestWhoHashes(t *testing.T) {
+	v := busy(t)
+	left, leave := context.WithCancel(t.Context())
+	leave()
+	for _, u := range []domain.UserID{"u_ada", "u_nobody", ""} {
+		ok, err := v.Verify(left, u, "another password")
+		if ok || !errors.Is(err, context.Canceled) {
+			t.Errorf("%q did not wait for a slot: %t, %v", u, ok, err)
+		}
+		if ok, err := v.Verify(left, u, strings.Repeat("x", 4*MaxPassword+1)); ok || err != nil {
+			t.Errorf("a password that nobody can have, of %q: %t, %v", u, ok, err)
+		}
+	}
+	if ok, err := v.Verify(t.Context(), "u_ada", "a long walk home"); !ok || err != nil {
+		t.Errorf("a remembered yes: %t, %v", ok, err)
+	}
+	if !v.Remembered("u_ada", "a long walk home") || v.Remembered("u_ada", "another password") {
+		t.Error("what is remembered is wrong")
+	}
+}
+
+// A flood of sign-ins queues for as many slots as there are cores, and all of it
+// is answered.
+func TestHashingIsBounded(t *testing.T) {
+	v := busy(t)
+	if n := cap(v.hashing.slots); n != runtime.GOMAXPROCS(0) {
+		t.Fatalf("%d slots on %d cores", n, runtime.GOMAXPROCS(0))
+	}
+	const flood = 50
+	answers := make(chan error, flood)
+	var work sync.WaitGroup
+	for range flood {
+		work.Go(func() {
+			ok, err := v.Verify(t.Context(), "u_ada", "another password")
+			if ok {
+				err = errors.New("a wrong password was right")
+			}
+			answers <- err
+		})
+	}
+	if len(answers) > 0 {
+		t.Fatal("somebody was answered without a slot")
+	}
+	<-v.hashing.slots // one place is enough for all, one after the other
+	work.Wait()
+	close(answers)
+	for err := range answers {
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	if used := len(v.hashing.slots); used != cap(v.hashing.slots)-1 {
+		t.Errorf("%d slots are taken after all have left", used)
+	}
+}
+
+// The dummy that unknown people are verified against costs what a real hash does.
+func TestTheDummyCostsTheSame(t *testing.T) {
+	for _, cost := range []Argon2{{}, {MemoryKiB: 16, Passes: 3}} {
+		h := newHashing(cost)
+		real, err := h.hash(t.Context(), "a long walk home")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if a, b := strings.Split(h.dummy, "$"), strings.Split(real, "$"); a[2] != b[2] || a[3] != b[3] || len(h.dummy) != len(real) {
+			t.Errorf("the dummy is %s, a hash %s", h.dummy, real)
+		}
+		if cost == (Argon2{}) && h.cost != DefaultArgon2 {
+			t.Errorf("the cost is %+v", h.cost)
+		}
+	}
+}

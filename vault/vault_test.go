@@ -1,0 +1,317 @@
+package vault_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"kassa/domain"
+	"kassa/schema"
+	"kassa/vault"
+)
+
+var cheap = vault.Options{Argon2: vault.Argon2{MemoryKiB: 8, Passes: 1}}
+
+var secret = vault.Secret("a secret of this test alone, 32 b")
+
+const password = "a long walk home"
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// file is a database file; open gives a vault in it, as a process of its own.
+type file struct{ path string }
+
+func newFile(t testing.TB) file { return file{filepath.Join(t.TempDir(), "kassa.db")} }
+
+func (f file) database(t testing.TB) *schema.SQLite {
+	t.Helper()
+	db, err := schema.OpenSQLite(t.Context(), f.path)
+	must(t, err)
+	t.Cleanup(func() { must(t, db.Close()) })
+	return db
+}
+
+func (f file) open(t testing.TB) *vault.Vault {
+	t.Helper()
+	v, err := vault.SQLite(f.database(t), secret, cheap)
+	must(t, err)
+	return v
+}
+
+// exec does to the rows what no method of the vault does.
+func (f file) exec(t testing.TB, query string, args ...any) {
+	t.Helper()
+	_, err := f.database(t).Write.ExecContext(t.Context(), query, args...)
+	must(t, err)
+}
+
+func enrolled(t testing.TB, v *vault.Vault, users ...domain.UserID) {
+	t.Helper()
+	for _, u := range users {
+		must(t, v.Enroll(t.Context(), u, password))
+	}
+}
+
+func TestLoadSecretMakesTheFileOnce(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "secret")
+	first, err := vault.LoadSecret(path)
+	must(t, err)
+	again, err := vault.LoadSecret(path)
+	must(t, err)
+	if len(first) != 32 || !bytes.Equal(first, again) {
+		t.Errorf("secrets of %d and %d bytes, equal %t", len(first), len(again), bytes.Equal(first, again))
+	}
+	info, err := os.Stat(path)
+	must(t, err)
+	if info.Mode().Perm() != 0o600 {
+		t.Errorf("the file has mode %o", info.Mode().Perm())
+	}
+	other, err := vault.LoadSecret(filepath.Join(t.TempDir(), "secret"))
+	must(t, err)
+	if bytes.Equal(first, other) {
+		t.Error("two installations have one secret")
+	}
+}
+
+// Whoever comes first makes it, and all others have that one; nothing is left
+// beside it.
+func TestLoadSecretRaces(t *testing.T) {
+	folder := t.TempDir()
+	secrets := make([]vault.Secret, 16)
+	var work sync.WaitGroup
+	for i := range secrets {
+		work.Go(func() {
+			var err error
+			if secrets[i], err = vault.LoadSecret(filepath.Join(folder, "secret")); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	work.Wait()
+	for _, s := range secrets {
+		if !bytes.Equal(s, secrets[0]) {
+			t.Fatal("two processes have two secrets")
+		}
+	}
+	if left, err := os.ReadDir(folder); err != nil || len(left) != 1 {
+		t.Errorf("the folder has %v, %v", left, err)
+	}
+}
+
+func TestLoadSecretRefusesBrokenContent(t *testing.T) {
+	for name, content := range map[string]string{
+		"empty": "", "not hexadecimal": strings.Repeat("xy", 32), "half a digit": strings.Repeat("0", 63),
+		"one byte short": strings.Repeat("ab", 31), "cut in the middle": strings.Repeat("ab", 16),
+	} {
+		path := filepath.Join(t.TempDir(), "secret")
+		must(t, os.WriteFile(path, []byte(content), 0o600))
+		if s, err := vault.LoadSecret(path); err == nil || !strings.Contains(err.Error(), path) || strings.Contains(err.Error(), "abab") {
+			t.Errorf("%s: gave %d bytes, %v", name, len(s), err)
+		}
+		if kept, err := os.ReadFile(path); err != nil || string(kept) != content {
+			t.Errorf("%s: the file was changed", name)
+		}
+	}
+	if _, err := vault.LoadSecret(filepath.Join(t.TempDir(), "none", "secret")); err == nil {
+		t.Error("a secret in a folder that is not there")
+	}
+	path := filepath.Join(t.TempDir(), "secret")
+	must(t, os.WriteFile(path, []byte(" "+strings.Repeat("AB", 40)+"\n\n"), 0o600))
+	if s, err := vault.LoadSecret(path); err != nil || len(s) != 40 {
+		t.Errorf("a longer secret by hand gave %d bytes, %v", len(s), err)
+	}
+}
+
+func TestAShortSecretOpensNothing(t *testing.T) {
+	db := newFile(t).database(t)
+	if _, err := vault.SQLite(db, secret[:31], cheap); err == nil {
+		t.Error("a secret of 31 bytes")
+	}
+	if _, err := vault.SQLite(db, secret[:32], cheap); err != nil {
+		t.Errorf("a secret of 32 bytes: %v", err)
+	}
+}
+
+func TestSealAndOpen(t *testing.T) {
+	f := newFile(t)
+	v := f.open(t)
+	enrolled(t, v, "u_ada")
+	for _, text := range []string{"", "a", "фильм про выхухоль", strings.Repeat("ы", 2000), "\x00\xff"} {
+		sealed, err := v.SealText(t.Context(), "u_ada", "p_1", text)
+		must(t, err)
+		if text != "" && len(text) > 1 && bytes.Contains(sealed, []byte(text)) {
+			t.Errorf("%.10q is readable", text)
+		}
+		for _, reader := range []*vault.Vault{v, f.open(t)} {
+			if got, err := reader.OpenText(t.Context(), "u_ada", "p_1", sealed); err != nil || got != text {
+				t.Errorf("%.10q opens to %.10q, %v", text, got, err)
+			}
+		}
+	}
+	email, err := v.SealEmail(t.Context(), "u_ada", "ada@example.org")
+	must(t, err)
+	again, err := v.SealEmail(t.Context(), "u_ada", "ada@example.org")
+	must(t, err)
+	if bytes.Equal(email, again) {
+		t.Error("the same sealed twice looks the same")
+	}
+	if got, err := v.OpenEmail(t.Context(), "u_ada", email); err != nil || got != "ada@example.org" {
+		t.Errorf("the e-mail opens to %q, %v", got, err)
+	}
+}
+
+// Sealed bytes open in the event that they were made for, and as they were made.
+func TestMovedAndChangedSealsStayShut(t *testing.T) {
+	v := newFile(t).open(t)
+	enrolled(t, v, "u_ada", "u_bob")
+	ctx := t.Context()
+	text, err := v.SealText(ctx, "u_ada", "p_1", "a whale")
+	must(t, err)
+	email, err := v.SealEmail(ctx, "u_ada", "ada@example.org")
+	must(t, err)
+	changed := func(at int) domain.Sealed {
+		b := bytes.Clone(text)
+		b[(at+len(b))%len(b)] ^= 1
+		return b
+	}
+	for name, open := range map[string]func() (string, error){
+		"in another question": func() (string, error) { return v.OpenText(ctx, "u_ada", "p_2", text) },
+		"of another person":   func() (string, error) { return v.OpenText(ctx, "u_bob", "p_1", text) },
+		"as an e-mail":        func() (string, error) { return v.OpenEmail(ctx, "u_ada", text) },
+		"another's e-mail":    func() (string, error) { return v.OpenEmail(ctx, "u_bob", email) },
+		"an e-mail as a text": func() (string, error) { return v.OpenText(ctx, "u_ada", "u_ada", email) },
+		"its nonce changed":   func() (string, error) { return v.OpenText(ctx, "u_ada", "p_1", changed(0)) },
+		"its tag changed":     func() (string, error) { return v.OpenText(ctx, "u_ada", "p_1", changed(-1)) },
+		"its middle changed":  func() (string, error) { return v.OpenText(ctx, "u_ada", "p_1", changed(13)) },
+		"cut short":           func() (string, error) { return v.OpenText(ctx, "u_ada", "p_1", text[:11]) },
+		"cut by a byte":       func() (string, error) { return v.OpenText(ctx, "u_ada", "p_1", text[:len(text)-1]) },
+		"nothing":             func() (string, error) { return v.OpenText(ctx, "u_ada", "p_1", nil) },
+	} {
+		if got, err := open(); err == nil || got != "" || errors.Is(err, vault.ErrErased) {
+			t.Errorf("%s: opened to %q, %v", name, got, err)
+		}
+	}
+}
+
+// With the row of the key goes all that it sealed, in every process that has not
+// read the key before.
+func TestAnErasedKey(t *testing.T) {
+	f := newFile(t)
+	v := f.open(t)
+	enrolled(t, v, "u_ada", "u_bob")
+	sealed, err := v.SealText(t.Context(), "u_ada", "p_1", "a whale")
+	must(t, err)
+	kept, err := v.SealText(t.Context(), "u_bob", "p_2", "a shark")
+	must(t, err)
+	f.exec(t, `DELETE FROM subject_keys WHERE user_id = 'u_ada'`)
+	later := f.open(t)
+	for name, err := range map[string]error{
+		"open":        second(later.OpenText(t.Context(), "u_ada", "p_1", sealed)),
+		"open e-mail": second(later.OpenEmail(t.Context(), "u_ada", sealed)),
+		"seal":        second(later.SealText(t.Context(), "u_ada", "p_3", "x")),
+		"seal e-mail": second(later.SealEmail(t.Context(), "u_ada", "x")),
+		"fingerprint": second(later.Fingerprint(t.Context(), "u_ada", "x")),
+		"of nobody":   second(later.OpenText(t.Context(), "u_nobody", "p_1", sealed)),
+	} {
+		if !errors.Is(err, vault.ErrErased) {
+			t.Errorf("%s gave %v", name, err)
+		}
+	}
+	if got, err := later.OpenText(t.Context(), "u_bob", "p_2", kept); err != nil || got != "a shark" {
+		t.Errorf("another's opens to %q, %v", got, err)
+	}
+}
+
+func second[T any](_ T, err error) error { return err }
+
+// With another installation's secret the database is of no use, and the error
+// says what may be wrong.
+func TestTheWrongSecret(t *testing.T) {
+	f := newFile(t)
+	v := f.open(t)
+	enrolled(t, v, "u_ada")
+	sealed, err := v.SealText(t.Context(), "u_ada", "p_1", "a whale")
+	must(t, err)
+	wrong, err := vault.SQLite(f.database(t), vault.Secret("another secret of this test, 32 b"), cheap)
+	must(t, err)
+	got, err := wrong.OpenText(t.Context(), "u_ada", "p_1", sealed)
+	if err == nil || got != "" || errors.Is(err, vault.ErrErased) || !strings.Contains(err.Error(), "is this the installation's secret?") {
+		t.Errorf("opened to %q, %v", got, err)
+	}
+	if v.EmailHash("ada@example.org") == wrong.EmailHash("ada@example.org") {
+		t.Error("the hash of an e-mail does not depend on the secret")
+	}
+}
+
+func TestEmailHash(t *testing.T) {
+	f := newFile(t)
+	v := f.open(t)
+	hash := v.EmailHash("ada@example.org")
+	if len(hash) != 40 || hash != f.open(t).EmailHash("ada@example.org") || hash == v.EmailHash("bob@example.org") {
+		t.Errorf("the hash is %q", hash)
+	}
+	if _, err := hex.DecodeString(hash); err != nil {
+		t.Error(err)
+	}
+}
+
+// A fingerprint is the same for the same content of one person, and says nothing
+// about another's.
+func TestFingerprint(t *testing.T) {
+	f := newFile(t)
+	v := f.open(t)
+	enrolled(t, v, "u_ada", "u_bob")
+	mark := func(v *vault.Vault, u domain.UserID, content string) string {
+		m, err := v.Fingerprint(t.Context(), u, content)
+		must(t, err)
+		return m
+	}
+	ada := mark(v, "u_ada", "deposit 5")
+	if len(ada) != 24 || strings.Contains(ada, ":") || ada != mark(f.open(t), "u_ada", "deposit 5") {
+		t.Errorf("the fingerprint is %q", ada)
+	}
+	if ada == mark(v, "u_bob", "deposit 5") || ada == mark(v, "u_ada", "deposit 6") {
+		t.Error("another person's, or other content, has the same fingerprint")
+	}
+}
+
+// Enrolling is whole or not at all, and once.
+func TestEnroll(t *testing.T) {
+	f := newFile(t)
+	v := f.open(t)
+	enrolled(t, v, "u_ada")
+	sealed, err := v.SealText(t.Context(), "u_ada", "p_1", "a whale")
+	must(t, err)
+	if err := f.open(t).Enroll(t.Context(), "u_ada", "another password"); err == nil {
+		t.Error("the same person was enrolled twice")
+	}
+	f.exec(t, `INSERT INTO passwords (user_id, hash) VALUES ('u_half', 'x')`)
+	if err := v.Enroll(t.Context(), "u_half", password); err == nil {
+		t.Error("enrolled over a row that was there")
+	}
+	if _, err := f.open(t).SealText(t.Context(), "u_half", "p_1", "x"); !errors.Is(err, vault.ErrErased) {
+		t.Errorf("half of somebody was enrolled: %v", err)
+	}
+	if ok, err := f.open(t).Verify(t.Context(), "u_ada", password); err != nil || !ok {
+		t.Errorf("the first password: %t, %v", ok, err)
+	}
+	if got, err := f.open(t).OpenText(t.Context(), "u_ada", "p_1", sealed); err != nil || got != "a whale" {
+		t.Errorf("the first key opens to %q, %v", got, err)
+	}
+	left, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := v.Enroll(left, "u_late", password); !errors.Is(err, context.Canceled) {
+		t.Errorf("who left was enrolled: %v", err)
+	}
+}
