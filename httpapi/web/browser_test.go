@@ -148,6 +148,12 @@ func (b *browser) press(selector string) {
 	b.do("press "+selector, chromedp.Click(chromedp.CSS(selector), chromedp.NodeVisible))
 }
 
+// key presses a key wherever the focus is.
+func (b *browser) key(k string) {
+	b.t.Helper()
+	b.do("press the key", chromedp.KeyEvent(k))
+}
+
 func (b *browser) typeIn(selector, text string) {
 	b.t.Helper()
 	b.do("type into "+selector, chromedp.SendKeys(chromedp.CSS(selector), text, chromedp.NodeVisible))

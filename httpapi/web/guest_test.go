@@ -5,11 +5,15 @@ import (
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
 	"golang.org/x/net/html"
 )
+
+type node = html.Node
 
 // guest is a browser without scripts, as far as forms and links go.
 type guest struct {
@@ -215,6 +219,7 @@ func has(n *html.Node, name string) bool {
 	return false
 }
 
+// raw is the text of an element as it stands.
 func raw(n *html.Node) string {
 	var out strings.Builder
 	for c := range n.Descendants() {
@@ -225,4 +230,18 @@ func raw(n *html.Node) string {
 	return out.String()
 }
 
-func words(n *html.Node) string { return strings.Join(strings.Fields(raw(n)), " ") }
+// words is the text of an element with one space between its words, and between
+// what stands in boxes of their own.
+func words(n *html.Node) string {
+	var out strings.Builder
+	for c := range n.Descendants() {
+		if c.Type == html.TextNode {
+			out.WriteString(c.Data)
+		} else if slices.Contains([]string{"dt", "dd", "th", "td"}, c.Data) {
+			out.WriteByte(' ')
+		}
+	}
+	return strings.Join(strings.Fields(out.String()), " ")
+}
+
+func digits(n int) string { return strconv.Itoa(n) }

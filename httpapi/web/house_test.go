@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -90,6 +91,7 @@ type house struct {
 	views   *projections.Memory
 	handler *commands.Handler
 	later   atomic.Int64 // how far the clock is ahead, in nanoseconds
+	cut     atomic.Bool  // event streams do not come through
 }
 
 type options struct {
@@ -154,7 +156,24 @@ func (h *house) serve(ctx context.Context, o options, ended chan<- error) {
 		h.t.Fatal(err)
 	}
 	h.url = "http://" + listener.Addr().String()
-	go func() { ended <- server.Serve(ctx, listener) }()
+	go func() { ended <- h.listen(ctx, listener, server.Handler()) }()
+}
+
+// listen serves until ctx ends.
+func (h *house) listen(ctx context.Context, l net.Listener, handler http.Handler) error {
+	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if h.cut.Load() && strings.HasSuffix(r.URL.Path, "/stream") {
+			w.WriteHeader(http.StatusBadGateway)
+			return
+		}
+		handler.ServeHTTP(w, r)
+	})}
+	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
+	defer stop()
+	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
 }
 
 // follow hands everything that the log holds, and will hold, to apply.

@@ -1,0 +1,52 @@
+package web_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+)
+
+func TestRefusals(t *testing.T) {
+	h := open(t, options{bonus: bonus})
+	ru, en := h.guest("ru"), h.member("en", "anna@example.org")
+	ru.open("/web/no-such-page").is(http.StatusNotFound).says("404", "Здесь ничего не идёт", "На главную")
+	en.open("/web/no-such-page").is(http.StatusNotFound).says("Nothing is showing here", "10 credits")
+	ru.send("/web/prediction-history", nil).is(http.StatusMethodNotAllowed).says("Так не открывается")
+	en.send("/web/ask", map[string][]string{"text": {strings.Repeat("a", 70_000)}}).is(http.StatusRequestEntityTooLarge).says("Too much text")
+
+	broken, err := http.NewRequestWithContext(t.Context(), http.MethodPost, h.url+"/web/ask", strings.NewReader("text=%zz"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	broken.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	en.do(broken).is(http.StatusBadRequest).says("We cannot read this")
+}
+
+// A note that was forged says nothing that is not there, and keeps nobody waiting for ever.
+func TestForgedNotes(t *testing.T) {
+	h := open(t, options{bonus: bonus})
+	g := h.member("en", "anna@example.org")
+	for _, value := range []string{"", "deposit", "deposit.1", "deposit.x.5", "deposit.1.x", "<script>.1.5", "deposit.1.5.6"} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, h.url+"/web", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.AddCookie(&http.Cookie{Name: "kassa_note", Value: value})
+		g.do(req).is(http.StatusOK).silent("Added", "script")
+	}
+}
+
+// After every command the next page shows it, however far behind the views are when
+// the browser comes: the test's views follow the log by themselves.
+func TestOwnWritesAreSeen(t *testing.T) {
+	h := open(t, options{bonus: bonus})
+	g := h.member("ru", "anna@example.org")
+	sum := bonus
+	for n := range 30 {
+		sum += n + 1
+		page := g.open("/web/deposit").fill("/web/deposit", "own", digits(n+1))
+		if got := words(find(page.root, func(n *node) bool { return attr(n, "class") == "figure level" })); !strings.HasPrefix(got, digits(sum)+" ") {
+			t.Fatalf("after %d deposits the page says %q, want %d", n+1, got, sum)
+		}
+	}
+}
