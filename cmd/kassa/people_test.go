@@ -34,7 +34,7 @@ func TestFiveHundredPeople(t *testing.T) {
 		case a.status == http.StatusPaymentRequired && a.text("code") == string(domain.InsufficientFunds):
 			refused[n%people]++
 		default:
-			t.Errorf("person %d: %d %v", n%people, a.status, a.body)
+			t.Errorf("person %d: %d %v %v", n%people, a.status, a.body, a.err)
 		}
 	})
 	for i := range people {

@@ -150,6 +150,7 @@ type answer struct {
 	status int
 	header http.Header
 	body   map[string]any
+	err    error // why it did not say
 }
 
 func (a answer) number(field string) int64 {
@@ -188,12 +189,12 @@ func (c client) do(ctx context.Context, method, path, key string, body any) answ
 	r.SetBasicAuth(c.email, password)
 	resp, err := c.http.Do(r)
 	if err != nil {
-		return answer{}
+		return answer{err: err}
 	}
 	defer resp.Body.Close()
 	a := answer{status: resp.StatusCode, header: resp.Header}
 	if err := json.NewDecoder(resp.Body).Decode(&a.body); err != nil {
-		return answer{} // cut off in the middle
+		return answer{err: err} // cut off in the middle
 	}
 	return a
 }
