@@ -51,7 +51,7 @@ type Handlers struct {
 }
 
 // lanes is how many errands, and how many answers, one process has in its hands.
-// Watermill keeps one message in flight a subscription, so there are as many.
+// A broker keeps one message in flight a subscription, so there are as many.
 const lanes = 16
 
 // Bus is a connection to a broker, or to none.
@@ -59,8 +59,9 @@ type Bus struct {
 	log    *slog.Logger
 	router *message.Router
 	channels
-	close  func() error
-	failed chan error
+	close   func() error
+	failed  chan error
+	closing chan struct{} // closed when Run begins to end
 }
 
 // channels are all kinds of messages. What cannot be done goes to dead: there the
@@ -102,7 +103,8 @@ func newBus(log *slog.Logger, adapter watermill.LoggerAdapter, all channels, clo
 	if err != nil {
 		return nil, fmt.Errorf("make a message router: %w", err)
 	}
-	return &Bus{log: log, router: router, channels: all, close: closed, failed: make(chan error, 1)}, nil
+	return &Bus{log: log, router: router, channels: all, close: closed,
+		failed: make(chan error, 1), closing: make(chan struct{})}, nil
 }
 
 // adapt gives Watermill's own chatter a lower level.
@@ -111,22 +113,31 @@ func adapt(log *slog.Logger) watermill.LoggerAdapter {
 }
 
 // Run delivers messages until ctx ends; handlers that run are let finish. It
-// returns nil then, or the error for which the views could not go on.
+// returns nil then, or the error for which the views could not go on. It is called
+// once.
 func (b *Bus) Run(ctx context.Context, h Handlers) error {
+	// Handlers keep a living context while the router closes: what they have in
+	// hand is finished, not cut off. Watermill ends a message's own context as soon
+	// as its subscription closes.
+	alive, cut := context.WithCancel(context.WithoutCancel(ctx))
+	defer cut()
 	if h.Events != nil {
-		b.consume("events", b.events, patient, b.onEvents(h), b.eventsGivenUp)
+		b.consume(alive, "events", b.events, patient, b.onEvents(h), b.eventsGivenUp)
 	}
 	if h.Work != nil {
-		b.consume("work", b.work, brief, b.onWork(h), b.bury)
+		b.consume(alive, "work", b.work, brief, b.onWork(h), b.bury)
 	}
 	if h.Answer != nil {
-		b.consume("answers", b.answers, patient, b.onAnswer(h), b.bury)
-		b.consume("dead", b.dead, patient, b.onDead(h), b.forget)
+		b.consume(alive, "answers", b.answers, patient, b.onAnswer(h), b.bury)
+		b.consume(alive, "dead", b.dead, patient, b.onDead(h), b.forget)
 	}
 	done := make(chan error, 1)
-	// Handlers keep a living context while the router closes: what they have in
-	// hand is finished, not cut off.
-	go func() { done <- b.router.Run(context.WithoutCancel(ctx)) }()
+	go func() { done <- b.router.Run(alive) }()
+	select { // a router that is closed before it runs waits in vain for its handlers
+	case err := <-done:
+		return err
+	case <-b.router.Running():
+	}
 	var failed error
 	select {
 	case err := <-done:
@@ -134,6 +145,7 @@ func (b *Bus) Run(ctx context.Context, h Handlers) error {
 	case failed = <-b.failed:
 	case <-ctx.Done():
 	}
+	close(b.closing)
 	return errors.Join(failed, b.router.Close(), <-done, b.close())
 }
 
@@ -151,19 +163,52 @@ var (
 // consume subscribes a handler to every lane of a channel. An error is tried
 // again with growing pauses; after that giveUp answers for the message. Where
 // giveUp fails too, the message goes back to the bus.
-func (b *Bus) consume(name string, c *channel, again middleware.Retry, handle func(*message.Message) error, giveUp func(*message.Message, error) error) {
-	again.ShouldRetry = func(p middleware.RetryParams) bool { return !errors.Is(p.Err, errMalformed) }
+func (b *Bus) consume(alive context.Context, name string, c *channel, again middleware.Retry, handle func(*message.Message) error, giveUp func(*message.Message, error) error) {
+	again.ShouldRetry = func(p middleware.RetryParams) bool { return !errors.Is(p.Err, errMalformed) && !b.isClosing() }
+	// Go channels bring any number of messages at once, so hands are counted here.
+	hands := make(chan struct{}, len(c.subscribeTo))
 	for i, topic := range c.subscribeTo {
 		added := b.router.AddConsumerHandler(name+"-"+strconv.Itoa(i), topic, c.subscriber, handle)
 		added.AddMiddleware(func(next message.HandlerFunc) message.HandlerFunc {
 			return func(m *message.Message) ([]*message.Message, error) {
-				_, err := next(m)
-				if err != nil && m.Context().Err() == nil {
-					err = giveUp(m, err)
+				select {
+				case hands <- struct{}{}:
+					defer func() { <-hands }()
+				case <-b.closing:
 				}
-				return nil, err
+				m.SetContext(alive)
+				return nil, b.deliver(m, next, giveUp)
 			}
 		}, again.Middleware, middleware.Recoverer)
+	}
+}
+
+// errPutBack gives a message back to the bus; Watermill says nothing of it.
+var errPutBack = fmt.Errorf("put back: %w", context.Canceled)
+
+// deliver brings a message to its handler. While the bus closes, what has not
+// begun, and what fails, is put back and not given up: the broker, or the relay of
+// the next start, brings it again.
+func (b *Bus) deliver(m *message.Message, next message.HandlerFunc, giveUp func(*message.Message, error) error) error {
+	if b.isClosing() {
+		return errPutBack
+	}
+	_, err := next(m)
+	switch {
+	case err == nil:
+		return nil
+	case b.isClosing():
+		return errPutBack
+	}
+	return giveUp(m, err)
+}
+
+func (b *Bus) isClosing() bool {
+	select {
+	case <-b.closing:
+		return true
+	default:
+		return false
 	}
 }
 
@@ -180,7 +225,13 @@ func (b *Bus) onEvents(h Handlers) func(*message.Message) error {
 	}
 }
 
-func (b *Bus) eventsGivenUp(_ *message.Message, err error) error {
+// eventsGivenUp drops what is no batch at all: the next one shows the views a gap,
+// and they read the store. After any other failure Run ends.
+func (b *Bus) eventsGivenUp(m *message.Message, err error) error {
+	if errors.Is(err, errMalformed) {
+		b.log.Error("a message is no batch of events", "message", m.UUID, "error", err)
+		return nil
+	}
 	select {
 	case b.failed <- err:
 	default:

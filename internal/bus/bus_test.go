@@ -1,0 +1,441 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+
+	"kassa/eventstore"
+	"kassa/eventstore/eventstoretest"
+	"kassa/schema"
+)
+
+var quiet = slog.New(slog.DiscardHandler)
+
+// running gives a bus in which the handlers act, and stop, which ends it and gives
+// what Run came to.
+func running(t testing.TB, h Handlers) (b *Bus, stop func() error) {
+	t.Helper()
+	b, err := InProcess(quiet)
+	must(t, err)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- b.Run(ctx, h) }()
+	within(t, "the bus to run", b.Running())
+	stop = sync.OnceValue(func() error {
+		cancel()
+		return <-done
+	})
+	t.Cleanup(func() { _ = stop() }) // a test that cares has stopped it before
+	return b, stop
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// within waits for a moment, and fails the test where it does not come.
+func within[T any](t testing.TB, what string, moment <-chan T) (got T) {
+	t.Helper()
+	select {
+	case got = <-moment:
+	case <-time.After(20 * time.Second):
+		t.Fatalf("waited in vain for %s", what)
+	}
+	return got
+}
+
+// impatient shortens the pauses between tries for one test.
+func impatient(t testing.TB) {
+	t.Helper()
+	before := patient
+	patient.MaxRetries, patient.InitialInterval = 2, time.Millisecond
+	t.Cleanup(func() { patient = before })
+}
+
+// log gives a store with the life of a town.
+func log(t testing.TB, appends int) (*eventstore.Store, *eventstoretest.Town) {
+	t.Helper()
+	db, err := schema.OpenSQLite(t.Context(), filepath.Join(t.TempDir(), "kassa.db"))
+	must(t, err)
+	t.Cleanup(func() { must(t, db.Close()) })
+	store, err := eventstore.SQLite(t.Context(), db)
+	must(t, err)
+	t.Cleanup(store.Close)
+	town := eventstoretest.NewTown(1, 5)
+	for range appends {
+		_, err := store.Append(t.Context(), town.Append(3, 8))
+		must(t, err)
+	}
+	return store, town
+}
+
+func errand(i int) Errand {
+	return Errand{User: fmt.Sprintf("u_%d", i), Prediction: fmt.Sprintf("p_%d", i), Position: eventstore.Position(i)}
+}
+
+func TestEventsArriveAsTheyWereStored(t *testing.T) {
+	store, _ := log(t, 10)
+	want, err := store.After(t.Context(), 0, 1000)
+	must(t, err)
+	var got []eventstore.Recorded
+	b, _ := running(t, Handlers{Events: func(_ context.Context, batch []eventstore.Recorded) error {
+		got = append(got, batch...)
+		return nil
+	}})
+	for rest := want; len(rest) > 0; {
+		n := min(len(rest), 7)
+		must(t, b.PublishEvents(rest[:n])) // returns when they are applied
+		rest = rest[n:]
+		if len(got) != len(want)-len(rest) {
+			t.Fatalf("%d events are there after %d were published", len(got), len(want)-len(rest))
+		}
+	}
+	for i, rec := range got {
+		if rec.Envelope != want[i].Envelope || string(rec.Entry) != string(want[i].Entry) || fmt.Sprint(rec.Event) != fmt.Sprint(want[i].Event) {
+			t.Fatalf("position %d arrived as %+v", want[i].Position, rec)
+		}
+	}
+}
+
+// answered is an answer as it arrived.
+type answered struct {
+	Errand
+	answer, failure string
+}
+
+// answers collects what arrives.
+func answers(n int) (chan answered, func(context.Context, Errand, []byte, string) error) {
+	got := make(chan answered, n)
+	return got, func(_ context.Context, e Errand, answer []byte, failure string) error {
+		got <- answered{e, string(answer), failure}
+		return nil
+	}
+}
+
+// Every errand is done and answered, with its headers, and a failure in its word.
+func TestErrandsAreAnswered(t *testing.T) {
+	const n = 5 * lanes
+	got, answer := answers(2 * n)
+	b, _ := running(t, Handlers{Answer: answer, Work: func(_ context.Context, request []byte) ([]byte, string, error) {
+		if string(request) == "request 7" {
+			return nil, "text_not_understood", nil
+		}
+		return []byte("answer to " + string(request)), "", nil
+	}})
+	for i := 1; i <= n; i++ {
+		must(t, b.PublishWork(errand(i), fmt.Appendf(nil, "request %d", i)))
+	}
+	seen := map[eventstore.Position]bool{}
+	for range n {
+		a := within(t, "an answer", got)
+		want := answered{errand(int(a.Position)), fmt.Sprintf("answer to request %d", a.Position), ""}
+		if a.Position == 7 {
+			want.answer, want.failure = "", "text_not_understood"
+		}
+		if a != want || seen[a.Position] {
+			t.Errorf("got %+v, want %+v", a, want)
+		}
+		seen[a.Position] = true
+	}
+	must(t, b.PublishAnswer(errand(1000), nil, "text_erased")) // one that needs no worker
+	if a := within(t, "an answer", got); a != (answered{errand(1000), "", "text_erased"}) {
+		t.Errorf("got %+v", a)
+	}
+}
+
+// As many errands as there are hands are under way at once, and no more.
+func TestManyErrandsAtOnce(t *testing.T) {
+	const n = 3 * lanes
+	got, answer := answers(n)
+	entered, leave := make(chan bool, n), make(chan bool)
+	var now, most atomic.Int32
+	b, _ := running(t, Handlers{Answer: answer, Work: func(context.Context, []byte) ([]byte, string, error) {
+		most.Store(max(most.Load(), now.Add(1)))
+		entered <- true
+		<-leave
+		now.Add(-1)
+		return nil, "", nil
+	}})
+	for i := 1; i <= n; i++ {
+		must(t, b.PublishWork(errand(i), nil))
+	}
+	for range lanes {
+		within(t, "an errand to begin", entered)
+	}
+	for range n {
+		leave <- true
+	}
+	for range n {
+		within(t, "an answer", got)
+	}
+	if most.Load() != lanes {
+		t.Errorf("%d were under way at once, there are %d hands", most.Load(), lanes)
+	}
+}
+
+// twice fails the first two times.
+func twice(err error) func() error {
+	var n atomic.Int32
+	return func() error {
+		if n.Add(1) <= 2 {
+			return err
+		}
+		return nil
+	}
+}
+
+var errPassing = errors.New("it passes")
+
+func TestWhatPassesIsTriedAgain(t *testing.T) {
+	store, _ := log(t, 1)
+	batch, err := store.After(t.Context(), 0, 10)
+	must(t, err)
+	applied := make(chan int, 10)
+	got, collect := answers(10)
+	events, work, settle := twice(errPassing), twice(errPassing), twice(errPassing)
+	b, stop := running(t, Handlers{
+		Events: func(_ context.Context, batch []eventstore.Recorded) error {
+			if err := events(); err != nil {
+				return err
+			}
+			applied <- len(batch)
+			return nil
+		},
+		Work: func(context.Context, []byte) ([]byte, string, error) { return []byte("done"), "", work() },
+		Answer: func(ctx context.Context, e Errand, answer []byte, failure string) error {
+			if err := settle(); err != nil {
+				panic(err) // a handler that panics has failed, and no more than that
+			}
+			return collect(ctx, e, answer, failure)
+		},
+	})
+	must(t, b.PublishEvents(batch))
+	must(t, b.PublishWork(errand(1), nil))
+	if n := within(t, "the events", applied); n != len(batch) {
+		t.Errorf("%d events were applied", n)
+	}
+	if a := within(t, "the answer", got); a != (answered{errand(1), "done", ""}) {
+		t.Errorf("the answer is %+v", a)
+	}
+	must(t, stop())
+}
+
+// A worker that fails time and again is answered for, so the credits come back
+// at once.
+func TestAnErrandThatFailsForGood(t *testing.T) {
+	for name, fails := range map[string]func(){"with an error": func() {}, "with a panic": func() { panic("no model") }} {
+		t.Run(name, func(t *testing.T) {
+			got, answer := answers(10)
+			b, _ := running(t, Handlers{Answer: answer, Work: func(_ context.Context, request []byte) ([]byte, string, error) {
+				if string(request) == "good" {
+					return []byte("done"), "", nil
+				}
+				fails()
+				return nil, "", errPassing
+			}})
+			must(t, b.PublishWork(errand(1), []byte("bad")))
+			must(t, b.PublishWork(errand(2), []byte("good"))) // is not held up
+			if a := within(t, "the good answer", got); a != (answered{errand(2), "done", ""}) {
+				t.Errorf("first came %+v", a)
+			}
+			if a := within(t, "the failure", got); a != (answered{errand(1), "", Failed}) {
+				t.Errorf("then came %+v", a)
+			}
+		})
+	}
+}
+
+// An answer that cannot be settled ends as a failure too; where that cannot be
+// told either, it is dropped, and the next is heard.
+func TestAnAnswerThatFailsForGood(t *testing.T) {
+	impatient(t)
+	got, collect := answers(10)
+	b, _ := running(t, Handlers{Answer: func(ctx context.Context, e Errand, answer []byte, failure string) error {
+		if e.Position == 2 || string(answer) == "bad" {
+			return errPassing
+		}
+		return collect(ctx, e, answer, failure)
+	}})
+	must(t, b.PublishAnswer(errand(2), []byte("never settled"), ""))
+	must(t, b.PublishAnswer(errand(1), []byte("bad"), ""))
+	if a := within(t, "the failure", got); a != (answered{errand(1), "", Failed}) {
+		t.Errorf("came %+v", a)
+	}
+	must(t, b.PublishAnswer(errand(3), []byte("good"), ""))
+	if a := within(t, "the next", got); a != (answered{errand(3), "good", ""}) {
+		t.Errorf("came %+v", a)
+	}
+}
+
+// Views that cannot go on end Run with their error.
+func TestViewsThatFailForGood(t *testing.T) {
+	impatient(t)
+	store, _ := log(t, 1)
+	batch, err := store.After(t.Context(), 0, 10)
+	must(t, err)
+	broken := errors.New("the ledger is wrong")
+	b, err := InProcess(quiet)
+	must(t, err)
+	done := make(chan error, 1)
+	go func() {
+		done <- b.Run(context.Background(), Handlers{Events: func(context.Context, []eventstore.Recorded) error { return broken }})
+	}()
+	within(t, "the bus to run", b.Running())
+	must(t, b.PublishEvents(batch))
+	if err := within(t, "Run to end", done); !errors.Is(err, broken) {
+		t.Errorf("Run gave %v", err)
+	}
+}
+
+// What is no message of ours is dropped, is tried once, and holds nothing up: the
+// empty one that a broker's closing channel gives, and all others.
+func TestMalformedMessages(t *testing.T) {
+	store, _ := log(t, 1)
+	batch, err := store.After(t.Context(), 0, 10)
+	must(t, err)
+	var calls atomic.Int32
+	applied := make(chan int, 10)
+	got, collect := answers(10)
+	b, stop := running(t, Handlers{
+		Events: func(_ context.Context, batch []eventstore.Recorded) error {
+			calls.Add(1)
+			applied <- len(batch)
+			return nil
+		},
+		Work: func(context.Context, []byte) ([]byte, string, error) { calls.Add(1); return []byte("done"), "", nil },
+		Answer: func(ctx context.Context, e Errand, answer []byte, failure string) error {
+			calls.Add(1)
+			return collect(ctx, e, answer, failure)
+		},
+	})
+	for _, body := range []string{"", "{", "null", "[]", "{}", `[{"data_base64":"AAAA"}]`, `[{}]`, `[{"data_base64":7}]`} {
+		must(t, b.events.publish(message.NewMessage("", []byte(body))))
+	}
+	for _, headers := range []message.Metadata{
+		nil,
+		{headerUser: "u_1", headerPrediction: "p_1"},
+		{headerUser: "u_1", headerPrediction: "p_1", headerPosition: "0"},
+		{headerUser: "u_1", headerPrediction: "p_1", headerPosition: "one"},
+		{headerUser: "", headerPrediction: "p_1", headerPosition: "1"},
+		{headerUser: "u_1", headerPosition: "1"},
+	} {
+		for _, c := range []*channel{b.work, b.answers, b.dead} {
+			m := message.NewMessage("", nil)
+			m.Metadata = headers
+			must(t, c.publish(m))
+		}
+	}
+	must(t, b.PublishEvents(batch))
+	must(t, b.PublishWork(errand(1), nil))
+	if n := within(t, "the events", applied); n != len(batch) {
+		t.Errorf("%d events were applied", n)
+	}
+	if a := within(t, "the answer", got); a != (answered{errand(1), "done", ""}) {
+		t.Errorf("the answer is %+v", a)
+	}
+	if n := calls.Load(); n != 3 {
+		t.Errorf("handlers were called %d times", n)
+	}
+	must(t, stop())
+}
+
+// When the bus stops, what is in hand is finished under a living context, and what
+// waits behind it is not begun.
+func TestHandlersFinish(t *testing.T) {
+	const n = 3 * lanes
+	entered, leave := make(chan context.Context, n), make(chan bool)
+	var finished, cutOff atomic.Int32
+	b, stop := running(t, Handlers{Work: func(ctx context.Context, _ []byte) ([]byte, string, error) {
+		entered <- ctx
+		select {
+		case <-leave:
+			finished.Add(1)
+		case <-ctx.Done():
+			cutOff.Add(1)
+		}
+		return nil, "", ctx.Err()
+	}})
+	for i := 1; i <= n; i++ {
+		must(t, b.PublishWork(errand(i), nil))
+	}
+	var contexts []context.Context
+	for range lanes {
+		contexts = append(contexts, within(t, "an errand to begin", entered))
+	}
+	stopped := make(chan error, 1)
+	go func() { stopped <- stop() }()
+	within(t, "the bus to close", b.closing)
+	work, err := b.work.subscriber.Subscribe(context.Background(), "any") // ends when the subscriptions do
+	for err == nil {
+		if _, open := <-work; !open {
+			break
+		}
+	}
+	for _, ctx := range contexts {
+		if ctx.Err() != nil {
+			t.Error("a handler was cut off")
+		}
+	}
+	close(leave)
+	if err := within(t, "Run to end", stopped); err != nil {
+		t.Errorf("Run gave %v", err)
+	}
+	if finished.Load() != lanes || cutOff.Load() != 0 || len(entered) != 0 {
+		t.Errorf("%d finished, %d were cut off, %d began late", finished.Load(), cutOff.Load(), len(entered))
+	}
+	if contexts[0].Err() == nil {
+		t.Error("after Run the context lives on")
+	}
+}
+
+// A handler that fails while the bus stops is not answered for: the next start
+// brings its errand again.
+func TestNothingIsGivenUpWhileStopping(t *testing.T) {
+	impatient(t)
+	entered, leave := make(chan bool), make(chan bool)
+	var failures atomic.Int32
+	b, stop := running(t, Handlers{
+		Work: func(context.Context, []byte) ([]byte, string, error) {
+			entered <- true
+			<-leave
+			return nil, "", errPassing
+		},
+		Answer: func(context.Context, Errand, []byte, string) error { failures.Add(1); return nil },
+	})
+	must(t, b.PublishWork(errand(1), nil))
+	within(t, "the errand to begin", entered)
+	stopped := make(chan error, 1)
+	go func() { stopped <- stop() }()
+	within(t, "the bus to close", b.closing)
+	close(leave)
+	if err := within(t, "Run to end", stopped); err != nil || failures.Load() != 0 {
+		t.Errorf("Run gave %v, %d failures were told", err, failures.Load())
+	}
+}
+
+// A process that is told to stop before its bus runs stops at once.
+func TestStoppingBeforeTheStart(t *testing.T) {
+	for name, h := range map[string]Handlers{"nobody acts": {}, "somebody acts": {Answer: func(context.Context, Errand, []byte, string) error { return nil }}} {
+		b, err := InProcess(quiet)
+		must(t, err)
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		done := make(chan error, 1)
+		go func() { done <- b.Run(ctx, h) }()
+		if err := within(t, "Run to end", done); err != nil {
+			t.Errorf("%s: Run gave %v", name, err)
+		}
+	}
+}
