@@ -71,12 +71,25 @@ func (p Prediction) end(rec eventstore.Recorded) (Prediction, bool) {
 	return p, true
 }
 
-// postings gives what an event adds to ledger accounts.
-func postings(e domain.Event) []domain.Posting {
-	if m, ok := e.(domain.Mover); ok {
-		return m.Moved().Postings
+// movementOf sorts what an event adds: to its person's two accounts, and to the
+// house's. ok is false where it moves nothing.
+func movementOf(e domain.Event) (available, held domain.Credits, house []domain.Posting, ok bool) {
+	m, ok := e.(domain.Mover)
+	if !ok {
+		return 0, 0, nil, false
 	}
-	return nil
+	mine, waiting := domain.AvailableOf(e.Subject()), domain.HeldOf(e.Subject())
+	for _, p := range m.Moved().Postings {
+		switch p.Account {
+		case mine:
+			available += p.Amount
+		case waiting:
+			held += p.Amount
+		default:
+			house = append(house, p)
+		}
+	}
+	return available, held, house, true
 }
 
 // Word is the state of a prediction in the words of the API.

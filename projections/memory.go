@@ -142,20 +142,19 @@ func (m *Memory) apply(rec eventstore.Recorded) error {
 	return m.end(w, rec)
 }
 
-// post adds the event's postings to the wallet and to the trial balance.
+// post adds what the event moves to the wallet and to the trial balance.
 func (m *Memory) post(w *wallet, rec eventstore.Recorded) {
-	for _, p := range postings(rec.Event) {
-		switch p.Account {
-		case domain.AvailableOf(w.user.ID):
-			w.user.Balance.Available += p.Amount
-			m.available += p.Amount
-		case domain.HeldOf(w.user.ID):
-			w.user.Balance.Held += p.Amount
-			m.held += p.Amount
-		default:
-			m.house[p.Account] += p.Amount
-		}
-		w.user.Balance.Position = rec.Position
+	available, held, house, ok := movementOf(rec.Event)
+	if !ok {
+		return
+	}
+	w.user.Balance.Available += available
+	w.user.Balance.Held += held
+	w.user.Balance.Position = rec.Position
+	m.available += available
+	m.held += held
+	for _, p := range house {
+		m.house[p.Account] += p.Amount
 	}
 }
 

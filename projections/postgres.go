@@ -1,0 +1,229 @@
+package projections
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"kassa/domain"
+	"kassa/eventstore"
+)
+
+// projection is one view as tables: it folds entries into a table of its own, and
+// knows nothing of order, of checkpoints or of what was applied before; the Runner
+// does. Its statements name the table without a schema, because it may stand in
+// another one while it is built anew.
+type projection interface {
+	// Table is the view's name and version, such as balances_v1. The version rises
+	// when its columns or their meaning change: then both stand side by side, and
+	// processes of the older binary go on with theirs.
+	Table() string
+	// DDL makes the table and its indexes where they are missing.
+	DDL() string
+	// Apply writes what a batch means, in the transaction. An error that wraps
+	// domain.ErrBroken says that the batch cannot follow on what is there.
+	Apply(ctx context.Context, tx pgx.Tx, batch []eventstore.Recorded) error
+}
+
+// declared are all views that this binary knows.
+var declared = []projection{balances{}, transactions{}, predictions{}, users{}, trial{}}
+
+var declaredTables = column(declared, func(p *projection) string { return (*p).Table() })
+
+// served is where the tables are that reads see.
+const (
+	servedSchema = "kassa_views"
+	served       = servedSchema + "."
+)
+
+var _ Views = (*Postgres)(nil)
+
+// Postgres is the views as tables, for any number of processes. A Runner in any of
+// them keeps the tables; this one reads them.
+//
+// Each read is one statement, and each view has its own position, so while batches
+// come in a view may be a moment ahead of another. All of them hold at least what
+// Wait was called for.
+type Postgres struct {
+	pool   *pgxpool.Pool
+	known  atomic.Int64 // all views were seen to have come here
+	hears  atomic.Bool  // news reach this process
+	moves  bells[eventstore.Position]
+	ends   bells[domain.PredictionID]
+	stop   context.CancelFunc
+	behind sync.WaitGroup
+}
+
+// OpenPostgres gives the views of a database that schema.OpenPostgres opened, and
+// makes the tables that are missing, empty: a Runner fills them. Close ends what
+// it does in the background.
+func OpenPostgres(ctx context.Context, pool *pgxpool.Pool) (*Postgres, error) {
+	if err := makeTables(ctx, pool); err != nil {
+		return nil, fmt.Errorf("make the tables of the views: %w", err)
+	}
+	behind, stop := context.WithCancel(context.WithoutCancel(ctx))
+	v := &Postgres{pool: pool, stop: stop}
+	v.behind.Add(2)
+	go func() { defer v.behind.Done(); v.listen(behind) }()
+	go func() { defer v.behind.Done(); v.poll(behind) }()
+	return v, nil
+}
+
+// Close ends the connection that listens. The pool is its opener's.
+func (v *Postgres) Close() {
+	v.stop()
+	v.behind.Wait()
+}
+
+// lockTables keeps several processes from making and moving tables at once.
+const lockTables = `SELECT pg_advisory_xact_lock(hashtext('kassa views'))`
+
+// makeTables makes what is missing; of several processes at once, one does it.
+func makeTables(ctx context.Context, pool *pgxpool.Pool) error {
+	return pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, lockTables); err != nil {
+			return err
+		}
+		for _, p := range declared {
+			if err := makeTable(ctx, tx, servedSchema, p); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func makeTable(ctx context.Context, tx pgx.Tx, schema string, p projection) error {
+	if err := inSchema(ctx, tx, schema); err != nil {
+		return err
+	}
+	if _, err := tx.Exec(ctx, p.DDL()); err != nil {
+		return fmt.Errorf("make %s.%s: %w", schema, p.Table(), err)
+	}
+	_, err := tx.Exec(ctx, `INSERT INTO positions (view, position) VALUES ($1, 0) ON CONFLICT DO NOTHING`, p.Table())
+	return err
+}
+
+// inSchema lets the statements of a transaction speak of tables in the schema.
+func inSchema(ctx context.Context, tx pgx.Tx, schema string) error {
+	_, err := tx.Exec(ctx, `SELECT set_config('search_path', $1, true)`, schema)
+	return err
+}
+
+// Position is up to where all views hold everything.
+func (v *Postgres) Position(ctx context.Context) (eventstore.Position, error) {
+	var at eventstore.Position
+	var views int
+	err := v.pool.QueryRow(ctx, `SELECT coalesce(min(position), 0), count(*) FROM `+served+`positions WHERE view = ANY($1)`, declaredTables).Scan(&at, &views)
+	if err != nil {
+		return 0, fmt.Errorf("read the views' position: %w", err)
+	}
+	if views != len(declared) {
+		return 0, errors.New("a view was dropped while it was in use")
+	}
+	return at, nil
+}
+
+// Wait returns when the views hold everything up to the position.
+func (v *Postgres) Wait(ctx context.Context, at eventstore.Position) error {
+	rung, leave := v.moves.wait(at) // before the look, so that no news falls between
+	defer leave()
+	if v.holds(at) {
+		return nil
+	}
+	if !v.hears.Load() {
+		if err := v.look(ctx); err != nil {
+			return err
+		}
+	}
+	select {
+	case <-rung:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// lastLook bounds the read that answers somebody whose time is up.
+const lastLook = 2 * time.Second
+
+// Ended waits until the prediction has ended; where ctx ends first, it gives the
+// prediction as it is. It asks the database when the wait begins and when it ends,
+// however many batches lie between.
+func (v *Postgres) Ended(ctx context.Context, u domain.UserID, id domain.PredictionID) (Prediction, error) {
+	for {
+		rung, leave := v.ends.wait(id) // before the look, so that no news falls between
+		p, err := v.Prediction(ctx, u, id)
+		if err != nil || p.State.Ended() {
+			leave()
+			return p, err
+		}
+		select {
+		case <-rung:
+			leave()
+		case <-ctx.Done():
+			leave()
+			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastLook)
+			defer cancel()
+			return v.Prediction(last, u, id)
+		}
+	}
+}
+
+// readPage reads one page of a list: $1 of the query is the position before which
+// the page begins, $2 how many rows to read, and the rest follows.
+func readPage[T any](ctx context.Context, v *Postgres, query string, q PageQuery, args []any, at func(*T) eventstore.Position,
+	scan pgx.RowToFunc[T]) (Page[T], error) {
+	before, err := q.before()
+	if err != nil {
+		return Page[T]{}, err
+	}
+	rows, err := v.pool.Query(ctx, query, append([]any{int64(before), q.size() + 1}, args...)...)
+	if err != nil {
+		return Page[T]{}, err
+	}
+	list, err := pgx.AppendRows(make([]T, 0, q.size()+1), rows, scan)
+	if err != nil {
+		return Page[T]{}, err
+	}
+	found := Page[T]{Items: list}
+	if len(list) > q.size() { // one more than was asked for tells that there is a next page
+		found.Items = list[:q.size()]
+		found.Next = cursorAt(at(&found.Items[q.size()-1]))
+	}
+	return found, nil
+}
+
+// column gives one value of each row, as a statement takes it for unnest.
+func column[T, V any](rows []T, get func(*T) V) []V {
+	values := make([]V, len(rows))
+	for i := range rows {
+		values[i] = get(&rows[i])
+	}
+	return values
+}
+
+// queue adds a statement that writes that many rows, unless there are none. Where
+// it writes fewer, the answer is missing; nil for statements that cannot.
+func queue(pipe *pgx.Batch, statement string, rows int, missing error, args ...any) {
+	if rows == 0 {
+		return
+	}
+	query := pipe.Queue(statement, args...)
+	if missing == nil {
+		return
+	}
+	query.Exec(func(done pgconn.CommandTag) error {
+		if done.RowsAffected() != int64(rows) {
+			return missing
+		}
+		return nil
+	})
+}

@@ -1,0 +1,72 @@
+package projections
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"kassa/domain"
+	"kassa/eventstore"
+)
+
+// balances is one row for each wallet.
+type balances struct{}
+
+const balancesTable = "balances_v1"
+
+func (balances) Table() string { return balancesTable }
+
+// A row is written at every movement: with no index over what changes, and free
+// space on its page, the new version stays beside the old one.
+func (balances) DDL() string {
+	return `CREATE TABLE IF NOT EXISTS ` + balancesTable + ` (
+		user_id   text COLLATE "C" PRIMARY KEY,
+		available bigint NOT NULL CHECK (available >= 0),
+		held      bigint NOT NULL CHECK (held >= 0),
+		position  bigint NOT NULL
+	) WITH (fillfactor = 60, autovacuum_vacuum_scale_factor = 0.05)`
+}
+
+const (
+	openBalances = `INSERT INTO ` + balancesTable + ` (user_id, available, held, position)
+		SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[])`
+	addToBalances = `UPDATE ` + balancesTable + ` b
+		SET available = b.available + d.available, held = b.held + d.held, position = d.position
+		FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[]) d (user_id, available, held, position)
+		WHERE b.user_id = d.user_id`
+)
+
+func (balances) Apply(ctx context.Context, tx pgx.Tx, batch []eventstore.Recorded) error {
+	opened, moved := sumWallets(batch)
+	pipe := &pgx.Batch{}
+	queue(pipe, openBalances, len(opened), nil, balanceColumns(opened)...)
+	queue(pipe, addToBalances, len(moved), errNoWallet, balanceColumns(moved)...)
+	return tx.SendBatch(ctx, pipe).Close()
+}
+
+var errNoWallet = fmt.Errorf("%w: an account moves that nobody opened", domain.ErrBroken)
+
+func balanceColumns(list []Balance) []any {
+	return []any{
+		column(list, func(b *Balance) string { return string(b.User) }),
+		column(list, func(b *Balance) int64 { return int64(b.Available) }),
+		column(list, func(b *Balance) int64 { return int64(b.Held) }),
+		column(list, func(b *Balance) int64 { return int64(b.Position) }),
+	}
+}
+
+// Balance gives a wallet's balance.
+func (v *Postgres) Balance(ctx context.Context, u domain.UserID) (Balance, error) {
+	b := Balance{User: u}
+	err := v.pool.QueryRow(ctx, `SELECT available, held, position FROM `+served+balancesTable+` WHERE user_id = $1`, string(u)).
+		Scan(&b.Available, &b.Held, &b.Position)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return Balance{}, ErrNotFound
+	}
+	if err != nil {
+		return Balance{}, fmt.Errorf("read the balance of %s: %w", u, err)
+	}
+	return b, nil
+}

@@ -1,0 +1,61 @@
+package projections
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"kassa/eventstore"
+)
+
+// ViewTable is one version of a view that a database holds.
+type ViewTable struct {
+	Name     string // of the view
+	Table    string
+	Position eventstore.Position // up to where it holds everything
+	Used     bool                // by this binary; others are older ones', or newer ones'
+}
+
+// ListViews lists the tables of all views, in the order of their names.
+func ListViews(ctx context.Context, pool *pgxpool.Pool) ([]ViewTable, error) {
+	at, err := readPositions(ctx, pool, servedSchema)
+	if err != nil {
+		return nil, err
+	}
+	var list []ViewTable
+	for _, table := range slices.Sorted(maps.Keys(at)) {
+		list = append(list, ViewTable{Name: viewName(table), Table: table, Position: at[table], Used: slices.Contains(declaredTables, table)})
+	}
+	return list, nil
+}
+
+// DropView drops a version of a view that this binary does not use.
+func DropView(ctx context.Context, pool *pgxpool.Pool, table string) error {
+	if slices.Contains(declaredTables, table) {
+		return fmt.Errorf("%s is in use by this version of Kassa", table)
+	}
+	err := pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, lockTables); err != nil {
+			return err
+		}
+		gone, err := tx.Exec(ctx, `DELETE FROM `+served+`positions WHERE view = $1`, table)
+		if err != nil {
+			return err
+		}
+		if gone.RowsAffected() == 0 {
+			return errNoView
+		}
+		return dropTable(ctx, tx, table)
+	})
+	if busy(err) {
+		return fmt.Errorf("%s is being read: is a process of an older version still running?", table)
+	}
+	if err != nil {
+		return fmt.Errorf("drop %s: %w", table, err)
+	}
+	return nil
+}

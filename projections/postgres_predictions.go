@@ -1,0 +1,187 @@
+package projections
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"kassa/domain"
+	"kassa/eventstore"
+)
+
+// predictions is one row for each question.
+type predictions struct{}
+
+const predictionsTable = "predictions_v1"
+
+func (predictions) Table() string { return predictionsTable }
+
+// Sealed text cannot be compressed, so nobody tries.
+func (predictions) DDL() string {
+	return `CREATE TABLE IF NOT EXISTS ` + predictionsTable + ` (
+		id              text COLLATE "C" PRIMARY KEY,
+		user_id         text COLLATE "C" NOT NULL,
+		state           text COLLATE "C" NOT NULL,
+		text            bytea STORAGE EXTERNAL,
+		price           bigint      NOT NULL,
+		wanted          int         NOT NULL,
+		requested_at    timestamptz NOT NULL,
+		expires_at      timestamptz NOT NULL,
+		position        bigint      NOT NULL,
+		ended_at        timestamptz,
+		end_position    bigint      NOT NULL,
+		movies          jsonb,
+		model           text        NOT NULL,
+		catalogue       text        NOT NULL,
+		processing_time float8      NOT NULL,
+		failure         text        NOT NULL,
+		CHECK ((state = 'held') = (ended_at IS NULL) AND (state = 'held') = (end_position = 0))
+	);
+	CREATE UNIQUE INDEX IF NOT EXISTS ` + predictionsTable + `_user ON ` + predictionsTable + ` (user_id, position);
+	CREATE INDEX IF NOT EXISTS ` + predictionsTable + `_state ON ` + predictionsTable + ` (user_id, state, position);
+	CREATE INDEX IF NOT EXISTS ` + predictionsTable + `_open ON ` + predictionsTable + ` (expires_at, position) WHERE state = 'held'`
+}
+
+const (
+	addPredictions = `INSERT INTO ` + predictionsTable + ` (id, user_id, state, ended_at, end_position, movies, model, catalogue,
+			processing_time, failure, text, price, wanted, requested_at, expires_at, position)
+		SELECT id, user_id, state, ended_at, end_position, movies::jsonb, model, catalogue,
+			processing_time, failure, text, price, wanted, requested_at, expires_at, position
+		FROM unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::bigint[], $6::text[], $7::text[], $8::text[],
+			$9::float8[], $10::text[], $11::bytea[], $12::bigint[], $13::int[], $14::timestamptz[], $15::timestamptz[], $16::bigint[])
+			d (id, user_id, state, ended_at, end_position, movies, model, catalogue,
+			processing_time, failure, text, price, wanted, requested_at, expires_at, position)`
+	endPredictions = `UPDATE ` + predictionsTable + ` p
+		SET state = d.state, ended_at = d.ended_at, end_position = d.end_position, movies = d.movies::jsonb, model = d.model,
+			catalogue = d.catalogue, processing_time = d.processing_time, failure = d.failure
+		FROM unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::bigint[], $6::text[], $7::text[], $8::text[],
+			$9::float8[], $10::text[])
+			d (id, user_id, state, ended_at, end_position, movies, model, catalogue, processing_time, failure)
+		WHERE p.id = d.id AND p.user_id = d.user_id AND p.state = 'held'`
+)
+
+func (predictions) Apply(ctx context.Context, tx pgx.Tx, batch []eventstore.Recorded) error {
+	asked, ended, err := foldPredictions(batch)
+	if err != nil {
+		return err
+	}
+	pipe := &pgx.Batch{}
+	queue(pipe, addPredictions, len(asked), nil, append(endColumns(asked),
+		column(asked, func(p *Prediction) []byte { return p.Text }),
+		column(asked, func(p *Prediction) int64 { return int64(p.Price) }),
+		column(asked, func(p *Prediction) int32 { return int32(p.Limit) }),
+		column(asked, func(p *Prediction) time.Time { return p.RequestedAt }),
+		column(asked, func(p *Prediction) time.Time { return p.ExpiresAt }),
+		column(asked, func(p *Prediction) int64 { return int64(p.Position) }))...)
+	queue(pipe, endPredictions, len(ended), errNotOpen, endColumns(ended)...)
+	return tx.SendBatch(ctx, pipe).Close()
+}
+
+var errNotOpen = fmt.Errorf("%w: a prediction ends that is not open", domain.ErrBroken)
+
+// endColumns are the columns that an end writes, behind those that name the row.
+func endColumns(list []Prediction) []any {
+	return []any{
+		column(list, func(p *Prediction) string { return string(p.ID) }),
+		column(list, func(p *Prediction) string { return string(p.User) }),
+		column(list, func(p *Prediction) string { return string(p.State) }),
+		column(list, func(p *Prediction) *time.Time {
+			if p.EndedAt.IsZero() {
+				return nil
+			}
+			return &p.EndedAt
+		}),
+		column(list, func(p *Prediction) int64 { return int64(p.EndPosition) }),
+		column(list, moviesJSON),
+		column(list, func(p *Prediction) string { return p.Model }),
+		column(list, func(p *Prediction) string { return p.Catalogue }),
+		column(list, func(p *Prediction) float64 { return p.ProcessingTime }),
+		column(list, func(p *Prediction) string { return string(p.Failure) }),
+	}
+}
+
+// moviesJSON is nil where there is no answer; an answer without films is [].
+func moviesJSON(p *Prediction) *string {
+	if p.Movies == nil {
+		return nil
+	}
+	b, err := json.Marshal(p.Movies)
+	if err != nil { // a list of strings and of numbers that came out of JSON
+		panic(err)
+	}
+	s := string(b)
+	return &s
+}
+
+const (
+	selectPredictions = `SELECT id, user_id, state, text, price, wanted, requested_at, expires_at, position, ended_at, end_position,
+		movies, model, catalogue, processing_time, failure FROM ` + served + predictionsTable + ` `
+	pageOfPredictions = selectPredictions + `WHERE user_id = $3 AND position < $1 ORDER BY position DESC LIMIT $2`
+	pageOfOneState    = selectPredictions + `WHERE user_id = $3 AND (state, position) < ($4, $1) AND (state, position) > ($4, 0)
+		ORDER BY state DESC, position DESC LIMIT $2` // as pageOfOneType
+)
+
+func scanPrediction(row pgx.CollectableRow) (p Prediction, err error) {
+	var ended *time.Time
+	var movies []byte
+	err = row.Scan(&p.ID, &p.User, &p.State, (*[]byte)(&p.Text), &p.Price, &p.Limit, &p.RequestedAt, &p.ExpiresAt, &p.Position, &ended, &p.EndPosition,
+		&movies, &p.Model, &p.Catalogue, &p.ProcessingTime, &p.Failure)
+	if err != nil {
+		return Prediction{}, err
+	}
+	p.RequestedAt, p.ExpiresAt = p.RequestedAt.UTC(), p.ExpiresAt.UTC()
+	if ended != nil {
+		p.EndedAt = ended.UTC()
+	}
+	if movies != nil {
+		err = json.Unmarshal(movies, &p.Movies)
+	}
+	return p, err
+}
+
+// Predictions gives a page of a person's predictions, the newest first.
+func (v *Postgres) Predictions(ctx context.Context, u domain.UserID, q PredictionQuery) (Page[Prediction], error) {
+	query, args := pageOfPredictions, []any{string(u)}
+	if q.State != "" {
+		query, args = pageOfOneState, []any{string(u), string(q.State)}
+	}
+	found, err := readPage(ctx, v, query, q.PageQuery, args,
+		func(p *Prediction) eventstore.Position { return p.Position }, scanPrediction)
+	if err != nil {
+		return Page[Prediction]{}, fmt.Errorf("read predictions of %s: %w", u, err)
+	}
+	return found, v.exists(ctx, u, len(found.Items))
+}
+
+// Prediction gives one of the person's predictions.
+func (v *Postgres) Prediction(ctx context.Context, u domain.UserID, id domain.PredictionID) (Prediction, error) {
+	rows, err := v.pool.Query(ctx, selectPredictions+`WHERE id = $1 AND user_id = $2`, string(id), string(u))
+	if err != nil {
+		return Prediction{}, fmt.Errorf("read prediction %s: %w", id, err)
+	}
+	p, err := pgx.CollectExactlyOneRow(rows, scanPrediction)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return Prediction{}, ErrNotFound
+	}
+	if err != nil {
+		return Prediction{}, fmt.Errorf("read prediction %s: %w", id, err)
+	}
+	return p, nil
+}
+
+// OpenHolds lists predictions that have not ended and expire before the time.
+func (v *Postgres) OpenHolds(ctx context.Context, before time.Time, limit int) ([]Prediction, error) {
+	rows, err := v.pool.Query(ctx, selectPredictions+`WHERE state = 'held' AND expires_at < $1 ORDER BY expires_at, position LIMIT $2`, before, limit)
+	if err != nil {
+		return nil, fmt.Errorf("read open holds: %w", err)
+	}
+	list, err := pgx.CollectRows(rows, scanPrediction)
+	if err != nil {
+		return nil, fmt.Errorf("read open holds: %w", err)
+	}
+	return list, nil
+}

@@ -1,0 +1,100 @@
+package projections
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"kassa/domain"
+	"kassa/eventstore"
+)
+
+// transactions is one row for each line of each wallet. Rows are only ever
+// added: the status of a charge that was held is its prediction's state, and it is
+// read from there.
+type transactions struct{}
+
+const transactionsTable = "transactions_v1"
+
+func (transactions) Table() string { return transactionsTable }
+
+// Both indexes begin with the wallet and end with the position, so a page costs
+// its own rows, however long the wallet's history is.
+func (transactions) DDL() string {
+	return `CREATE TABLE IF NOT EXISTS ` + transactionsTable + ` (
+		user_id       text COLLATE "C" NOT NULL,
+		position      bigint      NOT NULL,
+		type          text COLLATE "C" NOT NULL,
+		status        text        NOT NULL,
+		amount        bigint      NOT NULL,
+		balance_after bigint      NOT NULL,
+		at            timestamptz NOT NULL,
+		prediction    text COLLATE "C" NOT NULL,
+		admin         text        NOT NULL,
+		reason        text        NOT NULL,
+		reference     text        NOT NULL,
+		PRIMARY KEY (user_id, position)
+	);
+	CREATE INDEX IF NOT EXISTS ` + transactionsTable + `_type ON ` + transactionsTable + ` (user_id, type, position)`
+}
+
+const addTransactions = `INSERT INTO ` + transactionsTable + `
+	(user_id, position, type, status, amount, balance_after, at, prediction, admin, reason, reference)
+	SELECT * FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::timestamptz[],
+		$8::text[], $9::text[], $10::text[], $11::text[])`
+
+func (transactions) Apply(ctx context.Context, tx pgx.Tx, batch []eventstore.Recorded) error {
+	var list []Transaction
+	for _, rec := range batch {
+		if t, ok := transactionOf(rec); ok {
+			list = append(list, t)
+		}
+	}
+	pipe := &pgx.Batch{}
+	queue(pipe, addTransactions, len(list), nil,
+		column(list, func(t *Transaction) string { return string(t.User) }),
+		column(list, func(t *Transaction) int64 { return int64(t.Position) }),
+		column(list, func(t *Transaction) string { return string(t.Type) }),
+		column(list, func(t *Transaction) string { return t.Status }),
+		column(list, func(t *Transaction) int64 { return int64(t.Amount) }),
+		column(list, func(t *Transaction) int64 { return int64(t.BalanceAfter) }),
+		column(list, func(t *Transaction) time.Time { return t.At }),
+		column(list, func(t *Transaction) string { return string(t.Prediction) }),
+		column(list, func(t *Transaction) string { return string(t.Admin) }),
+		column(list, func(t *Transaction) string { return t.Reason }),
+		column(list, func(t *Transaction) string { return t.Reference }))
+	return tx.SendBatch(ctx, pipe).Close()
+}
+
+const (
+	selectTransactions = `SELECT position, type, CASE status WHEN 'held'
+			THEN coalesce((SELECT p.state FROM ` + served + predictionsTable + ` p WHERE p.id = t.prediction), status) ELSE status END,
+		amount, balance_after, at, prediction, admin, reason, reference FROM ` + served + transactionsTable + ` t WHERE user_id = $3 `
+	pageOfTransactions = selectTransactions + `AND position < $1 ORDER BY position DESC LIMIT $2`
+	// The type is asked for as a range, and the rows in the order of the index: were
+	// it a plain condition, a planner that knows only averages might read a long
+	// history backwards and throw most of it away.
+	pageOfOneType = selectTransactions + `AND (type, position) < ($4, $1) AND (type, position) > ($4, 0) ORDER BY type DESC, position DESC LIMIT $2`
+)
+
+// Transactions gives a page of a wallet's lines, the newest first.
+func (v *Postgres) Transactions(ctx context.Context, u domain.UserID, q TransactionQuery) (Page[Transaction], error) {
+	query, args := pageOfTransactions, []any{string(u)}
+	if q.Type != "" {
+		query, args = pageOfOneType, []any{string(u), string(q.Type)}
+	}
+	found, err := readPage(ctx, v, query, q.PageQuery, args,
+		func(t *Transaction) eventstore.Position { return t.Position },
+		func(row pgx.CollectableRow) (Transaction, error) {
+			t := Transaction{User: u}
+			err := row.Scan(&t.Position, &t.Type, &t.Status, &t.Amount, &t.BalanceAfter, &t.At, &t.Prediction, &t.Admin, &t.Reason, &t.Reference)
+			t.At = t.At.UTC()
+			return t, err
+		})
+	if err != nil {
+		return Page[Transaction]{}, fmt.Errorf("read transactions of %s: %w", u, err)
+	}
+	return found, v.exists(ctx, u, len(found.Items))
+}

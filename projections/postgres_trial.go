@@ -1,0 +1,80 @@
+package projections
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+
+	"kassa/domain"
+	"kassa/eventstore"
+)
+
+// trial is one row for each account of the house, and one for each sum over all
+// persons.
+type trial struct{}
+
+const trialTable = "trial_v1"
+
+func (trial) Table() string { return trialTable }
+
+func (trial) DDL() string {
+	return `CREATE TABLE IF NOT EXISTS ` + trialTable + ` (
+		account text COLLATE "C" PRIMARY KEY,
+		amount  bigint NOT NULL
+	) WITH (fillfactor = 10, autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_scale_factor = 0)`
+}
+
+// The rows that are no account of the ledger's: sums over all persons, and their
+// number.
+const (
+	allAvailable domain.LedgerAccount = "users:available"
+	allHeld      domain.LedgerAccount = "users:held"
+	allUsers     domain.LedgerAccount = "users"
+)
+
+const addToTrial = `INSERT INTO ` + trialTable + ` AS t (account, amount) SELECT * FROM unnest($1::text[], $2::bigint[])
+	ON CONFLICT (account) DO UPDATE SET amount = t.amount + excluded.amount`
+
+func (trial) Apply(ctx context.Context, tx pgx.Tx, batch []eventstore.Recorded) error {
+	sums := sumTrial(batch)
+	accounts := slices.Sorted(maps.Keys(sums))
+	pipe := &pgx.Batch{}
+	queue(pipe, addToTrial, len(accounts), nil,
+		column(accounts, func(a *domain.LedgerAccount) string { return string(*a) }),
+		column(accounts, func(a *domain.LedgerAccount) int64 { return int64(sums[*a]) }))
+	return tx.SendBatch(ctx, pipe).Close()
+}
+
+// Trial gives the sums of the whole ledger, and their position, as one statement
+// sees them.
+func (v *Postgres) Trial(ctx context.Context) (Trial, error) {
+	rows, err := v.pool.Query(ctx, `SELECT p.position, coalesce(t.account, ''), coalesce(t.amount, 0)
+		FROM `+served+`positions p LEFT JOIN `+served+trialTable+` t ON true WHERE p.view = $1`, trialTable)
+	if err != nil {
+		return Trial{}, fmt.Errorf("read the trial balance: %w", err)
+	}
+	t := Trial{Accounts: map[domain.LedgerAccount]domain.Credits{}}
+	var account domain.LedgerAccount
+	var amount domain.Credits
+	_, err = pgx.ForEachRow(rows, []any{&t.Position, &account, &amount}, func() error {
+		switch account {
+		case "": // nothing happened yet
+		case allAvailable:
+			t.Available = amount
+		case allHeld:
+			t.Held = amount
+		case allUsers:
+			t.Users = int(amount)
+		default:
+			t.Accounts[account] = amount
+		}
+		return nil
+	})
+	if err != nil {
+		return Trial{}, fmt.Errorf("read the trial balance: %w", err)
+	}
+	return t, nil
+}
