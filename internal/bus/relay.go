@@ -57,6 +57,9 @@ type Relay struct {
 // An error means that the log cannot be followed.
 func (r *Relay) Run(ctx context.Context, from eventstore.Position) error {
 	at, err := r.Log.Checkpoint(ctx, r.Name)
+	if ctx.Err() != nil {
+		return nil // told to stop before it began
+	}
 	if err != nil {
 		return err
 	}
