@@ -26,13 +26,13 @@ func fuzzBody(f *testing.F, path string, seeds ...string) {
 		r := httptest.NewRequest("POST", path, bytes.NewReader(body))
 		basic(r, "ada").Header.Set("Content-Type", "application/json")
 		r.Header.Set("Prefer", "wait=0")
-		before := w.size()
+		before := w.size(t)
 		answer := httptest.NewRecorder()
 		h.ServeHTTP(answer, r)
 		if answer.Code >= http.StatusInternalServerError {
 			t.Errorf("answers %d: %s", answer.Code, answer.Body)
 		}
-		if grew := w.size() - before; answer.Code >= 300 && grew != 0 {
+		if grew := w.size(t) - before; answer.Code >= 300 && grew != 0 {
 			t.Errorf("refuses with %d, and the ledger grew by %d", answer.Code, grew)
 		}
 		theContract(t).check(t, r, body, answer)

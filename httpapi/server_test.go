@@ -18,7 +18,6 @@ import (
 	"kassa/domain"
 	"kassa/httpapi/identity"
 	"kassa/httpapi/problem"
-	"kassa/vault"
 )
 
 // send sends one request, and holds the answer against the contract.
@@ -57,22 +56,34 @@ func want(t testing.TB, answer *httptest.ResponseRecorder, status int, code doma
 	}
 }
 
-// till is a payment provider that can be slow or say no.
+// till is a payment provider that can be slow or say no. As a provider should, it
+// carries out a payment once, and asked again says what it came to.
 type till struct {
 	commands.Sandbox
-	charging chan struct{} // told of each charge
-	proceed  chan error    // what the charge comes to
+	charging chan struct{} // told of each new payment
+	proceed  chan error    // what it comes to
+	known    *sync.Map     // payment → error, nil for one that was taken
 }
 
-func (p till) Charge(context.Context, string, domain.UserID, domain.Credits) error {
+func newTill() till {
+	return till{charging: make(chan struct{}, 1), proceed: make(chan error), known: new(sync.Map)}
+}
+
+func (p till) Charge(_ context.Context, payment string, _ domain.UserID, _ domain.Credits) error {
+	if came, ok := p.known.Load(payment); ok {
+		err, _ := came.(error)
+		return err
+	}
 	p.charging <- struct{}{}
-	return <-p.proceed
+	err := <-p.proceed
+	p.known.Store(payment, err)
+	return err
 }
 
 func TestPayments(t *testing.T) {
 	w := newWorld(t, identity.Limits{Off: true})
 	w.join("ada")
-	p := till{charging: make(chan struct{}, 1), proceed: make(chan error)}
+	p := newTill()
 	w.server.Commands.Payments = p
 	h := w.server.Handler()
 	deposit := func(key string) *httptest.ResponseRecorder {
@@ -109,19 +120,19 @@ func TestPayments(t *testing.T) {
 func TestCommandEndsAlthoughTheClientLeft(t *testing.T) {
 	w := newWorld(t, identity.Limits{Off: true})
 	w.join("ada")
-	p := till{charging: make(chan struct{}, 1), proceed: make(chan error)}
+	p := newTill()
 	w.server.Commands.Payments = p
 	ctx, leave := context.WithCancel(context.Background())
 	r := basic(httptest.NewRequest("POST", "/api/users/balance/adjust", strings.NewReader(`{"amount":30}`)).WithContext(ctx), "ada")
 	r.Header.Set("Content-Type", "application/json")
-	before := w.size()
+	before := w.size(t)
 	var running sync.WaitGroup
 	running.Go(func() { w.server.Handler().ServeHTTP(httptest.NewRecorder(), r) })
 	<-p.charging
 	leave()
 	p.proceed <- nil
 	running.Wait()
-	if got := w.size(); got != before+1 {
+	if got := w.size(t); got != before+1 {
 		t.Errorf("the ledger grew by %d entries, want the deposit", got-before)
 	}
 }
@@ -148,13 +159,13 @@ func TestLargeBodies(t *testing.T) {
 		if rt.method != http.MethodPost || rt.path == "/api/users/signout" {
 			continue
 		}
-		before := w.size()
+		before := w.size(t)
 		fits := `{"text":"` + strings.Repeat("a", maxBody-11) + `"}`
 		if got := w.send(h, rt.method, rt.path, "ada", fits); got.Code != http.StatusUnprocessableEntity {
 			t.Errorf("%s of %d bytes: %d", rt.path, len(fits), got.Code)
 		}
 		want(t, w.send(h, rt.method, rt.path, "ada", fits+" "), http.StatusRequestEntityTooLarge, problem.BodyTooLarge)
-		if w.size() != before {
+		if w.size(t) != before {
 			t.Errorf("%s moved the ledger", rt.path)
 		}
 	}
@@ -170,11 +181,7 @@ func TestErased(t *testing.T) {
 	if _, err := w.db.Write.Exec(`DELETE FROM subject_keys WHERE user_id = ?`, string(ada)); err != nil {
 		t.Fatal(err)
 	}
-	forgetful, err := vault.SQLite(w.db, secret, cheap) // the other one has the key in memory
-	if err != nil {
-		t.Fatal(err)
-	}
-	h := w.newServer(forgetful, identity.Limits{Off: true}).Handler()
+	h := w.newServer(w.forgetful(), identity.Limits{Off: true}).Handler()
 
 	got := w.send(h, "GET", "/api/admin/users/"+string(ada), "root", "")
 	want(t, got, http.StatusOK, "")
@@ -339,9 +346,9 @@ func TestLimits(t *testing.T) {
 // A client that sends a dozen requests at once with good credentials is one check
 // of a password, not a dozen.
 func TestParallelBasicCountsOnce(t *testing.T) {
-	w := newWorld(t, identity.Limits{SignInEmail: identity.Rate{Burst: 1, Every: time.Hour}})
+	w := newWorld(t, identity.Limits{})
 	w.join("ada")
-	h := w.server.Handler()
+	h := w.newServer(w.forgetful(), identity.Limits{SignInEmail: identity.Rate{Burst: 1, Every: time.Hour}}).Handler()
 	var all sync.WaitGroup
 	for range 30 {
 		all.Go(func() {
@@ -353,6 +360,11 @@ func TestParallelBasicCountsOnce(t *testing.T) {
 		})
 	}
 	all.Wait()
+	answer := httptest.NewRecorder()
+	r := httptest.NewRequest("GET", "/api/users/balance", nil)
+	r.SetBasicAuth(email("ada"), "wrong guess")
+	h.ServeHTTP(answer, r)
+	want(t, answer, http.StatusTooManyRequests, problem.RateLimited)
 }
 
 // Behind a proxy that is believed, clients are told apart.

@@ -3,7 +3,6 @@ package httpapi
 import (
 	"context"
 	"errors"
-	"fmt"
 	"hash/fnv"
 	"io"
 	"log/slog"
@@ -86,6 +85,17 @@ func (w *world) newServer(v *vault.Vault, limits identity.Limits) *Server {
 	return &Server{Commands: handler, Views: w.views, Films: w.films, Vault: v, Problems: problems, Log: log, Version: "test",
 		PositionWait: 200 * time.Millisecond,
 		Identity:     &identity.Authenticator{People: handler, Vault: v, Views: w.views, Problems: problems, Now: w.clock.Now, Limits: limits}}
+}
+
+// forgetful is the vault of a process that has just started: it has no key and no
+// password in memory.
+func (w *world) forgetful() *vault.Vault {
+	w.t.Helper()
+	v, err := vault.SQLite(w.db, secret, cheap)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return v
 }
 
 // clock is the world's time.
@@ -312,11 +322,11 @@ func basic(r *http.Request, name string) *http.Request {
 }
 
 // size is how much the ledger holds.
-func (w *world) size() eventstore.Position {
-	w.t.Helper()
+func (w *world) size(t testing.TB) eventstore.Position {
+	t.Helper()
 	head, err := w.store.Head(context.Background())
 	if err != nil {
-		w.t.Fatal(fmt.Errorf("read the head: %w", err))
+		t.Fatalf("read the head: %v", err)
 	}
 	return head.Size
 }
