@@ -96,6 +96,9 @@ func (f adjustForm) correction() domain.Correction {
 	return domain.Correction{Amount: amount, Reason: f.Reason, Reference: f.Reference}
 }
 
+// lastLines is how many transactions stand beside the form that corrects them.
+const lastLines = 10
+
 func (p *Pages) person(v *visit) error {
 	return v.showPerson(http.StatusOK, adjustForm{})
 }
@@ -128,7 +131,7 @@ func (v *visit) showPerson(status int, form adjustForm) error {
 		return err
 	}
 	last, err := v.pages.Views.Transactions(v.r.Context(), who.ID, projections.TransactionQuery{
-		PageQuery: projections.PageQuery{Limit: linesShown}})
+		PageQuery: projections.PageQuery{Limit: lastLines}})
 	if err != nil {
 		return err
 	}

@@ -92,6 +92,37 @@ type house struct {
 	handler *commands.Handler
 	later   atomic.Int64 // how far the clock is ahead, in nanoseconds
 	cut     atomic.Bool  // event streams do not come through
+	erased  atomic.Bool  // the keys of all people are gone
+	failure atomic.Value // what the pages' views answer instead of a balance, an error
+}
+
+// frail is the views and the vault as the pages see them, with the faults that a
+// test asks for.
+type frail struct {
+	*projections.Memory
+	*vault.Vault
+	house *house
+}
+
+func (f frail) Balance(ctx context.Context, u domain.UserID) (projections.Balance, error) {
+	if err, ok := f.house.failure.Load().(error); ok {
+		return projections.Balance{}, err
+	}
+	return f.Memory.Balance(ctx, u)
+}
+
+func (f frail) OpenEmail(ctx context.Context, u domain.UserID, sealed domain.Sealed) (string, error) {
+	if f.house.erased.Load() {
+		return "", vault.ErrErased
+	}
+	return f.Vault.OpenEmail(ctx, u, sealed)
+}
+
+func (f frail) OpenText(ctx context.Context, u domain.UserID, p domain.PredictionID, sealed domain.Sealed) (string, error) {
+	if f.house.erased.Load() {
+		return "", vault.ErrErased
+	}
+	return f.Vault.OpenText(ctx, u, p, sealed)
 }
 
 type options struct {
@@ -144,10 +175,11 @@ func open(t *testing.T, o options) *house {
 func (h *house) now() time.Time { return time.Now().Add(time.Duration(h.later.Load())) }
 
 func (h *house) serve(ctx context.Context, o options, ended chan<- error) {
-	log := slog.New(slog.NewTextHandler(h.t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
+	log := slog.New(slog.NewTextHandler(h.t.Output(), &slog.HandlerOptions{Level: slog.LevelError}))
 	problems := &problem.Writer{Log: log}
 	door := &identity.Authenticator{People: h.handler, Vault: h.vault, Views: h.views, Problems: problems, Now: h.now, Limits: o.limits}
-	pages := &web.Pages{Commands: h.handler, Views: h.views, Films: films, Vault: h.vault, Door: door, Problems: problems,
+	weak := frail{h.views, h.vault, h}
+	pages := &web.Pages{Commands: h.handler, Views: weak, Films: films, Vault: weak, Door: door, Problems: problems,
 		Price: price, Bonus: o.bonus, Sandbox: true}
 	server := &httpapi.Server{Commands: h.handler, Views: h.views, Films: films, Vault: h.vault, Identity: door,
 		Problems: problems, Log: log, Pages: pages.Handler()}

@@ -1,9 +1,12 @@
 package web_test
 
 import (
+	"errors"
 	"net/http"
 	"strings"
 	"testing"
+
+	"kassa/projections"
 )
 
 func TestRefusals(t *testing.T) {
@@ -49,4 +52,33 @@ func TestOwnWritesAreSeen(t *testing.T) {
 			t.Fatalf("after %d deposits the page says %q, want %d", n+1, got, sum)
 		}
 	}
+}
+
+// Our own faults have pages too, and tell nothing of their inside.
+func TestFaults(t *testing.T) {
+	h := open(t, options{bonus: bonus})
+	g := h.member("ru", "anna@example.org")
+	form := g.open("/web/deposit").form("/web/deposit")
+	h.failure.Store(errors.New("the disk is on fire"))
+	g.open("/web").is(http.StatusInternalServerError).says("500", "Касса сломалась", "повтор ничего не спишет дважды").silent("disk")
+	g.send("/web/deposit", form).is(http.StatusInternalServerError)
+}
+
+// A session may be older than what the views have read so far.
+func TestViewsBehind(t *testing.T) {
+	h := open(t, options{bonus: bonus})
+	g := h.member("en", "anna@example.org")
+	h.failure.Store(projections.ErrNotFound)
+	g.open("/web").is(http.StatusServiceUnavailable).says("The box office is opening")
+}
+
+func TestErased(t *testing.T) {
+	h, g := boss(t, "ru")
+	answer := g.open("/web").fill("/web/ask", "text", "поезд").is(http.StatusOK)
+	h.erased.Store(true)
+	g.open(answer.address.Path).is(http.StatusOK).says("Текст вопроса стёрт", "Нашлось: 5 фильмов", "по смыслу", "Спросить о другом").silent("Уточнить вопрос")
+	g.open("/web/prediction-history").says("Текст вопроса стёрт")
+	g.open("/web?again=" + strings.TrimPrefix(answer.address.Path, "/web/prediction/")).is(http.StatusOK)
+	g.open("/web/admin").says("адрес стёрт").silent("vera@")
+	g.open("/web/admin/user/"+string(h.user("vera@example.org"))).says("адрес стёрт", "Баланс 10 кредитов")
 }

@@ -7,7 +7,7 @@ const language = document.documentElement.lang;
 // The server does not know the reader's time zone.
 function localTimes(root) {
   const year = new Date().getFullYear();
-  const near = new Intl.DateTimeFormat(language, { day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit' });
+  const near = new Intl.DateTimeFormat(language, { day: 'numeric', month: 'short', hour: 'numeric', minute: '2-digit' });
   const far = new Intl.DateTimeFormat(language, { dateStyle: 'medium', timeStyle: 'short' });
   for (const time of root.querySelectorAll('time[datetime]')) {
     const at = new Date(time.dateTime);
