@@ -16,8 +16,10 @@ import (
 
 	"kassa/commands"
 	"kassa/domain"
+	"kassa/eventstore"
 	"kassa/httpapi/identity"
 	"kassa/httpapi/problem"
+	"kassa/projections"
 )
 
 // send sends one request, and holds the answer against the contract.
@@ -381,4 +383,38 @@ func TestLimitsBehindAProxy(t *testing.T) {
 	want(t, guess("d", "2001:db8::1"), http.StatusUnauthorized, "")
 	want(t, guess("e", "2001:db8::2"), http.StatusTooManyRequests, "")
 	want(t, guess("f", "2001:db8:0:1::1"), http.StatusUnauthorized, "")
+}
+
+// Somebody whom the views do not know yet is waited for, not turned away.
+func TestViewsThatAreBehind(t *testing.T) {
+	w := newWorld(t, identity.Limits{Off: true})
+	w.join("ada")
+	entries, err := w.store.After(context.Background(), 0, 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	behind := &slowViews{Memory: projections.NewMemory(), waited: make(chan struct{}, 1)}
+	s := w.newServer(w.vault, identity.Limits{Off: true})
+	s.Views, s.Identity.Views = behind, behind
+	answered := make(chan *httptest.ResponseRecorder, 1)
+	go func() { answered <- w.send(s.Handler(), "GET", "/api/users/balance", "ada", "") }()
+	<-behind.waited
+	if err := behind.Apply(entries); err != nil {
+		t.Fatal(err)
+	}
+	want(t, <-answered, http.StatusOK, "")
+}
+
+// slowViews tells when somebody waits for them.
+type slowViews struct {
+	*projections.Memory
+	waited chan struct{}
+}
+
+func (v *slowViews) Wait(ctx context.Context, at eventstore.Position) error {
+	select {
+	case v.waited <- struct{}{}:
+	default:
+	}
+	return v.Memory.Wait(ctx, at)
 }
