@@ -169,3 +169,19 @@ func (s *space) text(text string) map[int]float64 {
 	}
 	return sum
 }
+
+// implies tells whether a word says nothing that a shorter one does not say:
+// no film has it, and the lexicon gives both the same concepts.
+func (s *space) implies(shorter, stem string) bool {
+	if s.df[s.number("s:"+stem)] > 0 {
+		return false
+	}
+	return slices.EqualFunc(s.concepts[shorter], s.concepts[stem], func(a, b link) bool { return a.concept == b.concept })
+}
+
+// faint tells whether a word is in no film and only a part of phrases in the
+// lexicon, as the "better" of "better half".
+func (s *space) faint(stem string) bool {
+	return s.df[s.number("s:"+stem)] == 0 &&
+		!slices.ContainsFunc(s.concepts[stem], func(l link) bool { return l.part == 1 })
+}

@@ -1,17 +1,29 @@
 package main
 
-import "strings"
+import (
+	"strconv"
+	"strings"
+)
 
-// filmTexts returns the texts that a film is embedded from. The film's vector
-// is the mean of their unit vectors, made a unit vector again.
+// filmTexts returns the three texts that a film is embedded from: what it is
+// about in English, the same in Russian, and its people in both. The film's
+// vector is the mean of their unit vectors, made a unit vector again. So a
+// query in either language meets a text of its own, and long casts do not
+// drown what a film is about.
+//
+// Lists are joined by spaces and not by commas, for a comma takes a piece of
+// the model's window.
 func filmTexts(f Film) []string {
-	var names, namesRU []string
-	for _, p := range append(f.Directors, f.Cast...) {
-		names = append(names, p.Name)
-		namesRU = append(namesRU, p.NameRU)
+	var people []string
+	for _, p := range append(f.Directors[:len(f.Directors):len(f.Directors)], f.Cast...) {
+		people = append(people, p.Name, p.NameRU)
 	}
+	year := strconv.Itoa(f.Year)
 	return []string{
-		strings.Join([]string{f.Title, strings.Join(f.Keywords, ", "), strings.Join(f.Genres, ", "), f.Description, strings.Join(names, ", ")}, ". "),
-		strings.Join([]string{f.TitleRU, strings.Join(f.KeywordsRU, ", "), f.DescriptionRU, strings.Join(namesRU, ", ")}, ". "),
+		join(f.Title, year, join(f.Genres...), join(f.Keywords...), f.Description),
+		join(f.TitleRU, year, join(f.KeywordsRU...), f.DescriptionRU),
+		join(people...),
 	}
 }
+
+func join(parts ...string) string { return strings.Join(parts, " ") }

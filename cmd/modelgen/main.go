@@ -45,7 +45,11 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		if err != nil {
 			return err
 		}
-		model := train(chosen, films, lexicon)
+		texts := make([][]string, len(films))
+		for i, f := range films {
+			texts[i] = filmTexts(f)
+		}
+		model := train(chosen, texts, lexicon)
 		if err := model.Write(*to); err != nil {
 			return err
 		}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -9,7 +10,7 @@ import (
 // piece is one entry of the vocabulary before it has a vector.
 type piece struct {
 	text   string
-	stem   string // of the word that it stands for; "" for letters without meaning
+	stem   string // of the word that it stands for; "" when it is no word
 	factor float64
 }
 
@@ -21,10 +22,10 @@ var endings = []string{
 	"ов", "ев", "ам", "ям", "ах", "ях", "ами", "ями", "ом", "ем", "ою", "ею", "ои", "еи", "ии", "ия", "ию", "ие",
 	"ого", "его", "ому", "ему", "ым", "им", "ых", "их", "ыми", "ими", "ая", "яя", "ую", "юю", "ое", "ее", "ые", "ыи",
 	"ал", "ала", "ало", "али", "ял", "яла", "ил", "ила", "ило", "или", "ел", "ела", "ели", "ать", "ять", "ить", "еть",
-	"ает", "яет", "ает", "ит", "ет", "ют", "ут", "ят", "ат", "ешь", "ишь", "аем", "ают", "яют", "ует", "уют", "ся", "сь",
+	"ает", "яет", "ит", "ет", "ют", "ут", "ят", "ат", "ешь", "ишь", "аем", "ают", "яют", "ует", "уют", "ся", "сь",
 	"ется", "ются", "ится", "ался", "алась", "ились", "ть", "ти", "ши", "вши", "вшии", "ющии", "ющая", "ущии", "нии", "ния",
 	"ние", "нием", "ению", "ения", "ение", "ости", "ость", "остью", "ка", "ки", "ку", "ке", "кои", "ок", "ек", "ик", "ика",
-	"ный", "ныи", "ная", "ное", "ные", "ного", "нои", "ных", "ским", "ская", "скии", "ские", "ского", "скои", "ец", "ца", "цы",
+	"ныи", "ная", "ное", "ные", "ного", "нои", "ных", "ским", "ская", "скии", "ские", "ского", "скои", "ец", "ца", "цы",
 	// English
 	"s", "es", "ed", "er", "ers", "ing", "ings", "ly", "ness", "less", "ful", "ion", "ions", "ation", "ment", "ments", "al",
 	"ive", "able", "ous", "est", "ish", "y", "ies", "ied", "d", "n", "t",
@@ -39,17 +40,30 @@ func vocabulary(s *space, all []word) []piece {
 		v.add(piece{text: string(r)})
 		v.add(piece{text: "##" + string(r)})
 	}
-	for _, r := range "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~«»—–…№" {
+	for _, r := range "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~«»—–…’“”„" {
 		v.add(piece{text: string(r)})
 	}
 	for _, e := range endings {
 		v.add(piece{text: "##" + e})
 	}
+	faint := make(map[string]bool)  // stems that are not worth a piece
+	said := make(map[string]string) // stems that a shorter stem says already
 	for _, stem := range stems(all) {
+		if s.faint(stem) {
+			faint[stem] = true
+			continue
+		}
+		if shorter := v.cut(stem); shorter != "" && s.implies(shorter, stem) {
+			said[stem] = shorter
+			continue
+		}
 		v.add(piece{text: stem, stem: stem, factor: v.factor(s, stem)})
 	}
 	for _, w := range forms(all) {
-		if v.cut(w.form) != w.stem {
+		if faint[w.stem] {
+			continue
+		}
+		if cut := v.cut(w.form); cut != w.stem && (cut == "" || cut != said[w.stem]) {
 			v.add(piece{text: w.form, stem: w.stem, factor: v.factor(s, w.stem)})
 		}
 	}
@@ -74,7 +88,7 @@ func (v *pieces) add(p piece) {
 }
 
 func (v *pieces) factor(s *space, stem string) float64 {
-	if s.stops[stem] {
+	if s.stops[stem] || utf8.RuneCountInString(stem) == 1 {
 		return s.stop
 	}
 	return 1
@@ -83,61 +97,67 @@ func (v *pieces) factor(s *space, stem string) float64 {
 // cut returns the stem of the first piece of a word, if the rest of the word
 // says nothing, and else "".
 func (v *pieces) cut(form string) string {
-	first := -1
+	ids := split(form, v.seen)
+	for k, id := range ids {
+		if k > 0 && v.list[id].stem != "" {
+			return ""
+		}
+	}
+	if len(ids) == 0 {
+		return ""
+	}
+	return v.list[ids[0]].stem
+}
+
+// split cuts a normalised word as the WordPiece tokenizer does: the longest
+// piece first. It returns nothing for a word with a part that is no piece.
+func split(form string, vocabulary map[string]int) []int {
+	var ids []int
 	for start := 0; start < len(form); {
-		end := len(form)
-		var i int
+		prefix := ""
+		if start > 0 {
+			prefix = "##"
+		}
+		id, end, ok := 0, len(form), false
 		for ; end > start; end-- {
 			if end < len(form) && !utf8.RuneStart(form[end]) {
 				continue
 			}
-			text := form[start:end]
-			if start > 0 {
-				text = "##" + text
-			}
-			var ok bool
-			if i, ok = v.seen[text]; ok {
+			if id, ok = vocabulary[prefix+form[start:end]]; ok {
 				break
 			}
 		}
-		if end == start || start > 0 && v.list[i].stem != "" {
-			return ""
+		if !ok {
+			return nil
 		}
-		if start == 0 {
-			first = i
-		}
+		ids = append(ids, id)
 		start = end
 	}
-	if first < 0 {
-		return ""
-	}
-	return v.list[first].stem
+	return ids
 }
 
-// stems lists the stems that begin a form of theirs, sorted.
+// stems lists the stems that begin a form of theirs, the short ones first.
 func stems(all []word) []string {
 	var out []string
 	for _, w := range all {
-		if len(w.stem) <= len(w.form) && w.form[:len(w.stem)] == w.stem {
+		if strings.HasPrefix(w.form, w.stem) {
 			out = append(out, w.stem)
 		}
 	}
-	slices.Sort(out)
+	slices.SortFunc(out, byLength)
 	return slices.Compact(out)
 }
 
-// forms lists all words, sorted, short ones first: the longest match of a word
-// depends on the pieces before it.
+func byLength(a, b string) int {
+	return cmp.Or(cmp.Compare(len(a), len(b)), strings.Compare(a, b))
+}
+
+// forms lists all words, the short ones first: how a word is cut depends on
+// the pieces before it.
 func forms(all []word) []word {
 	out := slices.Clone(all)
 	slices.SortFunc(out, func(a, b word) int {
-		if len(a.form) != len(b.form) {
-			return len(a.form) - len(b.form)
-		}
-		if a.form != b.form {
-			return strings.Compare(a.form, b.form)
-		}
-		return strings.Compare(a.stem, b.stem)
+		return cmp.Or(byLength(a.form, b.form), byLength(a.stem, b.stem))
 	})
 	return slices.Compact(out)
 }

@@ -36,8 +36,8 @@ func newProjection(documents []map[int]float64, always, dims int) *projection {
 	p := &projection{columns: make(map[int][]entry)}
 	coordinates := make([][]float64, len(units)) // of every document, one more with every step
 	residual := make([]float64, len(units))
-	for i := range residual {
-		residual[i] = 1
+	for i, u := range units {
+		residual[i] = float64(min(len(u), 1)) // squared length: 1, or 0 without features
 	}
 	for len(p.factor) < dims {
 		best := furthest(residual[:always])
@@ -52,10 +52,14 @@ func newProjection(documents []map[int]float64, always, dims int) *projection {
 			p.columns[t.feature] = append(p.columns[t.feature], entry{k, t.weight})
 		}
 		pivot := coordinates[best]
+		dense := spread(units[best])
 		for i := range units {
+			if residual[i] <= residualMin && i != best {
+				continue // in the span already, and never a pivot again
+			}
 			c := length
 			if i != best {
-				c = (p.product(units[i], k) - dot(pivot, coordinates[i])) / length
+				c = (productWith(dense, units[i]) - dot(pivot, coordinates[i])) / length
 			}
 			coordinates[i] = append(coordinates[i], c)
 			residual[i] -= float64(c * c)
@@ -77,14 +81,22 @@ func furthest(residual []float64) int {
 	return best
 }
 
-// product is the inner product of a sparse vector with pivot k.
-func (p *projection) product(v []term, k int) float64 {
+// spread lays a sparse vector out, up to its last feature.
+func spread(v []term) []float64 {
+	dense := make([]float64, v[len(v)-1].feature+1)
+	for _, t := range v {
+		dense[t.feature] = t.weight
+	}
+	return dense
+}
+
+func productWith(dense []float64, v []term) float64 {
 	var sum float64
 	for _, t := range v {
-		column := p.columns[t.feature]
-		if i, ok := slices.BinarySearchFunc(column, k, func(e entry, k int) int { return e.pivot - k }); ok {
-			sum += float64(t.weight * column[i].weight)
+		if t.feature >= len(dense) {
+			break
 		}
+		sum += float64(t.weight * dense[t.feature])
 	}
 	return sum
 }

@@ -9,19 +9,16 @@ import (
 
 const (
 	dimensions   = 384
-	sequenceMax  = 256 // a film's text is some 200 pieces; queries are far shorter
+	sequenceMax  = 256 // a film's longest text is some 200 pieces; queries are far shorter
 	wordBytesMax = 200 // 100 Cyrillic letters
 )
 
-// train makes the model: the words of catalogue and lexicon in the space of
-// features, folded to the span of the films and of what the lexicon adds.
-func train(w weights, films []Film, lexicon []concept) modelfile.Model {
-	texts := make([][]string, len(films))
-	for i, f := range films {
-		texts[i] = filmTexts(f)
-	}
+// train makes the model: the words of the films' texts and of the lexicon in
+// the space of features, folded to the span of the films and of what the
+// lexicon adds.
+func train(w weights, texts [][]string, lexicon []concept) modelfile.Model {
 	s := newSpace(w, lexicon, texts)
-	documents := make([]map[int]float64, 0, len(films)+len(lexicon))
+	var documents []map[int]float64
 	var all []word
 	for _, film := range texts {
 		sum := make(map[int]float64)
@@ -43,7 +40,7 @@ func train(w weights, films []Film, lexicon []concept) modelfile.Model {
 		}
 		documents = append(documents, sum)
 	}
-	return tabulate(s, newProjection(documents, len(films), dimensions), all)
+	return tabulate(s, newProjection(documents, len(texts), dimensions), all)
 }
 
 // tabulate gives every piece its row.
@@ -53,10 +50,14 @@ func tabulate(s *space, p *projection, all []word) modelfile.Model {
 		m.Pieces = append(m.Pieces, special)
 		m.Rows = append(m.Rows, make([]float32, dimensions))
 	}
+	folded := make(map[string][]float64) // forms of a word share the vector of its stem
 	for _, piece := range vocabulary(s, all) {
 		row := make([]float32, dimensions)
 		if piece.stem != "" {
-			for i, x := range p.fold(s.word(piece.stem)) {
+			if folded[piece.stem] == nil {
+				folded[piece.stem] = p.fold(s.word(piece.stem))
+			}
+			for i, x := range folded[piece.stem] {
 				row[i] = float32(piece.factor * x)
 			}
 		}
