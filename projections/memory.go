@@ -62,20 +62,23 @@ func (m *Memory) Replay(ctx context.Context, log Log) error {
 // in any order: what was applied already is passed over, and what is missing
 // before the batch is read from the log.
 func (m *Memory) Receive(ctx context.Context, log Log, batch []eventstore.Recorded) error {
-	err := m.Apply(batch)
-	for errors.Is(err, ErrGap) {
-		missing, readErr := log.After(ctx, m.at(), len(batch)+500)
-		if readErr != nil {
-			return readErr
+	for {
+		gap := m.Apply(batch)
+		if !errors.Is(gap, ErrGap) {
+			return gap
 		}
-		if len(missing) == 0 {
-			return fmt.Errorf("a batch begins at position %d, the log ends at %d", batch[0].Position, m.at())
+		at := m.at()
+		missing, err := log.After(ctx, at, len(batch)+500)
+		if err != nil {
+			return err
 		}
-		if err = m.Apply(missing); err == nil {
-			err = m.Apply(batch)
+		if len(missing) == 0 && m.at() == at { // else somebody else has applied it meanwhile
+			return fmt.Errorf("a batch goes on at position %d, the log ends at %d", batch[len(batch)-1].Position, at)
+		}
+		if err := m.Apply(missing); err != nil {
+			return err
 		}
 	}
-	return err
 }
 
 func (m *Memory) at() eventstore.Position {
@@ -85,11 +88,18 @@ func (m *Memory) at() eventstore.Position {
 }
 
 // Apply folds entries that follow the views' position; entries up to it are passed
-// over. Errors: ErrGap, or domain.ErrBroken with the position.
+// over. Errors: ErrGap, or domain.ErrBroken with the position; what stands before
+// that is applied, and the broken entry changes nothing.
 func (m *Memory) Apply(batch []eventstore.Recorded) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	before := m.position
+	defer func() {
+		if m.position > before {
+			close(m.moved)
+			m.moved = make(chan struct{})
+		}
+	}()
 	for _, rec := range batch {
 		if rec.Position <= m.position {
 			continue
@@ -102,28 +112,27 @@ func (m *Memory) Apply(batch []eventstore.Recorded) error {
 		}
 		m.position = rec.Position
 	}
-	if m.position > before {
-		close(m.moved)
-		m.moved = make(chan struct{})
-	}
 	return nil
 }
 
 func (m *Memory) apply(rec eventstore.Recorded) error {
-	switch e := rec.Event.(type) {
-	case domain.EmailClaimed:
-		return nil
-	case domain.SignedUp:
-		if m.wallets[e.User] != nil {
-			return fmt.Errorf("%w: %s signs up twice", domain.ErrBroken, e.User)
-		}
-		w := &wallet{user: User{ID: e.User, Email: e.Email, SignedUpAt: rec.Time, Position: rec.Position,
-			Balance: Balance{User: e.User, Position: rec.Position}}}
-		m.wallets[e.User], m.users = w, append(m.users, w)
+	if _, ok := rec.Event.(domain.EmailClaimed); ok {
 		return nil
 	}
-	u, _ := rec.Stream.User()
+	u := rec.Event.Subject()
+	if rec.Stream != eventstore.AccountStream(u) {
+		return fmt.Errorf("%w: %s of %s in the stream %s", domain.ErrBroken, rec.Type, u, rec.Stream)
+	}
 	w := m.wallets[u]
+	if e, ok := rec.Event.(domain.SignedUp); ok {
+		if w != nil {
+			return fmt.Errorf("%w: %s signs up twice", domain.ErrBroken, u)
+		}
+		w = &wallet{user: User{ID: u, Email: e.Email, SignedUpAt: rec.Time, Position: rec.Position,
+			Balance: Balance{User: u, Position: rec.Position}}}
+		m.wallets[u], m.users = w, append(m.users, w)
+		return nil
+	}
 	if w == nil {
 		return fmt.Errorf("%w: %s on an account that nobody opened", domain.ErrBroken, rec.Type)
 	}
@@ -133,13 +142,19 @@ func (m *Memory) apply(rec eventstore.Recorded) error {
 	case domain.AdminRevoked:
 		w.user.Admin = false
 	case domain.PredictionRequested:
+		if m.predictions[e.Prediction] != nil {
+			return fmt.Errorf("%w: prediction %s is asked twice", domain.ErrBroken, e.Prediction)
+		}
 		p := predictionOf(rec, e)
 		m.predictions[p.ID], m.open[p.ID] = &p, &p
 		w.predictions = append(w.predictions, &p)
 	}
+	if err := m.end(w, rec); err != nil {
+		return err
+	}
 	m.post(w, rec)
 	w.line(rec)
-	return m.end(w, rec)
+	return nil
 }
 
 // post adds what the event moves to the wallet and to the trial balance.
@@ -181,7 +196,7 @@ func (m *Memory) end(w *wallet, rec eventstore.Recorded) error {
 		return nil
 	}
 	p := m.open[id]
-	if p == nil {
+	if p == nil || p.User != w.user.ID {
 		return fmt.Errorf("%w: %s ends prediction %s, which is not open", domain.ErrBroken, rec.Type, id)
 	}
 	ended, ok := p.end(rec)

@@ -174,10 +174,11 @@ func (q PageQuery) before() (eventstore.Position, error) {
 		return 0, ErrBadCursor
 	}
 	n, err := strconv.ParseInt(string(b[1:]), 10, 64)
-	if err != nil || n < 1 {
+	at := eventstore.Position(n)
+	if err != nil || n < 1 || cursorAt(at) != q.Cursor { // a position has one spelling
 		return 0, ErrBadCursor
 	}
-	return eventstore.Position(n), nil
+	return at, nil
 }
 
 func (q PageQuery) size() int { return min(max(q.Limit, 1), MaxPage) }
