@@ -26,6 +26,14 @@ type engine interface {
 
 	checkpoint(ctx context.Context, name string) (Position, error)
 	setCheckpoint(ctx context.Context, name string, at Position) error
+
+	// listen calls moved when it hears how far the log has come, until ctx ends; an
+	// engine that hears nothing returns at once.
+	listen(ctx context.Context, moved func(Position))
+	// lead runs do while this process is the only one that leads by that name, and
+	// waits until it is. The context of do ends when that is no longer so, and it
+	// runs again when it is once more. It returns how do ended, or nil with ctx.
+	lead(ctx context.Context, name string, do func(context.Context) error) error
 }
 
 // batch is a transaction that holds the head row.

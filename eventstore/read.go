@@ -249,3 +249,9 @@ func (s *Store) SetCheckpoint(ctx context.Context, name string, at Position) err
 	}
 	return nil
 }
+
+// Lead runs do while this process is the only one that leads by that name among
+// all that share the log; see engine.lead.
+func (s *Store) Lead(ctx context.Context, name string, do func(context.Context) error) error {
+	return s.engine.lead(ctx, name, do)
+}

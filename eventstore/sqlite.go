@@ -295,3 +295,11 @@ func (e sqlite) setCheckpoint(ctx context.Context, name string, at Position) err
 		ON CONFLICT (name) DO UPDATE SET position = excluded.position`, name, at)
 	return err
 }
+
+// listen hears nothing: another process on the file is found by polling.
+func (e sqlite) listen(context.Context, func(Position)) {}
+
+// lead is simple, as one service works on a file.
+func (e sqlite) lead(ctx context.Context, _ string, do func(context.Context) error) error {
+	return do(ctx)
+}

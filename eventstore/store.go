@@ -145,9 +145,11 @@ func open(ctx context.Context, e engine) (*Store, error) {
 		return nil, err
 	}
 	s.seen = head.Size
-	s.stopped.Add(2)
-	go func() { defer s.stopped.Done(); seq.run() }()
-	go func() { defer s.stopped.Done(); s.keepSnapshots() }()
+	hearing, deaf := context.WithCancel(context.WithoutCancel(ctx))
+	go func() { <-s.closing; deaf() }()
+	s.stopped.Go(seq.run)
+	s.stopped.Go(s.keepSnapshots)
+	s.stopped.Go(func() { e.listen(hearing, s.see) })
 	return s, nil
 }
 
