@@ -5,7 +5,10 @@ import (
 	"slices"
 )
 
-// weights are the few numbers of the model that were chosen by measuring.
+// weights are the few numbers of the model that were chosen by measuring: on
+// queries for tuning, and on sentences of each film's description, which had
+// to find the film by its keywords. The best values are flat: half or twice a
+// weight costs 0.01 to 0.03 of the mean reciprocal rank.
 type weights struct {
 	stem    float64 // of the stem itself
 	concept float64 // of the lexicon's concepts of the stem
@@ -118,9 +121,10 @@ func (s *space) grams(stem string) []string {
 	return names
 }
 
-// idf is the weight of a feature by its rarity among the films.
+// idf is the weight of a feature by its rarity among the films, rounded to
+// float32, for the last bits of a logarithm differ between machines.
 func (s *space) idf(n int) float64 {
-	return math.Log(float64(s.films+1) / (float64(s.df[n]) + 0.5))
+	return float64(float32(math.Log(float64(s.films+1) / (float64(s.df[n]) + 0.5))))
 }
 
 // word is the sparse vector of a whole word, by its stem.
@@ -146,7 +150,7 @@ func (s *space) letters(stem string) []term {
 	for _, name := range slices.Compact(grams) {
 		n := s.number(name)
 		v = append(v, term{n, s.idf(n)})
-		square += s.idf(n) * s.idf(n)
+		square += float64(s.idf(n) * s.idf(n)) // the conversion forbids a fused sum
 	}
 	scale := s.gram * s.idf(s.number("s:"+stem)) / math.Sqrt(max(square, 1e-9))
 	for i := range v {
@@ -164,7 +168,7 @@ func (s *space) text(text string) map[int]float64 {
 			factor = s.stop
 		}
 		for _, t := range s.word(w.stem) {
-			sum[t.feature] += factor * t.weight
+			sum[t.feature] += float64(factor * t.weight)
 		}
 	}
 	return sum

@@ -11,7 +11,7 @@ import (
 // that is furthest from the span of those before it.
 //
 // There is no eigenvalue routine in it, and no product is fused into a sum
-// (the conversions in dot forbid it), so every machine makes the same bytes.
+// (the conversions to float64 forbid it), so that machines make the same bytes.
 type projection struct {
 	columns map[int][]entry // by feature: the pivots that have it
 	factor  [][]float64     // lower triangle: pivot k in the dimensions 0 to k
