@@ -115,14 +115,7 @@ func (b *sqliteBatch) commit(ctx context.Context, rows []row, head Head) error {
 		b.rollback()
 		return err
 	}
-	if err := b.tx.Commit(); err != nil {
-		// database/sql takes the transaction as done, but SQLite may still be in it,
-		// and would refuse the next one on this connection. That must not depend on
-		// the time that this batch has left.
-		_, _ = b.engine.db.Write.ExecContext(context.WithoutCancel(ctx), `ROLLBACK`)
-		return err
-	}
-	return nil
+	return b.tx.Commit() // where SQLite refuses, the driver rolls back
 }
 
 func (b *sqliteBatch) insert(ctx context.Context, rows []row, head Head) error {

@@ -49,9 +49,17 @@ func accounts(t *testing.T, open Open) {
 		t.Errorf("an account that does not exist is %+v (%v)", l, err)
 	}
 	town := NewTown(3, 8)
+	appended(t, store, town.Append(2, 3))
+	watched := town.people[0].User
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		wholeWhileItMoves(t, store, watched, 180)
+	}()
 	for range 60 {
 		appended(t, store, town.Append(2, 3))
 	}
+	<-done
 	for _, p := range town.people {
 		want, at := folded(t, store, p.User)
 		for _, s := range []*eventstore.Store{store, open()} {
@@ -76,6 +84,27 @@ func accounts(t *testing.T, open Open) {
 				t.Error("an account out of memory says that it is fresh")
 			}
 		}
+	}
+}
+
+// wholeWhileItMoves reads the account many times while others append to it: it
+// is always one that the stream made, never one in the middle of a fold.
+func wholeWhileItMoves(t *testing.T, store *eventstore.Store, u domain.UserID, times int) {
+	var last eventstore.Version
+	for range times {
+		l, err := store.Account(t.Context(), u)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		var held domain.Credits
+		for _, h := range l.Account.Holds {
+			held += h.Price
+		}
+		if held != l.Account.Held || l.Version < last {
+			t.Errorf("at version %d, after %d, %d are held and the holds sum to %d", l.Version, last, l.Account.Held, held)
+		}
+		last = l.Version
 	}
 }
 
@@ -109,6 +138,24 @@ func refreshes(t *testing.T, open Open) {
 	sameAccount(t, fresh, want, at)
 	events, err = fresh.Account.Withdraw(17, "sandbox", "p")
 	must(t, decide(t, here, fresh, u, events, err))
+
+	// An append by one who knows more than this process remembers.
+	l, err = there.Refresh(t.Context(), u)
+	must(t, err)
+	events, err = l.Account.Deposit(20, "sandbox", "p")
+	must(t, decide(t, there, l, u, events, err))
+	l, err = there.Account(t.Context(), u)
+	must(t, err)
+	events, err = l.Account.Withdraw(1, "sandbox", "p")
+	must(t, decide(t, here, l, u, events, err))
+	remembered, err := here.Account(t.Context(), u)
+	must(t, err)
+	want, at = folded(t, here, u)
+	if remembered.Version == at-2 {
+		want, at = fresh.Account, at-2 // not wrong, only behind: as it was after its own withdrawal
+		want.Available = 0
+	}
+	sameAccount(t, remembered, want, at)
 	CheckLog(t, here)
 }
 
