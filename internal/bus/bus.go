@@ -59,9 +59,10 @@ type Bus struct {
 	log    *slog.Logger
 	router *message.Router
 	channels
-	close   func() error
-	failed  chan error
-	closing chan struct{} // closed when Run begins to end
+	connected func() error
+	close     func() error
+	failed    chan error
+	closing   chan struct{} // closed when Run begins to end
 }
 
 // channels are all kinds of messages. What cannot be done goes to dead: there the
@@ -95,15 +96,15 @@ func InProcess(log *slog.Logger) (*Bus, error) {
 		return c
 	}
 	return newBus(log, adapter, channels{events: through(events, "events", 1), work: through(work, "work", lanes),
-		answers: through(work, "answers", lanes), dead: through(work, "dead", 1)}, func() error { return nil })
+		answers: through(work, "answers", lanes), dead: through(work, "dead", 1)}, func() error { return nil }, func() error { return nil })
 }
 
-func newBus(log *slog.Logger, adapter watermill.LoggerAdapter, all channels, closed func() error) (*Bus, error) {
+func newBus(log *slog.Logger, adapter watermill.LoggerAdapter, all channels, connected, closed func() error) (*Bus, error) {
 	router, err := message.NewRouter(message.RouterConfig{CloseTimeout: 10 * time.Second}, adapter)
 	if err != nil {
 		return nil, fmt.Errorf("make a message router: %w", err)
 	}
-	return &Bus{log: log, router: router, channels: all, close: closed,
+	return &Bus{log: log, router: router, channels: all, connected: connected, close: closed,
 		failed: make(chan error, 1), closing: make(chan struct{})}, nil
 }
 
@@ -148,6 +149,9 @@ func (b *Bus) Run(ctx context.Context, h Handlers) error {
 	close(b.closing)
 	return errors.Join(failed, b.router.Close(), <-done, b.close())
 }
+
+// Connected says, by an error, that the broker is away.
+func (b *Bus) Connected() error { return b.connected() }
 
 // Running is closed when every subscription stands. What is published before
 // would reach nobody on a bus without a broker.

@@ -186,7 +186,13 @@ func RabbitMQ(ctx context.Context, address string, log *slog.Logger) (*Bus, erro
 		}
 		closers = append(closers, (*kind.to).subscriber.Close)
 	}
-	return newBus(log, adapter, all, func() (err error) {
+	connected := func() error {
+		if !publisher.IsConnected() {
+			return errors.New("the broker is away")
+		}
+		return nil
+	}
+	return newBus(log, adapter, all, connected, func() (err error) {
 		for _, closed := range closers {
 			err = errors.Join(err, closed())
 		}
