@@ -215,8 +215,8 @@ func (b *browser) picture(file string) {
 	}
 }
 
-// overhanging lists what is wider than the window, what cannot be touched, and
-// text whose contrast with its ground is under 4.5.
+// overhanging lists what is wider than the window or the sheet that it is on, what
+// is too low to be touched, and text whose contrast with its ground is under 4.5.
 const overhanging = `(() => {
 	const found = [];
 	const wide = document.documentElement.scrollWidth - innerWidth;
@@ -230,6 +230,8 @@ const overhanging = `(() => {
 	for (const e of document.querySelectorAll('body *')) {
 		const box = e.getBoundingClientRect();
 		if (!box.width || !box.height || e.closest('.unseen, .skip, svg')) continue;
+		const sheet = e.parentElement.closest('.panel, .ticket, section, main')?.getBoundingClientRect();
+		if (sheet && (box.right > sheet.right + 1 || box.left < sheet.left - 1)) found.push(e.outerHTML.slice(0, 80) + ' hangs over its sheet');
 		const style = getComputedStyle(e);
 		const target = e.matches('button, select, textarea, input:not([type=hidden]), .button, .sections a, .choices a');
 		if (target && box.height < 43) found.push(e.outerHTML.slice(0, 80) + ' is ' + box.height + ' px high');

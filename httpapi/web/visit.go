@@ -164,9 +164,12 @@ func once[R any](v *visit, command func(key string) (R, error)) (R, error) {
 		return none, err
 	}
 	if v.Person != nil {
-		if err := v.pages.Door.AllowCommand(v.Person.User); err != nil {
-			return none, err
-		}
+		err = v.pages.Door.AllowCommand(v.Person.User)
+	} else {
+		err = v.pages.Door.AllowSignUp(v.r) // all that a stranger can command
+	}
+	if err != nil {
+		return none, err
 	}
 	ctx, cancel := context.WithTimeout(v.r.Context(), waitCommand)
 	defer cancel()
