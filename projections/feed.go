@@ -168,6 +168,11 @@ func lockPosition(ctx context.Context, tx pgx.Tx, schema, table string) (at even
 
 // write writes the rows of a batch that follows, and then moves the position.
 func write(ctx context.Context, tx pgx.Tx, p projection, batch []eventstore.Recorded) error {
+	for _, rec := range batch {
+		if err := inItsStream(rec); err != nil {
+			return err
+		}
+	}
 	if err := p.Apply(ctx, tx, batch); err != nil {
 		return fmt.Errorf("%s from position %d to %d: %w", p.Table(), batch[0].Position, last(batch), brokenBy(err))
 	}

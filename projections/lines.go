@@ -1,9 +1,20 @@
 package projections
 
 import (
+	"fmt"
+
 	"kassa/domain"
 	"kassa/eventstore"
 )
+
+// inItsStream says whether a fact stands in the stream of the person whom it is
+// about. The stream of an e-mail holds nothing that views show.
+func inItsStream(rec eventstore.Recorded) error {
+	if _, ok := rec.Event.(domain.EmailClaimed); ok || rec.Stream == eventstore.AccountStream(rec.Event.Subject()) {
+		return nil
+	}
+	return fmt.Errorf("%w: %s of %s in the stream %s", domain.ErrBroken, rec.Type, rec.Event.Subject(), rec.Stream)
+}
 
 // transactionOf gives the line that an event adds to its person's transactions;
 // ok is false for events that do not move the available balance.

@@ -119,10 +119,10 @@ func (m *Memory) apply(rec eventstore.Recorded) error {
 	if _, ok := rec.Event.(domain.EmailClaimed); ok {
 		return nil
 	}
-	u := rec.Event.Subject()
-	if rec.Stream != eventstore.AccountStream(u) {
-		return fmt.Errorf("%w: %s of %s in the stream %s", domain.ErrBroken, rec.Type, u, rec.Stream)
+	if err := inItsStream(rec); err != nil {
+		return err
 	}
+	u := rec.Event.Subject()
 	w := m.wallets[u]
 	if e, ok := rec.Event.(domain.SignedUp); ok {
 		if w != nil {

@@ -158,23 +158,25 @@ const lastLook = 2 * time.Second
 // prediction as it is. It asks the database when the wait begins and when it ends,
 // however many batches lie between.
 func (v *Postgres) Ended(ctx context.Context, u domain.UserID, id domain.PredictionID) (Prediction, error) {
-	for {
+	for ctx.Err() == nil {
 		rung, leave := v.ends.wait(id) // before the look, so that no news falls between
 		p, err := v.Prediction(ctx, u, id)
-		if err != nil || p.State.Ended() {
+		if err == nil && !p.State.Ended() {
+			select {
+			case <-rung:
+			case <-ctx.Done():
+			}
 			leave()
+			continue
+		}
+		leave()
+		if ctx.Err() == nil || err == nil {
 			return p, err
 		}
-		select {
-		case <-rung:
-			leave()
-		case <-ctx.Done():
-			leave()
-			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastLook)
-			defer cancel()
-			return v.Prediction(last, u, id)
-		}
 	}
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastLook)
+	defer cancel()
+	return v.Prediction(last, u, id)
 }
 
 // readPage reads one page of a list: $1 of the query is the position before which

@@ -184,10 +184,10 @@ func (r *Runner) Receive(ctx context.Context, batch []eventstore.Recorded) error
 	if len(batch) == 0 {
 		return nil
 	}
-	g, within := errgroup.WithContext(ctx)
+	var g errgroup.Group // a view that meets something broken does not stop the others before it
 	at := make([]eventstore.Position, len(r.feeds))
 	for i, f := range r.feeds {
-		g.Go(func() (err error) { at[i], err = f.receive(within, r.log, batch); return err })
+		g.Go(func() (err error) { at[i], err = f.receive(ctx, r.log, batch); return err })
 	}
 	if err := g.Wait(); err != nil { // step 1
 		return err

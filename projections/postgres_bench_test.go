@@ -1,0 +1,65 @@
+package projections_test
+
+import (
+	"testing"
+
+	"kassa/eventstore"
+	"kassa/eventstore/eventstoretest"
+	"kassa/projections"
+)
+
+// benchEvents is the length of the log that the views catch up with.
+const benchEvents = 200_000
+
+// BenchmarkCatchUp takes all views from nothing to the end of a log, beside the
+// mere reading of it.
+func BenchmarkCatchUp(b *testing.B) {
+	h := newHouse(b)
+	town := eventstoretest.NewTown(1, 2000)
+	for h.head(b) < benchEvents {
+		_, err := h.store.Append(b.Context(), town.Append(500, 8))
+		fatal(b, err)
+	}
+	events := float64(h.head(b))
+	b.Run("scan only", func(b *testing.B) {
+		for b.Loop() {
+			n := 0
+			fatal(b, h.store.Scan(b.Context(), 0, func(page []eventstore.Recorded) error { n += len(page); return nil }))
+			if n != int(events) {
+				b.Fatalf("read %d entries of %.0f", n, events)
+			}
+		}
+		b.ReportMetric(events*float64(b.N)/b.Elapsed().Seconds(), "events/s")
+	})
+	b.Run("all views", func(b *testing.B) {
+		for b.Loop() {
+			b.StopTimer()
+			h.empty(b)
+			b.StartTimer()
+			fatal(b, h.runner(b, h.views, endless).CatchUp(b.Context()))
+		}
+		b.ReportMetric(events*float64(b.N)/b.Elapsed().Seconds(), "events/s")
+	})
+	for _, table := range projections.DeclaredTables {
+		b.Run(table, func(b *testing.B) {
+			for b.Loop() {
+				b.StopTimer()
+				h.empty(b)
+				b.StartTimer()
+				fatal(b, projections.CatchUpOne(b.Context(), h.pool, h.store, table))
+			}
+			b.ReportMetric(events*float64(b.N)/b.Elapsed().Seconds(), "events/s")
+		})
+	}
+}
+
+// empty takes the views back to before the log.
+func (h house) empty(t testing.TB) {
+	t.Helper()
+	for _, table := range projections.DeclaredTables {
+		_, err := h.pool.Exec(t.Context(), `TRUNCATE kassa_views.`+table)
+		fatal(t, err)
+	}
+	_, err := h.pool.Exec(t.Context(), `UPDATE kassa_views.positions SET position = 0`)
+	fatal(t, err)
+}
