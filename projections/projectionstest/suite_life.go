@@ -1,0 +1,240 @@
+package projectionstest
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"kassa/domain"
+	"kassa/eventstore"
+	"kassa/eventstore/eventstoretest"
+	"kassa/projections"
+)
+
+// everyEvent tells one of each kind, and compares after each.
+func everyEvent(t *testing.T, log *Log, form Form) {
+	s := newStory(t, log)
+	correct := func(c domain.Correction) func(domain.Account) ([]domain.Event, error) {
+		return func(a domain.Account) ([]domain.Event, error) {
+			return a.Adjust(domain.Account{User: "u_root", Admin: true}, c)
+		}
+	}
+	for _, step := range []func(){
+		func() { s.signUp("u_ada") },
+		func() {
+			s.tell("u_poor", func(a domain.Account) ([]domain.Event, error) { return a.SignUp("u_poor", domain.Sealed{1}, 0) })
+		},
+		func() { s.deposit("u_ada", 30) },
+		func() {
+			s.tell("u_ada", func(a domain.Account) ([]domain.Event, error) { return a.Withdraw(5, "till", "pay") })
+		},
+		func() {
+			s.tell("u_poor", correct(domain.Correction{Amount: 7, Reason: "Ünglück & \"Pech\"", Reference: "T-1"}))
+		},
+		func() { s.tell("u_poor", correct(domain.Correction{Amount: -7, Reason: "taken back"})) },
+		func() { s.ask("u_ada", "p_1", time.Minute) },
+		func() { s.complete("u_ada", "p_1") },
+		func() { s.ask("u_ada", "p_2", time.Minute) },
+		func() { s.fail("u_ada", "p_2") },
+		func() { s.ask("u_ada", "p_3", time.Minute) },
+		func() { s.expire("u_ada", "p_3") },
+		func() { s.ask("u_ada", "p_4", time.Minute) },
+		func() { // no film is an answer too
+			s.tell("u_ada", func(a domain.Account) ([]domain.Event, error) {
+				return a.Complete("p_4", domain.Answer{Model: "model-1", Catalogue: "films-1"})
+			})
+		},
+		func() { s.tell("u_ada", domain.Account.GrantAdmin) },
+		func() { s.tell("u_ada", domain.Account.RevokeAdmin) },
+		func() { s.tell("u_ada", domain.Account.GrantAdmin) },
+	} {
+		step()
+		receive(t, log, form)
+		compare(t, log, form)
+	}
+	seen := map[domain.EventType]bool{}
+	for _, rec := range log.all() {
+		seen[rec.Type] = true
+	}
+	if len(seen) != 12 {
+		t.Fatalf("the story has only %d kinds of events", len(seen))
+	}
+}
+
+// lines says literally what a person reads.
+func lines(t *testing.T, log *Log, form Form) {
+	s := newStory(t, log)
+	s.signUp("u_ada") // positions 1 to 3
+	s.deposit("u_ada", 30)
+	s.tell("u_ada", func(a domain.Account) ([]domain.Event, error) { return a.Withdraw(4, "till", "pay") })
+	s.tell("u_ada", func(a domain.Account) ([]domain.Event, error) {
+		return a.Adjust(domain.Account{User: "u_root", Admin: true}, domain.Correction{Amount: -6, Reason: "too much", Reference: "T-7"})
+	})
+	s.ask("u_ada", "p_1", time.Minute)
+	s.ask("u_ada", "p_2", time.Minute)
+	s.ask("u_ada", "p_3", time.Minute)
+	s.ask("u_ada", "p_4", time.Minute) // position 10
+	s.complete("u_ada", "p_2")
+	s.fail("u_ada", "p_1")
+	s.expire("u_ada", "p_3")
+	receive(t, log, form)
+
+	type line struct {
+		position eventstore.Position
+		kind     projections.TransactionType
+		status   string
+		amount   domain.Credits
+		after    domain.Credits
+		of       domain.PredictionID
+	}
+	var got []line
+	found, err := walk(transactionsOf(t.Context(), form, "u_ada", ""), 4)
+	must(t, err)
+	for _, f := range found {
+		got = append(got, line{f.Position, f.Type, f.Status, f.Amount, f.BalanceAfter, f.Prediction})
+		if want := log.all()[f.Position-1].Time; f.User != "u_ada" || !f.At.Equal(want) {
+			t.Errorf("the line at position %d is %+v", f.Position, f)
+		}
+	}
+	if a := found[len(found)-4]; a.Admin != "u_root" || a.Reason != "too much" || a.Reference != "T-7" {
+		t.Errorf("the adjustment is %+v", a)
+	}
+	if want := []line{
+		{13, projections.Charge, "expired", 5, 20, "p_3"},
+		{12, projections.Charge, "released", 5, 15, "p_1"},
+		{10, projections.Charge, "held", -5, 10, "p_4"},
+		{9, projections.Charge, "expired", -5, 15, "p_3"},
+		{8, projections.Charge, "captured", -5, 20, "p_2"},
+		{7, projections.Charge, "released", -5, 25, "p_1"},
+		{6, projections.AdminAdjustment, "completed", -6, 30, ""},
+		{5, projections.Withdrawal, "completed", -4, 36, ""},
+		{4, projections.Deposit, "completed", 30, 40, ""},
+		{3, projections.Bonus, "completed", 10, 10, ""},
+	}; !slices.Equal(got, want) {
+		t.Errorf("the lines are\n %+v, want\n %+v", got, want)
+	}
+	answer(t, "balance", projections.Balance{User: "u_ada", Available: 20, Held: 5, Position: 13})(form.Balance(t.Context(), "u_ada"))
+	trial, err := form.Trial(t.Context())
+	answer(t, "trial balance", projections.Trial{Position: 13, Available: 20, Held: 5, Users: 1,
+		Accounts: map[domain.LedgerAccount]domain.Credits{"house:cash": -26, "house:bonus": -10, "house:revenue": 5, "house:adjustments": 6}})(trial, err)
+	if trial.Total() != 0 {
+		t.Errorf("the trial balance sums to %d", trial.Total())
+	}
+}
+
+func randomLife(t *testing.T, log *Log, form Form) {
+	for seed := range uint64(3) {
+		log.live(t, eventstoretest.NewTown(seed, 4), 15)
+		receive(t, log, form)
+		compare(t, log, form)
+	}
+}
+
+// anyBatches cuts a log up, shuffles the pieces, sends some twice and some never.
+func anyBatches(t *testing.T, log *Log, form Form) {
+	log.live(t, eventstoretest.NewTown(11, 6), 40)
+	all := log.all()
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	rng := rand.New(rand.NewPCG(seed, 1))
+	var high int
+	for range 30 {
+		from := rng.IntN(len(all))
+		to := min(len(all), from+1+rng.IntN(40))
+		must(t, form.Receive(t.Context(), all[from:to]))
+		high = max(high, to)
+		if at, err := form.Position(t.Context()); err != nil || int(at) < high {
+			t.Fatalf("after a batch up to %d the views stand at %d, %v", high, at, err)
+		}
+	}
+	must(t, form.Receive(t.Context(), all[len(all)-1:]))
+	compare(t, log, form)
+	must(t, form.Receive(t.Context(), all)) // all of it once more
+	compare(t, log, form)
+}
+
+// manyReceivers bring overlapping batches at once.
+func manyReceivers(t *testing.T, log *Log, form Form) {
+	log.live(t, eventstoretest.NewTown(12, 6), 30)
+	all := log.all()
+	errs := make(chan error, 8)
+	for i := range cap(errs) {
+		go func() {
+			var failed error
+			for from := i; from < len(all) && failed == nil; from += 17 {
+				failed = form.Receive(t.Context(), all[from:min(len(all), from+29)])
+			}
+			errs <- failed
+		}()
+	}
+	for range cap(errs) {
+		must(t, <-errs)
+	}
+	receive(t, log, form)
+	compare(t, log, form)
+}
+
+// beyondTheLog brings a batch before its log can be read that far: it is an error,
+// and nothing is passed over for it.
+func beyondTheLog(t *testing.T, log *Log, form Form) {
+	story := newStory(t, log)
+	story.signUp("u_ada")
+	receive(t, log, form)
+	future := newLog()
+	further := newStory(t, future)
+	further.signUp("u_ada")
+	further.deposit("u_ada", 1)
+	further.deposit("u_ada", 2)
+	if err := form.Receive(t.Context(), future.all()[4:]); err == nil {
+		t.Fatal("a batch behind a gap was applied")
+	}
+	compare(t, log, form)
+	story.deposit("u_ada", 1)
+	story.deposit("u_ada", 2)
+	receive(t, log, form)
+	compare(t, log, form)
+}
+
+// holds come in the order of their expiry, and of their request where that is the
+// same.
+func holds(t *testing.T, log *Log, form Form) {
+	s := newStory(t, log)
+	for i, seconds := range []time.Duration{30, 10, 20, 10, 40} {
+		u := domain.UserID(fmt.Sprintf("u_%d", i%2))
+		if i < 2 {
+			s.signUp(u)
+			s.deposit(u, 100)
+		}
+		s.ask(u, domain.PredictionID(fmt.Sprintf("p_%d", i)), seconds*time.Second)
+	}
+	s.ask("u_0", "p_over", 5*time.Second)
+	s.fail("u_0", "p_over")
+	receive(t, log, form)
+	for _, tt := range []struct {
+		before time.Duration
+		limit  int
+		want   []domain.PredictionID
+	}{
+		{time.Hour, 10, []domain.PredictionID{"p_1", "p_3", "p_2", "p_0", "p_4"}},
+		{time.Hour, 3, []domain.PredictionID{"p_1", "p_3", "p_2"}},
+		{20 * time.Second, 10, []domain.PredictionID{"p_1", "p_3"}},
+		{20*time.Second + time.Microsecond, 10, []domain.PredictionID{"p_1", "p_3", "p_2"}},
+		{10 * time.Second, 10, nil},
+		{time.Hour, 0, nil},
+	} {
+		list, err := form.OpenHolds(t.Context(), noon.Add(tt.before), tt.limit)
+		must(t, err)
+		var got []domain.PredictionID
+		for _, p := range list {
+			got = append(got, p.ID)
+		}
+		if !slices.Equal(got, tt.want) {
+			t.Errorf("before %s, at most %d: %v, want %v", tt.before, tt.limit, got, tt.want)
+		}
+	}
+	s.expire("u_1", "p_1")
+	receive(t, log, form)
+	compare(t, log, form)
+}

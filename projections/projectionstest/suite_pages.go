@@ -1,0 +1,208 @@
+package projectionstest
+
+import (
+	"context"
+	"encoding/base64"
+	"fmt"
+	"testing"
+
+	"kassa/domain"
+	"kassa/eventstore"
+	"kassa/eventstore/eventstoretest"
+	"kassa/projections"
+)
+
+// pager gives one page of a list.
+type pager[T any] func(projections.PageQuery) (projections.Page[T], error)
+
+func usersOf(ctx context.Context, form Form) pager[projections.User] {
+	return func(q projections.PageQuery) (projections.Page[projections.User], error) { return form.Users(ctx, q) }
+}
+
+func transactionsOf(ctx context.Context, form Form, u domain.UserID, filter projections.TransactionType) pager[projections.Transaction] {
+	return func(q projections.PageQuery) (projections.Page[projections.Transaction], error) {
+		return form.Transactions(ctx, u, projections.TransactionQuery{PageQuery: q, Type: filter})
+	}
+}
+
+func predictionsOf(ctx context.Context, form Form, u domain.UserID, filter domain.PredictionState) pager[projections.Prediction] {
+	return func(q projections.PageQuery) (projections.Page[projections.Prediction], error) {
+		return form.Predictions(ctx, u, projections.PredictionQuery{PageQuery: q, State: filter})
+	}
+}
+
+// walk reads a list from its first page to its last, in pages of the size. It
+// insists that every page but the last is full, and that the last is not empty,
+// unless it is the only one.
+func walk[T any](next pager[T], size int) (list []T, err error) {
+	full := min(max(size, 1), projections.MaxPage)
+	q := projections.PageQuery{Limit: size}
+	for n := 0; ; n++ {
+		page, err := next(q)
+		switch {
+		case err != nil:
+			return nil, err
+		case page.Items == nil:
+			return nil, fmt.Errorf("page %d has no list, which an empty one is", n)
+		case len(page.Items) > full || page.Next != "" && len(page.Items) < full:
+			return nil, fmt.Errorf("page %d of size %d has %d items, and a next one %t", n, size, len(page.Items), page.Next != "")
+		case n > 0 && len(page.Items) == 0:
+			return nil, fmt.Errorf("page %d is empty, and the one before spoke of it", n)
+		}
+		list = append(list, page.Items...)
+		if page.Next == "" {
+			return list, nil
+		}
+		q.Cursor = page.Next
+	}
+}
+
+var states = []domain.PredictionState{"", domain.StateHeld, domain.StateCaptured, domain.StateReleased, domain.StateExpired}
+
+// pages walks every list with every filter, in pages of sizes that divide it, that
+// do not, and that are out of bounds.
+func pages(t *testing.T, log *Log, form Form) {
+	log.live(t, eventstoretest.NewTown(7, 3), 45)
+	story := newStory(t, log)
+	story.signUp("u_new") // somebody with one line, and no prediction
+	receive(t, log, form)
+	ctx, r := t.Context(), reckoning(log.all())
+	for _, size := range []int{-1, 0, 1, 2, 7, 20, projections.MaxPage, projections.MaxPage + 1} {
+		answer(t, "users", r.users())(walk(usersOf(ctx, form), size))
+		for _, u := range r.users() {
+			for _, filter := range append([]projections.TransactionType{"", "none of them"}, projections.TransactionTypes...) {
+				var want []projections.Transaction
+				for _, line := range r.transactions(u.ID) {
+					if filter == "" || line.Type == filter {
+						want = append(want, line)
+					}
+				}
+				answer(t, fmt.Sprintf("%q of %s by %d", filter, u.ID, size), want)(walk(transactionsOf(ctx, form, u.ID, filter), size))
+			}
+			for _, filter := range states {
+				var want []projections.Prediction
+				for _, p := range r.predictions(u.ID) {
+					if filter == "" || p.State == filter {
+						want = append(want, p)
+					}
+				}
+				answer(t, fmt.Sprintf("%q of %s by %d", filter, u.ID, size), want)(walk(predictionsOf(ctx, form, u.ID, filter), size))
+			}
+		}
+	}
+	if n := len(r.transactions(r.users()[1].ID)); n <= projections.MaxPage {
+		t.Fatalf("no list of this test is longer than a page: %d lines", n)
+	}
+}
+
+// growingPages reads a page, lets the log grow, and goes on by the page's cursor:
+// what is new stands before the first page and moves nothing.
+func growingPages(t *testing.T, log *Log, form Form) {
+	story := newStory(t, log)
+	story.signUp("u_ada")
+	for range 5 {
+		story.deposit("u_ada", 3)
+	}
+	receive(t, log, form)
+	before := reckoning(log.all()).transactions("u_ada")
+	next := transactionsOf(t.Context(), form, "u_ada", "")
+	var seen []projections.Transaction
+	q := projections.PageQuery{Limit: 2}
+	for {
+		page, err := next(q)
+		must(t, err)
+		if seen = append(seen, page.Items...); page.Next == "" {
+			break
+		}
+		q.Cursor = page.Next
+		story.deposit("u_ada", 4)
+		story.signUp(domain.UserID(fmt.Sprintf("u_%d", len(seen))))
+		receive(t, log, form)
+	}
+	answer(t, "what was there at the first page", before)(seen, nil)
+
+	// A cursor is a place in the log, whatever the filter.
+	page, err := next(projections.PageQuery{Limit: 2})
+	must(t, err)
+	charges, err := transactionsOf(t.Context(), form, "u_ada", projections.Bonus)(projections.PageQuery{Limit: 2, Cursor: page.Next})
+	if err != nil || len(charges.Items) != 1 || charges.Next != "" {
+		t.Fatalf("the bonus behind the cursor of another filter: %+v, %v", charges, err)
+	}
+}
+
+func badCursors(t *testing.T, log *Log, form Form) {
+	story := newStory(t, log)
+	story.signUp("u_ada")
+	story.deposit("u_ada", 3)
+	receive(t, log, form)
+	ctx := t.Context()
+	good, err := transactionsOf(ctx, form, "u_ada", "")(projections.PageQuery{Limit: 1})
+	if err != nil || good.Next == "" {
+		t.Fatalf("the first page is %+v, %v", good, err)
+	}
+	in := func(s string) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) }
+	for _, cursor := range []string{"x", "!", "5", " ", in("p"), in("p0"), in("p-1"), in("px"), in("5"), in("p+5"), in("p05"), in("p5 "),
+		in("p9223372036854775808"), in("q5"), good.Next + "=", good.Next + "\n", good.Next + "AAAA", good.Next[:len(good.Next)-1]} {
+		q := projections.PageQuery{Limit: 1, Cursor: cursor}
+		what := fmt.Sprintf("cursor %q", cursor)
+		refuses[projections.Page[projections.Transaction]](t, what, projections.ErrBadCursor)(transactionsOf(ctx, form, "u_ada", "")(q))
+		refuses[projections.Page[projections.Transaction]](t, what, projections.ErrBadCursor)(transactionsOf(ctx, form, "u_ada", projections.Deposit)(q))
+		refuses[projections.Page[projections.Prediction]](t, what, projections.ErrBadCursor)(predictionsOf(ctx, form, "u_ada", "")(q))
+		refuses[projections.Page[projections.Prediction]](t, what, projections.ErrBadCursor)(predictionsOf(ctx, form, "u_ada", domain.StateHeld)(q))
+		refuses[projections.Page[projections.User]](t, what, projections.ErrBadCursor)(usersOf(ctx, form)(q))
+	}
+	if rest, err := transactionsOf(ctx, form, "u_ada", "")(projections.PageQuery{Limit: 1, Cursor: good.Next}); err != nil || len(rest.Items) != 1 {
+		t.Fatalf("a good cursor gave %+v, %v", rest, err)
+	}
+}
+
+func ownership(t *testing.T, log *Log, form Form) {
+	story := newStory(t, log)
+	story.signUp("u_ada")
+	story.signUp("u_bob")
+	story.ask("u_ada", "p_1", 0)
+	receive(t, log, form)
+	ctx := t.Context()
+	if p, err := form.Prediction(ctx, "u_ada", "p_1"); err != nil || p.User != "u_ada" {
+		t.Fatalf("one's own prediction is %+v, %v", p, err)
+	}
+	for _, tt := range []struct {
+		user domain.UserID
+		id   domain.PredictionID
+	}{{"u_bob", "p_1"}, {"u_nobody", "p_1"}, {"", "p_1"}, {"u_ada", "p_2"}, {"u_ada", ""}} {
+		refuses[projections.Prediction](t, fmt.Sprint(tt), projections.ErrNotFound)(form.Prediction(ctx, tt.user, tt.id))
+		refuses[projections.Prediction](t, fmt.Sprint(tt), projections.ErrNotFound)(form.Ended(ctx, tt.user, tt.id))
+	}
+	answer(t, "bob's predictions", projections.Page[projections.Prediction]{Items: []projections.Prediction{}})(
+		form.Predictions(ctx, "u_bob", projections.PredictionQuery{}))
+	for _, u := range []domain.UserID{"u_nobody", "", "u_ad", "U_ADA"} {
+		nothingOf(t, form, u)
+	}
+}
+
+// nothingOf insists that every question about the person is answered with
+// ErrNotFound.
+func nothingOf(t *testing.T, form Form, u domain.UserID) {
+	t.Helper()
+	ctx, what := t.Context(), "of "+string(u)
+	refuses[projections.Balance](t, what, projections.ErrNotFound)(form.Balance(ctx, u))
+	refuses[projections.User](t, what, projections.ErrNotFound)(form.User(ctx, u))
+	refuses[projections.Page[projections.Transaction]](t, what, projections.ErrNotFound)(form.Transactions(ctx, u, projections.TransactionQuery{}))
+	refuses[projections.Page[projections.Transaction]](t, what, projections.ErrNotFound)(form.Transactions(ctx, u, projections.TransactionQuery{Type: projections.Deposit}))
+	refuses[projections.Page[projections.Prediction]](t, what, projections.ErrNotFound)(form.Predictions(ctx, u, projections.PredictionQuery{}))
+	refuses[projections.Prediction](t, what, projections.ErrNotFound)(form.Prediction(ctx, u, "p_1"))
+}
+
+func emptyLog(t *testing.T, log *Log, form Form) {
+	ctx := t.Context()
+	must(t, form.Receive(ctx, nil))
+	must(t, form.Wait(ctx, 0))
+	answer(t, "position", eventstore.Position(0))(form.Position(ctx))
+	answer(t, "trial balance", projections.Trial{Accounts: map[domain.LedgerAccount]domain.Credits{}})(form.Trial(ctx))
+	answer(t, "users", projections.Page[projections.User]{Items: []projections.User{}})(form.Users(ctx, projections.PageQuery{Limit: 5}))
+	nothingOf(t, form, "u_ada")
+	if held, err := form.OpenHolds(ctx, noon.AddDate(100, 0, 0), 10); err != nil || len(held) != 0 {
+		t.Fatalf("open holds are %+v, %v", held, err)
+	}
+	compare(t, log, form)
+}
