@@ -130,6 +130,12 @@ func TestForgedFacts(t *testing.T) {
 		{"an e-mail claimed again", 7, more(
 			forged{email, 2, domain.EmailClaimed{User: bob}, command("9"), day, "9"},
 			forged{eventstore.AccountStream(bob), 1, domain.SignedUp{User: bob}, command("9"), day, ""})(fair())},
+		{"a claim that is not the first of its stream", 7, more(
+			forged{eventstore.EmailStream("b"), 2, domain.EmailClaimed{User: bob}, command("9"), day, "9"},
+			forged{eventstore.AccountStream(bob), 1, domain.SignedUp{User: bob}, command("9"), day, ""})(fair())},
+		{"a sign-up in another's stream", 8, more(
+			forged{eventstore.EmailStream("b"), 1, domain.EmailClaimed{User: bob}, command("9"), day, "9"},
+			forged{eventstore.AccountStream("u_eve"), 1, domain.SignedUp{User: bob}, command("9"), day, ""})(fair())},
 		{"a claim without a sign-up, at the end", 7, more(
 			forged{eventstore.EmailStream("b"), 1, domain.EmailClaimed{User: bob}, command("9"), day, "9"})(fair())},
 		{"a claim and a sign-up in two appends", 7, more(
