@@ -45,21 +45,30 @@ var queues = map[string]amqp091.Table{
 	keptQueue:    {"x-queue-type": "quorum", "x-max-length": deadKept, "x-overflow": "drop-head"},
 }
 
+// bindings say which exchange a queue takes from.
+var bindings = map[string]string{eventsQueue: eventsExchange, deadQueue: deadExchange, keptQueue: deadExchange}
+
 // declare makes what is missing of the topology. It comes before every first
-// publish and every subscription, for the broker drops what no queue takes, and
-// tells nobody.
+// publish, for the broker drops what no queue takes, and tells nobody.
 func declare(channel *amqp091.Channel) error {
 	for _, exchange := range []string{eventsExchange, deadExchange} {
 		if err := channel.ExchangeDeclare(exchange, amqp091.ExchangeFanout, true, false, false, false, nil); err != nil {
 			return fmt.Errorf("declare exchange %s: %w", exchange, err)
 		}
 	}
-	for queue, arguments := range queues {
-		if _, err := channel.QueueDeclare(queue, true, false, false, false, arguments); err != nil {
-			return fmt.Errorf("declare queue %s: %w", queue, err)
+	for queue := range queues {
+		if err := declareQueue(channel, queue); err != nil {
+			return err
 		}
 	}
-	for queue, exchange := range map[string]string{eventsQueue: eventsExchange, deadQueue: deadExchange, keptQueue: deadExchange} {
+	return nil
+}
+
+func declareQueue(channel *amqp091.Channel, queue string) error {
+	if _, err := channel.QueueDeclare(queue, true, false, false, false, queues[queue]); err != nil {
+		return fmt.Errorf("declare queue %s: %w", queue, err)
+	}
+	if exchange, bound := bindings[queue]; bound {
 		if err := channel.QueueBind(queue, "", exchange, false, nil); err != nil {
 			return fmt.Errorf("bind queue %s: %w", queue, err)
 		}
@@ -67,17 +76,15 @@ func declare(channel *amqp091.Channel) error {
 	return nil
 }
 
-// topology is declare in the form that the adapter calls: also after a
-// reconnection, where a queue may have been deleted.
+// topology is declare in the form that the adapter calls: before each
+// subscription, and after a reconnection, when a queue may have been deleted.
 type topology struct{}
 
-func (topology) BuildTopology(channel *amqp091.Channel, _, _ string, _ amqp.Config, _ watermill.LoggerAdapter) error {
-	return declare(channel)
+func (topology) BuildTopology(channel *amqp091.Channel, queue, _ string, _ amqp.Config, _ watermill.LoggerAdapter) error {
+	return declareQueue(channel, queue)
 }
 
-func (topology) ExchangeDeclare(channel *amqp091.Channel, _ string, _ amqp.Config) error {
-	return declare(channel)
-}
+func (topology) ExchangeDeclare(*amqp091.Channel, string, amqp.Config) error { return nil } // awaitBroker did
 
 // marshaler carries headers as strings. The adapter's own fails on the integers
 // that quorum queues add to what is delivered again.
@@ -114,7 +121,7 @@ func (marshaler) Unmarshal(d amqp091.Delivery) (*message.Message, error) {
 
 // publishTimeout is how long the broker may take to confirm. It may block for
 // ever, with its memory alarm raised, and the adapter would wait with it.
-const publishTimeout = 10 * time.Second
+var publishTimeout = 10 * time.Second // a variable for tests only
 
 // confirmed is a publisher whose waits end.
 type confirmed struct {

@@ -1,0 +1,393 @@
+package bus
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	amqp091 "github.com/rabbitmq/amqp091-go"
+
+	"kassa/eventstore"
+)
+
+// broker is a virtual host of its own on the test's RabbitMQ.
+type broker struct {
+	address    string // of the virtual host
+	vhost      string
+	management *url.URL
+}
+
+func newBroker(t testing.TB) *broker {
+	t.Helper()
+	address, err := url.Parse(os.Getenv("KASSA_AMQP_URL"))
+	management, err2 := url.Parse(os.Getenv("KASSA_RABBITMQ_MANAGEMENT_URL"))
+	if err != nil || err2 != nil || address.Host == "" || management.Host == "" {
+		t.Fatal(`this test needs RabbitMQ, and KASSA_AMQP_URL and KASSA_RABBITMQ_MANAGEMENT_URL are not set: run it with go tool task test, or after eval "$(docker/services env)"`)
+	}
+	b := &broker{vhost: "test-" + strings.ToLower(rand.Text()), management: management}
+	address.Path = "/" + b.vhost
+	b.address = address.String()
+	b.manage(t, "PUT", "/api/vhosts/"+b.vhost, "")
+	b.manage(t, "PUT", "/api/permissions/"+b.vhost+"/"+address.User.Username(), `{"configure":".*","write":".*","read":".*"}`)
+	t.Cleanup(func() { b.manage(t, "DELETE", "/api/vhosts/"+b.vhost, "") })
+	return b
+}
+
+// manage calls the broker's management API.
+func (b *broker) manage(t testing.TB, method, path, body string) string {
+	t.Helper()
+	r, err := http.NewRequestWithContext(context.Background(), method, b.management.JoinPath(path).String(), strings.NewReader(body))
+	must(t, err)
+	r.Header.Set("Content-Type", "application/json")
+	secret, _ := b.management.User.Password()
+	r.SetBasicAuth(b.management.User.Username(), secret)
+	resp, err := http.DefaultClient.Do(r)
+	must(t, err)
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	must(t, err)
+	if resp.StatusCode >= 300 && resp.StatusCode != http.StatusNotFound {
+		t.Fatalf("%s %s: %s %s", method, path, resp.Status, text)
+	}
+	return string(text)
+}
+
+// bus connects, without handlers yet.
+func (b *broker) bus(t testing.TB, address string) *Bus {
+	t.Helper()
+	bus, err := RabbitMQ(t.Context(), address, quiet)
+	must(t, err)
+	return bus
+}
+
+// run gives a bus on which the handlers act until the test ends.
+func (b *broker) run(t testing.TB, address string, h Handlers) *Bus {
+	t.Helper()
+	bus := b.bus(t, address)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- bus.Run(ctx, h) }()
+	t.Cleanup(func() {
+		cancel()
+		within(t, "the bus to end", done)
+	})
+	within(t, "the bus to run", bus.Running())
+	return bus
+}
+
+func echo(_ context.Context, request []byte) ([]byte, string, error) {
+	return append([]byte("re: "), request...), "", nil
+}
+
+// What is published before anybody consumes is kept, goes to one of several
+// workers, and its answer comes back with its errand.
+func TestErrandsOverRabbitMQ(t *testing.T) {
+	b := newBroker(t)
+	publisher := b.bus(t, b.address)
+	const n = 40
+	for i := range n {
+		must(t, publisher.PublishWork(errand(i), fmt.Appendf(nil, "text %d", i)))
+	}
+	got, settle := answers(n)
+	for range 2 {
+		b.run(t, b.address, Handlers{Work: echo})
+	}
+	b.run(t, b.address, Handlers{Answer: settle})
+	seen := map[Errand]string{}
+	for range n {
+		a := within(t, "an answer", got)
+		seen[a.Errand] = a.answer
+	}
+	for i := range n {
+		if want := fmt.Sprintf("re: text %d", i); seen[errand(i)] != want {
+			t.Errorf("errand %d: %q", i, seen[errand(i)])
+		}
+	}
+}
+
+// One process has many errands in its hands, although each subscription has one.
+func TestManyErrandsInFlightOverRabbitMQ(t *testing.T) {
+	b := newBroker(t)
+	var inHand atomic.Int32
+	all := make(chan struct{})
+	bus := b.run(t, b.address, Handlers{Work: func(ctx context.Context, _ []byte) ([]byte, string, error) {
+		if inHand.Add(1) == lanes {
+			close(all)
+		}
+		<-all
+		return []byte("done"), "", nil
+	}})
+	for i := range lanes {
+		must(t, bus.PublishWork(errand(i), []byte("text")))
+	}
+	within(t, "all lanes to be busy", all)
+}
+
+func TestEventsOverRabbitMQ(t *testing.T) {
+	b := newBroker(t)
+	store, _ := log(t, 20)
+	all := readAll(t, store)
+	got := make(chan []eventstore.Recorded, 10)
+	bus := b.run(t, b.address, Handlers{Events: func(_ context.Context, batch []eventstore.Recorded) error {
+		got <- batch
+		return nil
+	}})
+	must(t, bus.PublishEvents(all))
+	batch := within(t, "the batch", got)
+	if len(batch) != len(all) || string(batch[3].Entry) != string(all[3].Entry) {
+		t.Errorf("%d of %d entries arrived", len(batch), len(all))
+	}
+}
+
+// A worker whose connection is cut in the middle of its work: the broker delivers
+// again, now with an integer among the headers, and the bus connects again by
+// itself.
+func TestACutConnectionDeliversAgain(t *testing.T) {
+	b := newBroker(t)
+	proxy := newProxy(t, b.address)
+	var tries atomic.Int32
+	cut := make(chan struct{})
+	got, settle := answers(1)
+	b.run(t, b.address, Handlers{Answer: settle})
+	worker := b.run(t, proxy.address(), Handlers{Work: func(ctx context.Context, request []byte) ([]byte, string, error) {
+		if tries.Add(1) == 1 {
+			close(cut)
+			<-ctx.Done() // the delivery is gone with its connection
+			return nil, "", ctx.Err()
+		}
+		return echo(ctx, request)
+	}})
+	publisher := b.bus(t, b.address)
+	must(t, publisher.PublishWork(errand(1), []byte("text")))
+	within(t, "the worker to have it in hand", cut)
+	proxy.cut()
+	if a := within(t, "the answer", got); a.answer != "re: text" {
+		t.Errorf("answer %q, failure %q", a.answer, a.failure)
+	}
+	if worker.Connected() != nil {
+		t.Error("the worker did not connect again")
+	}
+}
+
+// A message on which consumers die time and again ends in the dead exchange: its
+// errand fails, and a copy is kept for people.
+func TestPoisonEndsInTheDeadLetterQueue(t *testing.T) {
+	b := newBroker(t)
+	publisher := b.bus(t, b.address)
+	must(t, publisher.PublishWork(errand(1), []byte("poison")))
+	conn, err := amqp091.Dial(b.address)
+	must(t, err)
+	defer conn.Close()
+	channel, err := conn.Channel()
+	must(t, err)
+	must(t, channel.Qos(1, 0, false))
+	deliveries, err := channel.Consume(workQueue, "", false, false, false, false, nil)
+	must(t, err)
+	go func() {
+		for d := range deliveries {
+			_ = d.Nack(false, true) // as the broker does for a consumer that died
+		}
+	}()
+	got, settle := answers(1)
+	b.run(t, b.address, Handlers{Answer: settle})
+	if a := within(t, "the failure", got); a.Errand != errand(1) || a.failure != Failed {
+		t.Errorf("%+v", a)
+	}
+	kept, ok, err := channel.Get(keptQueue, true)
+	must(t, err)
+	if !ok || string(kept.Body) != "poison" {
+		t.Errorf("the dead letter queue keeps %q", kept.Body)
+	}
+}
+
+// A queue that somebody deletes is made again by its consumers.
+func TestADeletedQueueIsMadeAgain(t *testing.T) {
+	b := newBroker(t)
+	got, settle := answers(1)
+	bus := b.run(t, b.address, Handlers{Work: echo, Answer: settle})
+	b.manage(t, "DELETE", "/api/queues/"+b.vhost+"/"+workQueue, "")
+	stop := time.After(20 * time.Second)
+	again := time.NewTicker(200 * time.Millisecond)
+	defer again.Stop()
+	for { // what is published while there is no queue is lost: its hold would expire
+		must(t, bus.PublishWork(errand(1), []byte("text")))
+		select {
+		case a := <-got:
+			if a.answer != "re: text" {
+				t.Errorf("answer %q", a.answer)
+			}
+			return
+		case <-again.C:
+		case <-stop:
+			t.Fatal("nothing arrives any more")
+		}
+	}
+}
+
+// A broker that takes a message and never confirms it, as with its memory alarm
+// raised: publishing ends, says so, and works again later.
+func TestPublishingDoesNotWaitForEver(t *testing.T) {
+	b := newBroker(t)
+	proxy := newProxy(t, b.address)
+	was := publishTimeout
+	publishTimeout = 300 * time.Millisecond
+	t.Cleanup(func() { publishTimeout = was })
+	bus := b.bus(t, proxy.address())
+	must(t, bus.PublishWork(errand(1), []byte("before")))
+	proxy.freeze()
+	failed := make(chan error, 1)
+	go func() { failed <- bus.PublishWork(errand(2), []byte("meanwhile")) }()
+	if err := within(t, "publishing to end", failed); err == nil {
+		t.Error("a broker that does not confirm is no error")
+	}
+	proxy.cut()
+	deadline := time.After(20 * time.Second)
+	for bus.PublishWork(errand(3), []byte("after")) != nil {
+		select {
+		case <-deadline:
+			t.Fatal("publishing does not work again")
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+// The first connection may take as long as the broker does.
+func TestTheBrokerMayComeLater(t *testing.T) {
+	b := newBroker(t)
+	proxy := newProxy(t, b.address)
+	proxy.close()
+	connected := make(chan error, 1)
+	go func() {
+		_, err := RabbitMQ(context.Background(), proxy.address(), quiet)
+		connected <- err
+	}()
+	select {
+	case err := <-connected:
+		t.Fatalf("connected to nothing: %v", err)
+	case <-time.After(500 * time.Millisecond):
+	}
+	proxy.open(t)
+	must(t, within(t, "the connection", connected))
+}
+
+// The zero value of a channel that the broker closed is not a message.
+func TestPhantomsAreRefused(t *testing.T) {
+	if _, err := (marshaler{}).Unmarshal(amqp091.Delivery{}); err == nil {
+		t.Error("a phantom is taken for a message")
+	}
+}
+
+func TestNotABroker(t *testing.T) {
+	for _, address := range []string{"", "localhost", "http://localhost", "amqp//x"} {
+		if _, err := RabbitMQ(t.Context(), address, quiet); err == nil || strings.Contains(err.Error(), "secret") {
+			t.Errorf("%q: %v", address, err)
+		}
+	}
+}
+
+// proxy stands between a bus and its broker.
+type proxy struct {
+	target   string
+	path     *url.URL
+	mu       sync.Mutex
+	listener net.Listener
+	conns    map[net.Conn]bool
+	frozen   chan struct{} // closed when nothing passes any more
+}
+
+func newProxy(t testing.TB, address string) *proxy {
+	t.Helper()
+	at, err := url.Parse(address)
+	must(t, err)
+	p := &proxy{target: at.Host, path: at, conns: map[net.Conn]bool{}, frozen: make(chan struct{})}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	p.path.Host = listener.Addr().String()
+	p.listener = listener
+	go p.serve(listener)
+	t.Cleanup(func() { p.close(); p.cut() })
+	return p
+}
+
+func (p *proxy) address() string { return p.path.String() }
+
+func (p *proxy) serve(l net.Listener) {
+	for {
+		from, err := l.Accept()
+		if err != nil {
+			return
+		}
+		to, err := net.Dial("tcp", p.target)
+		if err != nil {
+			_ = from.Close()
+			continue
+		}
+		p.mu.Lock()
+		p.conns[from], p.conns[to] = true, true
+		frozen := p.frozen
+		p.mu.Unlock()
+		go p.pass(to, from, frozen)
+		go p.pass(from, to, frozen)
+	}
+}
+
+func (p *proxy) pass(to, from net.Conn, frozen <-chan struct{}) {
+	buffer := make([]byte, 32<<10)
+	for {
+		n, err := from.Read(buffer)
+		select {
+		case <-frozen: // what was read goes nowhere; the connections stay
+			if err != nil {
+				return
+			}
+			continue
+		default:
+		}
+		if err == nil {
+			_, err = to.Write(buffer[:n])
+		}
+		if err != nil {
+			_ = to.Close()
+			_ = from.Close()
+			return
+		}
+	}
+}
+
+// cut breaks all connections; new ones pass.
+func (p *proxy) cut() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for c := range p.conns {
+		_ = c.Close()
+	}
+	p.conns, p.frozen = map[net.Conn]bool{}, make(chan struct{})
+}
+
+// freeze lets nothing pass on the connections that stand.
+func (p *proxy) freeze() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	close(p.frozen)
+}
+
+// close takes no new connections.
+func (p *proxy) close() { _ = p.listener.Close() }
+
+func (p *proxy) open(t testing.TB) {
+	t.Helper()
+	listener, err := net.Listen("tcp", p.path.Host)
+	must(t, err)
+	p.listener = listener
+	go p.serve(listener)
+}
