@@ -137,6 +137,9 @@ func TestRefusedQuestions(t *testing.T) {
 	g := h.member("ru", "anna@example.org")
 	page := g.open("/web").fill("/web/ask", "text", " ?! ", "limit", "20").is(http.StatusUnprocessableEntity)
 	page.says("Напишите хотя бы слово")
+	if by := attr(find(page.root, func(n *node) bool { return attr(n, "name") == "text" }), "aria-describedby"); !strings.Contains(by, "text-fault") {
+		t.Errorf("the box does not point to its fault: %q", by)
+	}
 	if form := page.form("/web/ask"); form.Get("text") != " ?! " || form.Get("limit") != "20" {
 		t.Errorf("the form comes back as %v", form)
 	}

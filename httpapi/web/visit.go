@@ -190,8 +190,13 @@ func once[R any](v *visit, command func(key string) (R, error)) (R, error) {
 // form as a whole.
 type faults map[string]string
 
-// In is the sentence of a field.
+// In is the sentence of a field, "" where it is as it should be.
 func (f faults) In(field string) string { return f[field] }
+
+// At is the same with its field's name, by which the field points to it.
+func (f faults) At(field string) fault { return fault{field, f[field]} }
+
+type fault struct{ Field, Sentence string }
 
 // fieldOf says beside which field a refusal is told.
 var fieldOf = map[domain.Code]string{
