@@ -33,3 +33,31 @@ const (
 	PageOfPredictions  = pageOfPredictions
 	PageOfOneState     = pageOfOneState
 )
+
+// OnlyListening gives views that hear news and never look by themselves,
+// OnlyLooking the opposite.
+func OnlyListening(ctx context.Context, pool *pgxpool.Pool) *Postgres {
+	v := &Postgres{pool: pool}
+	v.start(ctx, v.listen)
+	return v
+}
+
+func OnlyLooking(ctx context.Context, pool *pgxpool.Pool) *Postgres {
+	v := &Postgres{pool: pool}
+	v.start(ctx, v.poll)
+	return v
+}
+
+// Hears says whether news reach these views.
+func (v *Postgres) Hears() bool { return v.hears.Load() }
+
+// Waiting is for how many things somebody waits.
+func (v *Postgres) Waiting() int { return len(v.moves.awaited()) + len(v.ends.awaited()) }
+
+// WriteNews is for the limits of what PostgreSQL carries.
+var WriteNews = writeNews
+
+const NewsMost = newsMost
+
+// On gives views over a pool, without what runs in the background.
+func On(pool *pgxpool.Pool) *Postgres { return &Postgres{pool: pool} }

@@ -68,12 +68,18 @@ func OpenPostgres(ctx context.Context, pool *pgxpool.Pool) (*Postgres, error) {
 	if err := makeTables(ctx, pool); err != nil {
 		return nil, fmt.Errorf("make the tables of the views: %w", err)
 	}
-	behind, stop := context.WithCancel(context.WithoutCancel(ctx))
-	v := &Postgres{pool: pool, stop: stop}
-	v.behind.Add(2)
-	go func() { defer v.behind.Done(); v.listen(behind) }()
-	go func() { defer v.behind.Done(); v.poll(behind) }()
+	v := &Postgres{pool: pool}
+	v.start(ctx, v.listen, v.poll)
 	return v, nil
+}
+
+// start runs parts in the background until Close.
+func (v *Postgres) start(ctx context.Context, parts ...func(context.Context)) {
+	behind, stop := context.WithCancel(context.WithoutCancel(ctx))
+	v.stop = stop
+	for _, part := range parts {
+		v.behind.Go(func() { part(behind) })
+	}
 }
 
 // Close ends the connection that listens. The pool is its opener's.
