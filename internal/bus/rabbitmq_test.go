@@ -96,7 +96,7 @@ func TestErrandsOverRabbitMQ(t *testing.T) {
 	publisher := b.bus(t, b.address)
 	const n = 40
 	for i := range n {
-		must(t, publisher.PublishWork(errand(i), fmt.Appendf(nil, "text %d", i)))
+		must(t, publisher.PublishWork(errand(i+1), fmt.Appendf(nil, "text %d", i)))
 	}
 	got, settle := answers(n)
 	for range 2 {
@@ -109,8 +109,8 @@ func TestErrandsOverRabbitMQ(t *testing.T) {
 		seen[a.Errand] = a.answer
 	}
 	for i := range n {
-		if want := fmt.Sprintf("re: text %d", i); seen[errand(i)] != want {
-			t.Errorf("errand %d: %q", i, seen[errand(i)])
+		if want := fmt.Sprintf("re: text %d", i); seen[errand(i+1)] != want {
+			t.Errorf("errand %d: %q", i, seen[errand(i+1)])
 		}
 	}
 }
@@ -128,7 +128,7 @@ func TestManyErrandsInFlightOverRabbitMQ(t *testing.T) {
 		return []byte("done"), "", nil
 	}})
 	for i := range lanes {
-		must(t, bus.PublishWork(errand(i), []byte("text")))
+		must(t, bus.PublishWork(errand(i+1), []byte("text")))
 	}
 	within(t, "all lanes to be busy", all)
 }
