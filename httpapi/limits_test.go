@@ -1,0 +1,81 @@
+package httpapi
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"sync"
+	"testing"
+	"time"
+
+	"kassa/httpapi/identity"
+	"kassa/httpapi/problem"
+)
+
+func TestLimits(t *testing.T) {
+	w := newWorld(t, identity.Limits{SignUpIP: identity.Rate{Burst: 2, Every: time.Minute}, Command: identity.Rate{Burst: 2, Every: 10 * time.Second}})
+	h := w.server.Handler()
+	signUp := func(name string) *httptest.ResponseRecorder {
+		return w.send(h, "POST", "/api/users/signup", "", `{"email":"`+email(name)+`","password":"`+password(name)+`"}`)
+	}
+	want(t, signUp("ada"), http.StatusCreated, "")
+	want(t, signUp("bob"), http.StatusCreated, "")
+	want(t, signUp("eve"), http.StatusTooManyRequests, problem.RateLimited)
+	w.clock.advance(time.Minute)
+	want(t, signUp("eve"), http.StatusCreated, "")
+
+	deposit := func(name string) *httptest.ResponseRecorder {
+		return w.send(h, "POST", "/api/users/balance/adjust", name, `{"amount":1}`)
+	}
+	want(t, deposit("ada"), http.StatusOK, "")
+	want(t, deposit("ada"), http.StatusOK, "")
+	got := deposit("ada")
+	want(t, got, http.StatusTooManyRequests, problem.RateLimited)
+	if got.Header().Get("Retry-After") != "10" {
+		t.Errorf("Retry-After is %s, want 10", got.Header().Get("Retry-After"))
+	}
+	want(t, deposit("bob"), http.StatusOK, "")
+	want(t, w.send(h, "GET", "/api/users/balance", "ada", ""), http.StatusOK, "")
+	w.clock.advance(10 * time.Second)
+	want(t, deposit("ada"), http.StatusOK, "")
+}
+
+// A client that sends a dozen requests at once with good credentials is one check
+// of a password, not a dozen.
+func TestParallelBasicCountsOnce(t *testing.T) {
+	w := newWorld(t, identity.Limits{})
+	w.join("ada")
+	h := w.newServer(w.forgetful(), identity.Limits{SignInEmail: identity.Rate{Burst: 1, Every: time.Hour}}).Handler()
+	var all sync.WaitGroup
+	for range 30 {
+		all.Go(func() {
+			answer := httptest.NewRecorder()
+			h.ServeHTTP(answer, basic(httptest.NewRequest("GET", "/api/users/balance", nil), "ada"))
+			if answer.Code != http.StatusOK {
+				t.Errorf("answers %d: %s", answer.Code, answer.Body)
+			}
+		})
+	}
+	all.Wait()
+	answer := httptest.NewRecorder()
+	r := httptest.NewRequest("GET", "/api/users/balance", nil)
+	r.SetBasicAuth(email("ada"), "wrong guess")
+	h.ServeHTTP(answer, r)
+	want(t, answer, http.StatusTooManyRequests, problem.RateLimited)
+}
+
+// Behind a proxy that is believed, clients are told apart.
+func TestLimitsBehindAProxy(t *testing.T) {
+	w := newWorld(t, identity.Limits{SignInIP: identity.Rate{Burst: 1, Every: time.Hour}})
+	w.server.Identity.Proxies = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")} // httptest's address is in it
+	h := w.server.Handler()
+	guess := func(name, from string) *httptest.ResponseRecorder {
+		return w.send(h, "GET", "/api/users/balance", name, "", "X-Forwarded-For", from)
+	}
+	want(t, guess("a", "203.0.113.1"), http.StatusUnauthorized, "")
+	want(t, guess("b", "203.0.113.2"), http.StatusUnauthorized, "")
+	want(t, guess("c", "198.51.100.1, 203.0.113.1"), http.StatusTooManyRequests, "")
+	want(t, guess("d", "2001:db8::1"), http.StatusUnauthorized, "")
+	want(t, guess("e", "2001:db8::2"), http.StatusTooManyRequests, "")
+	want(t, guess("f", "2001:db8:0:1::1"), http.StatusUnauthorized, "")
+}
