@@ -21,7 +21,7 @@ import (
 const chromium = "/usr/bin/chromium"
 
 // browserPatience bounds one thing that is done in the browser.
-const browserPatience = 20 * time.Second
+const browserPatience = 30 * time.Second
 
 // browser is one tab of a Chromium of its own.
 type browser struct {

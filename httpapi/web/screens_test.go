@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/chromedp"
+
 	"kassa/commands"
 	"kassa/domain"
 )
@@ -75,7 +77,7 @@ func (s *screens) outside() {
 func (s *screens) asked(text string) {
 	s.t.Helper()
 	s.open("/web")
-	s.typeIn("#text", text)
+	s.do("write the question", chromedp.SetValue(chromedp.CSS("#text"), text))
 	s.press("form[action='/web/ask'] button")
 	s.until("be on the question's page", `document.querySelector('.answer') !== null`)
 }
