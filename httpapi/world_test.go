@@ -180,8 +180,10 @@ func (w *world) follow(ctx context.Context) {
 			at = batch[len(batch)-1].Position
 			return nil
 		})
-		if err != nil && ctx.Err() == nil {
-			w.t.Errorf("follow the log: %v", err)
+		if err != nil {
+			if ctx.Err() == nil {
+				w.t.Errorf("follow the log: %v", err)
+			}
 			return
 		}
 	}
