@@ -5,14 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
-	"path/filepath"
+	"log/slog"
+	"math"
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"kassa/catalog/words"
-	"kassa/schema"
 )
 
 // hashing is a small embedder: every stem is a direction of its own, as far as
@@ -21,6 +23,7 @@ type hashing struct {
 	model  string
 	dims   int
 	before func(texts []string) error // called before each batch
+	after  func()
 }
 
 func (h hashing) ModelVersion() string { return h.model }
@@ -30,6 +33,9 @@ func (h hashing) EmbedAll(ctx context.Context, texts []string) ([][]float32, err
 		if err := h.before(texts); err != nil {
 			return nil, err
 		}
+	}
+	if h.after != nil {
+		defer h.after()
 	}
 	vectors := make([][]float32, len(texts))
 	for i, text := range texts {
@@ -46,28 +52,12 @@ func (h hashing) EmbedAll(ctx context.Context, texts []string) ([][]float32, err
 	return vectors, ctx.Err()
 }
 
-var small = hashing{model: "small-1", dims: 512}
+var small = hashing{model: "small-1", dims: 384}
 
-func openFile(t testing.TB, path string) (*Catalogue, *schema.SQLite) {
-	t.Helper()
-	db, err := schema.OpenSQLite(context.Background(), path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { db.Close() })
-	c, err := Open(context.Background(), db)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c, db
-}
-
-func database(t testing.TB) string { return filepath.Join(t.TempDir(), "kassa.db") }
-
-// given is a catalogue that has the films.
+// given is a catalogue in a file that has the films.
 func given(t testing.TB, movies []Movie, embed Embedder) *Catalogue {
 	t.Helper()
-	c, _ := openFile(t, database(t))
+	c := newFile(t).open(t)
 	if _, err := c.Import(context.Background(), movies, embed); err != nil {
 		t.Fatal(err)
 	}
@@ -85,176 +75,180 @@ func mustImport(t *testing.T, c *Catalogue, movies []Movie, embed Embedder, want
 	}
 }
 
-// stillSame compares a catalogue with one opened anew on the same file.
-func stillSame(t *testing.T, c *Catalogue, path string) {
+// stillSame compares a catalogue with one opened anew on the same database.
+func stillSame(t *testing.T, c *Catalogue, db database) {
 	t.Helper()
-	again, _ := openFile(t, path)
+	again := db.open(t)
 	a, b := c.now.Load(), again.now.Load()
-	if !reflect.DeepEqual(a.stored, b.stored) || a.version != b.version {
+	if !reflect.DeepEqual(a.movies, b.movies) || a.version != b.version || !reflect.DeepEqual(filmsWith(a), filmsWith(b)) {
 		t.Errorf("in memory %d films, version %s; opened again %d films, version %s, or vectors differ", c.Len(), c.Version(), again.Len(), again.Version())
 	}
 }
 
 func TestImport(t *testing.T) {
-	path := database(t)
-	c, _ := openFile(t, path)
-	movies := shipped(t)
-	n := len(movies)
-	empty := c.Version()
+	inEach(t, func(t *testing.T, db database) {
+		c := db.open(t)
+		movies := shipped(t)
+		n := len(movies)
+		empty := c.Version()
 
-	mustImport(t, c, movies, small, Report{Added: n, Embedded: n})
-	first := c.Version()
-	if first == empty || len(first) != 12 {
-		t.Errorf("version was %q and is %q", empty, first)
-	}
-	if !reflect.DeepEqual(c.Movies(), movies) {
-		t.Error("the films in the catalogue are not those that were imported")
-	}
-	stillSame(t, c, path)
+		mustImport(t, c, movies, small, Report{Added: n, Embedded: n})
+		first := c.Version()
+		if first == empty || len(first) != 12 {
+			t.Errorf("version was %q and is %q", empty, first)
+		}
+		if !reflect.DeepEqual(c.Movies(), movies) {
+			t.Error("the films in the catalogue are not those that were imported")
+		}
+		stillSame(t, c, db)
 
-	mustImport(t, c, movies, small, Report{Unchanged: n})
-	mustImport(t, c, movies[:3], small, Report{Unchanged: 3})
-	if c.Version() != first {
-		t.Error("importing the same again changed the version")
-	}
+		mustImport(t, c, movies, small, Report{Unchanged: n})
+		mustImport(t, c, movies[:3], small, Report{Unchanged: 3})
+		if c.Version() != first {
+			t.Error("importing the same again changed the version")
+		}
 
-	renamed := slices.Clone(movies)
-	renamed[7].Description += " And then the carousel explodes."
-	mustImport(t, c, renamed[5:10], small, Report{Changed: 1, Unchanged: 4, Embedded: 1})
-	if m, _ := c.Movie(renamed[7].ID); !reflect.DeepEqual(m, renamed[7]) {
-		t.Errorf("film is %+v", m)
-	}
-	if c.Len() != n || c.Version() == first {
-		t.Errorf("%d films of %d, version %s and before %s", c.Len(), n, c.Version(), first)
-	}
-	stillSame(t, c, path)
+		renamed := slices.Clone(movies)
+		renamed[7].Description += " And then the carousel explodes."
+		mustImport(t, c, renamed[5:10], small, Report{Changed: 1, Unchanged: 4, Embedded: 1})
+		if m, _ := c.Movie(renamed[7].ID); !reflect.DeepEqual(m, renamed[7]) {
+			t.Errorf("film is %+v", m)
+		}
+		if c.Len() != n || c.Version() == first {
+			t.Errorf("%d films of %d, version %s and before %s", c.Len(), n, c.Version(), first)
+		}
+		stillSame(t, c, db)
 
-	mustImport(t, c, movies, small, Report{Changed: 1, Unchanged: n - 1, Embedded: 1})
-	if c.Version() != first {
-		t.Error("the old film is back, and the version is another")
-	}
+		mustImport(t, c, movies, small, Report{Changed: 1, Unchanged: n - 1, Embedded: 1})
+		if c.Version() != first {
+			t.Error("the old film is back, and the version is another")
+		}
+	})
 }
 
 func TestImportEmbedsWhatAnotherModelHas(t *testing.T) {
-	path := database(t)
-	c, db := openFile(t, path)
-	movies := shipped(t)[:40]
-	large := hashing{model: "large-1", dims: 768}
-	mustImport(t, c, movies, small, Report{Added: 40, Embedded: 40})
-	mustImport(t, c, movies[:10], large, Report{Unchanged: 10, Embedded: 40}) // the other 30, too
-	for _, embed := range []hashing{small, large} {
-		ask(t, c, embed, movies[20].Title)
-	}
+	inEach(t, func(t *testing.T, db database) {
+		c := db.open(t)
+		movies := shipped(t)[:40]
+		large := hashing{model: "large-1", dims: 384}
+		mustImport(t, c, movies, small, Report{Added: 40, Embedded: 40})
+		mustImport(t, c, movies[:10], large, Report{Unchanged: 10, Embedded: 40}) // the other 30, too
+		for _, embed := range []hashing{small, large} {
+			ask(t, c, embed, movies[20].Title)
+		}
 
-	// A film that changes under one model must not be found by its old text
-	// under the other.
-	movies[3].Title = "Zanzibar"
-	mustImport(t, c, movies, large, Report{Changed: 1, Unchanged: 39, Embedded: 1})
-	if row := c.now.Load().matrices["small-1"].row(3); slices.ContainsFunc(row, func(x float32) bool { return x != 0 }) {
-		t.Error("the film that changed still has its old vector of the other model")
-	}
-	mustImport(t, c, nil, small, Report{Embedded: 1})
-	stillSame(t, c, path)
+		// A film that changes under one model must not be found by its old text
+		// under the other.
+		movies[3].Title = "Zanzibar"
+		mustImport(t, c, movies, large, Report{Changed: 1, Unchanged: 39, Embedded: 1})
+		if filmsWith(c.now.Load())["small-1"][3] {
+			t.Error("the film that changed still has its old vector of the other model")
+		}
+		mustImport(t, c, nil, small, Report{Embedded: 1})
+		stillSame(t, c, db)
 
-	if n, err := c.KeepModel(context.Background(), "large-1"); n != 40 || err != nil {
-		t.Errorf("dropped %d vectors, %v", n, err)
-	}
-	if _, err := c.Nearest(context.Background(), query(t, small, "zanzibar")); !errors.Is(err, ErrModel) {
-		t.Errorf("asking with a model that was dropped: %v", err)
-	}
-	var rows int
-	if err := db.Read.QueryRow(`SELECT count(*) FROM vectors`).Scan(&rows); err != nil || rows != 40 {
-		t.Errorf("%d vectors in the database, %v", rows, err)
-	}
+		if n, err := c.KeepModel(context.Background(), "large-1"); n != 40 || err != nil {
+			t.Errorf("dropped %d vectors, %v", n, err)
+		}
+		if _, err := c.Nearest(context.Background(), query(t, small, "zanzibar")); !errors.Is(err, ErrModel) {
+			t.Errorf("asking with a model that was dropped: %v", err)
+		}
+		if rows := db.count(t, `SELECT count(*) FROM vectors`); rows != 40 {
+			t.Errorf("%d vectors in the database", rows)
+		}
+	})
 }
 
 // A new version of the program may embed films from other texts.
 func TestImportEmbedsFilmsOfOtherTextsAgain(t *testing.T) {
-	path := database(t)
-	c, db := openFile(t, path)
-	movies := shipped(t)[:3]
-	mustImport(t, c, movies, small, Report{Added: 3, Embedded: 3})
-	before := ask(t, c, small, movies[1].Title)
-	if _, err := db.Write.Exec(`UPDATE vectors SET hash = zeroblob(32), vector = zeroblob(2048) WHERE movie_id = ?`, movies[1].ID); err != nil {
-		t.Fatal(err)
-	}
-	again, _ := openFile(t, path)
-	mustImport(t, again, nil, small, Report{Embedded: 1})
-	if after := ask(t, again, small, movies[1].Title); !reflect.DeepEqual(before, after) {
-		t.Errorf("found %v, and before %v", after, before)
-	}
-	stillSame(t, again, path)
+	inEach(t, func(t *testing.T, db database) {
+		c := db.open(t)
+		movies := shipped(t)[:3]
+		mustImport(t, c, movies, small, Report{Added: 3, Embedded: 3})
+		before := ask(t, c, small, movies[1].Title)
+		db.mustExec(t, `UPDATE vectors SET hash = '\x`+strings.Repeat("00", 32)+`' WHERE movie_id = '`+movies[1].ID+`'`)
+		again := db.open(t)
+		mustImport(t, again, nil, small, Report{Embedded: 1})
+		if after := ask(t, again, small, movies[1].Title); !reflect.DeepEqual(before, after) {
+			t.Errorf("found %v, and before %v", after, before)
+		}
+		stillSame(t, again, db)
+	})
 }
 
-// Two processes on one file: what the other imported is embedded, too, and as
+// Two processes on one database: what the other imported is embedded, too, and as
 // it is now.
 func TestImportBesideAnotherProcess(t *testing.T) {
-	path := database(t)
-	c, _ := openFile(t, path)
-	other, _ := openFile(t, path)
-	movies := shipped(t)[:3]
-	large := hashing{model: "large-1", dims: 768}
-	mustImport(t, c, movies[:1], small, Report{Added: 1, Embedded: 1})
-	movies[0].Runtime++
-	movies[0].Title = "Zanzibar"
-	mustImport(t, other, movies[:2], large, Report{Added: 1, Changed: 1, Embedded: 2})
-	mustImport(t, c, movies[2:], small, Report{Added: 1, Embedded: 3})
-	if got := ask(t, c, small, "Zanzibar"); got[0] != (Match{movies[0].ID, 1}) {
-		t.Errorf("found %v", got)
-	}
-	stillSame(t, c, path)
+	inEach(t, func(t *testing.T, db database) {
+		c := db.open(t)
+		other := db.open(t)
+		movies := shipped(t)[:3]
+		large := hashing{model: "large-1", dims: 384}
+		mustImport(t, c, movies[:1], small, Report{Added: 1, Embedded: 1})
+		movies[0].Runtime++
+		movies[0].Title = "Zanzibar"
+		mustImport(t, other, movies[:2], large, Report{Added: 1, Changed: 1, Embedded: 2})
+		mustImport(t, c, movies[2:], small, Report{Added: 1, Embedded: 3})
+		if got := ask(t, c, small, "Zanzibar"); got[0] != (Match{movies[0].ID, 1}) {
+			t.Errorf("found %v", got)
+		}
+		stillSame(t, c, db)
+	})
 }
 
 // A search sees the catalogue before an import or after it, nothing between.
 func TestSearchDuringImport(t *testing.T) {
-	movies := shipped(t)
-	c := given(t, movies[:2*batchFilms], small)
-	q := query(t, small, "love and war")
-	q.Limit = len(movies)
-	imported := make(chan error)
-	go func() {
-		_, err := c.Import(context.Background(), movies, small)
-		imported <- err
-	}()
-	for {
-		matches, err := c.Nearest(context.Background(), q)
-		if err != nil {
-			t.Error(err)
-		}
-		if n := len(matches); n != 2*batchFilms && n != len(movies) {
-			t.Errorf("a search found %d films", n)
-		}
-		select {
-		case err := <-imported:
+	inEach(t, func(t *testing.T, db database) {
+		movies := shipped(t)
+		c := db.open(t)
+		mustImport(t, c, movies[:2*batchFilms], small, Report{Added: 2 * batchFilms, Embedded: 2 * batchFilms})
+		q := query(t, small, "love and war")
+		q.Limit = len(movies)
+		imported := make(chan error)
+		go func() {
+			_, err := c.Import(context.Background(), movies, small)
+			imported <- err
+		}()
+		for {
+			matches, err := c.Nearest(context.Background(), q)
 			if err != nil {
 				t.Error(err)
 			}
-			if c.Len() != len(movies) {
-				t.Errorf("%d films after the import", c.Len())
+			if n := len(matches); n != 2*batchFilms && n != len(movies) {
+				t.Errorf("a search found %d films", n)
 			}
-			return
-		default:
+			select {
+			case err := <-imported:
+				if err != nil {
+					t.Error(err)
+				}
+				if c.Len() != len(movies) {
+					t.Errorf("%d films after the import", c.Len())
+				}
+				return
+			default:
+			}
 		}
-	}
+	})
 }
 
 func TestRemove(t *testing.T) {
-	path := database(t)
-	c, db := openFile(t, path)
-	movies := shipped(t)[:5]
-	mustImport(t, c, movies, small, Report{Added: 5, Embedded: 5})
-	if n, err := c.Remove(context.Background(), movies[1].ID, movies[3].ID, "no-such-film"); n != 2 || err != nil {
-		t.Errorf("removed %d, %v", n, err)
-	}
-	if _, ok := c.Movie(movies[1].ID); ok || c.Len() != 3 {
-		t.Errorf("%d films left", c.Len())
-	}
-	var rows int
-	if err := db.Read.QueryRow(`SELECT count(*) FROM vectors`).Scan(&rows); err != nil || rows != 3 {
-		t.Errorf("%d vectors in the database, %v", rows, err)
-	}
-	stillSame(t, c, path)
-	mustImport(t, c, movies, small, Report{Added: 2, Unchanged: 3, Embedded: 2})
+	inEach(t, func(t *testing.T, db database) {
+		c := db.open(t)
+		movies := shipped(t)[:5]
+		mustImport(t, c, movies, small, Report{Added: 5, Embedded: 5})
+		if n, err := c.Remove(context.Background(), movies[1].ID, movies[3].ID, "no-such-film"); n != 2 || err != nil {
+			t.Errorf("removed %d, %v", n, err)
+		}
+		if _, ok := c.Movie(movies[1].ID); ok || c.Len() != 3 {
+			t.Errorf("%d films left", c.Len())
+		}
+		if rows := db.count(t, `SELECT count(*) FROM vectors`); rows != 3 {
+			t.Errorf("%d vectors in the database", rows)
+		}
+		stillSame(t, c, db)
+		mustImport(t, c, movies, small, Report{Added: 2, Unchanged: 3, Embedded: 2})
+	})
 }
 
 // An import ends at each batch in turn, before it is embedded and after. What
@@ -268,29 +262,30 @@ func TestImportInterrupted(t *testing.T) {
 			"cancel": func(cancel func()) error { cancel(); return nil }, // found out only when saving
 		} {
 			t.Run(fmt.Sprintf("%s at batch %d", name, stop), func(t *testing.T) {
-				path := database(t)
-				c, _ := openFile(t, path)
-				ctx, cancel := context.WithCancel(context.Background())
-				defer cancel()
-				broken, batches := small, 0
-				broken.before = func([]string) error {
-					if batches++; batches > stop {
-						return way(cancel)
+				inEach(t, func(t *testing.T, db database) {
+					c := db.open(t)
+					ctx, cancel := context.WithCancel(context.Background())
+					defer cancel()
+					broken, batches := small, 0
+					broken.before = func([]string) error {
+						if batches++; batches > stop {
+							return way(cancel)
+						}
+						return nil
 					}
-					return nil
-				}
-				report, err := c.Import(ctx, movies, broken)
-				if !errors.Is(err, fault) && !errors.Is(err, context.Canceled) {
-					t.Fatalf("error is %v", err)
-				}
-				n := stop * batchFilms
-				if want := (Report{Added: n, Embedded: n}); report != want || c.Len() != n {
-					t.Errorf("%+v and %d films, want %+v", report, c.Len(), want)
-				}
-				stillSame(t, c, path)
-				again, _ := openFile(t, path)
-				mustImport(t, again, movies, small, Report{Added: len(movies) - n, Unchanged: n, Embedded: len(movies) - n})
-				stillSame(t, again, path)
+					report, err := c.Import(ctx, movies, broken)
+					if !errors.Is(err, fault) && !errors.Is(err, context.Canceled) {
+						t.Fatalf("error is %v", err)
+					}
+					n := stop * batchFilms
+					if want := (Report{Added: n, Embedded: n}); report != want || c.Len() != n {
+						t.Errorf("%+v and %d films, want %+v", report, c.Len(), want)
+					}
+					stillSame(t, c, db)
+					again := db.open(t)
+					mustImport(t, again, movies, small, Report{Added: len(movies) - n, Unchanged: n, Embedded: len(movies) - n})
+					stillSame(t, again, db)
+				})
 			})
 		}
 	}
@@ -301,46 +296,265 @@ func TestImportRefuses(t *testing.T) {
 	bad := slices.Clone(good)
 	bad[1].Genres = []string{"Drama"}
 	hollow := solaris()
-	for _, tt := range []struct {
-		name   string
-		movies []Movie
-		embed  hashing
-		want   string
-	}{
-		{"a film that breaks the rules", bad, small, `genres[0] is "Drama"`},
-		{"a film twice", []Movie{good[0], good[1], good[0]}, small, "is given twice (film 3 of 3)"},
-		{"missing lists", []Movie{{ID: "x-2000"}}, small, "directors is missing"},
-		{"vectors without numbers", []Movie{hollow}, hashing{model: "m"}, "vector cannot be searched with"},
-		{"vectors of another length", []Movie{hollow}, hashing{model: "small-1", dims: 64}, "has 64 numbers, others of model small-1 have 512"},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			c := given(t, good, small)
-			before := c.Version()
+	inEach(t, func(t *testing.T, db database) {
+		c := db.open(t)
+		mustImport(t, c, good, small, Report{Added: 2, Embedded: 2})
+		before := c.Version()
+		for _, tt := range []struct {
+			name   string
+			movies []Movie
+			embed  Embedder
+			want   string
+		}{
+			{"a film that breaks the rules", bad, small, `genres[0] is "Drama"`},
+			{"a film twice", []Movie{good[0], good[1], good[0]}, small, "is given twice (film 3 of 3)"},
+			{"missing lists", []Movie{{ID: "x-2000"}}, small, "directors is missing"},
+			{"vectors without numbers", []Movie{hollow}, hashing{model: "m"}, "vector cannot be searched with"},
+			{"vectors of another length", []Movie{hollow}, hashing{model: "small-1", dims: 64}, "has 64 numbers, and those of model small-1 here have 384"},
+			{"zeros", []Movie{hollow}, constant{0}, "it is zero, or holds what is no number"},
+			{"no number", []Movie{hollow}, constant{float32(math.NaN())}, "it is zero, or holds what is no number"},
+			{"infinity", []Movie{hollow}, constant{float32(math.Inf(1))}, "it is zero, or holds what is no number"},
+		} {
 			report, err := c.Import(context.Background(), tt.movies, tt.embed)
 			if err == nil || !strings.Contains(err.Error(), tt.want) {
-				t.Errorf("error is %v, want %q", err, tt.want)
+				t.Errorf("%s: error is %v, want %q", tt.name, err, tt.want)
 			}
 			if report != (Report{}) || c.Version() != before {
-				t.Errorf("it reports %+v, and the version was %s and is %s", report, before, c.Version())
+				t.Errorf("%s: it reports %+v, and the version was %s and is %s", tt.name, report, before, c.Version())
 			}
-		})
+		}
+		stillSame(t, c, db)
+	})
+}
+
+// constant is an embedder that answers with one number.
+type constant struct{ x float32 }
+
+func (constant) ModelVersion() string { return "small-1" }
+
+func (k constant) EmbedAll(_ context.Context, texts []string) ([][]float32, error) {
+	vectors := make([][]float32, len(texts))
+	for i := range vectors {
+		vectors[i] = slices.Repeat([]float32{k.x}, 384)
+	}
+	return vectors, nil
+}
+
+// A model that changes its mind during an import must not leave a catalogue that
+// cannot be opened.
+func TestImportRefusesAModelThatChanges(t *testing.T) {
+	movies := shipped(t)[:batchFilms+1]
+	db := newFile(t)
+	c := db.open(t)
+	report, err := c.Import(context.Background(), movies, &shrinking{})
+	if !errors.Is(err, ErrVector) {
+		t.Errorf("error is %v", err)
+	}
+	if want := (Report{Added: batchFilms, Embedded: batchFilms}); report != want {
+		t.Errorf("it reports %+v, want %+v", report, want)
+	}
+	stillSame(t, c, db)
+}
+
+type shrinking struct{ calls int }
+
+func (*shrinking) ModelVersion() string { return "shrinking-1" }
+
+func (s *shrinking) EmbedAll(ctx context.Context, texts []string) ([][]float32, error) {
+	s.calls++
+	return hashing{dims: 512 >> s.calls}.EmbedAll(ctx, texts)
+}
+
+// What somebody imported stays theirs, whatever the program is shipped with; what
+// nobody touched follows the program.
+func TestOwnVersionsStay(t *testing.T) {
+	inEach(t, func(t *testing.T, db database) {
+		ctx := context.Background()
+		movies := shipped(t)
+		c := db.open(t)
+		n := len(movies)
+		bring := func(c *Catalogue, want Report) {
+			t.Helper()
+			if got, err := c.ImportShipped(ctx, small); err != nil || got != want {
+				t.Errorf("shipped films: %+v, %v, want %+v", got, err, want)
+			}
+		}
+		bring(c, Report{Added: n, Embedded: n})
+
+		own := slices.Clone(movies[:3])
+		own[1].Title = "Zanzibar"
+		mustImport(t, c, own, small, Report{Changed: 1, Unchanged: 2, Embedded: 1})
+		bring(c, Report{Unchanged: n})
+		bring(db.open(t), Report{Unchanged: n})
+		if m, _ := c.Movie(own[1].ID); m.Title != "Zanzibar" {
+			t.Errorf("the own version became %q", m.Title)
+		}
+		// Under another model it is embedded as it is, not as it is shipped.
+		if _, err := c.ImportShipped(ctx, hashing{model: "large-1", dims: 384}); err != nil {
+			t.Fatal(err)
+		}
+		if got := ask(t, c, hashing{model: "large-1", dims: 384}, "Zanzibar"); got[0] != (Match{own[1].ID, 1}) {
+			t.Errorf("found %v", got[0])
+		}
+		stillSame(t, c, db)
+
+		// An older release shipped another text of a film that nobody touched.
+		older := slices.Clone(movies[:1])
+		older[0].Runtime++
+		if _, err := c.bring(ctx, older, newImporting(small, false, nil)); err != nil {
+			t.Fatal(err)
+		}
+		bring(c, Report{Changed: 1, Unchanged: n - 1, Embedded: 1})
+
+		// Another process imports an own version after this one has looked.
+		items, _, err := c.plan(ctx, older, newImporting(small, false, nil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		own[0].Title = "Timbuktu"
+		mustImport(t, db.open(t), own[:1], small, Report{Changed: 1, Embedded: 1})
+		if err := c.importBatches(ctx, items, newImporting(small, false, nil), &Report{}); err != nil {
+			t.Fatal(err)
+		}
+		again := db.open(t)
+		if m, _ := again.Movie(own[0].ID); m.Title != "Timbuktu" || !filmsWith(again.now.Load())["small-1"][0] {
+			t.Errorf("the own version became %q, or has no vector", m.Title)
+		}
+	})
+}
+
+// An embedder far away answers in any order; films are stored in theirs, and
+// progress only grows.
+func TestImportInFlight(t *testing.T) {
+	movies := shipped(t)
+	c := newFile(t).open(t)
+	var mu sync.Mutex
+	running, most := 0, 0
+	gate := make(chan struct{})
+	open := sync.OnceFunc(func() { close(gate) })
+	far := small
+	far.before = func([]string) error {
+		mu.Lock()
+		if running++; running == 3 {
+			open() // the first three are let go together
+		}
+		most = max(most, running)
+		mu.Unlock()
+		<-gate
+		return nil
+	}
+	far.after = func() { mu.Lock(); running--; mu.Unlock() }
+	var seen []int
+	report, err := c.Import(context.Background(), movies, far, WithInFlight(3), WithProgress(func(done, total int) {
+		if total != len(movies) {
+			t.Errorf("%d films of %d are to be done", total, len(movies))
+		}
+		seen = append(seen, done)
+	}))
+	if want := (Report{Added: len(movies), Embedded: len(movies)}); err != nil || report != want {
+		t.Errorf("%+v, %v", report, err)
+	}
+	if want := (len(movies) + batchFilms - 1) / batchFilms; len(seen) != want+1 || seen[0] != 0 || seen[want] != len(movies) || !slices.IsSorted(seen) {
+		t.Errorf("progress was %v", seen)
+	}
+	if most != 3 || running != 0 {
+		t.Errorf("at most %d calls at once, %d still under way", most, running)
+	}
+	if want := given(t, movies, small); want.Version() != c.Version() {
+		t.Error("the films are others than one call at a time gives")
 	}
 }
 
-func TestOpenRefusesWhatWasTamperedWith(t *testing.T) {
-	for statement, want := range map[string]string{
-		`UPDATE movies SET json = replace(json, '1972', '1973') WHERE id = 'solaris-1972'`: `"solaris-1972" is not what its hash was taken of`,
-		`UPDATE vectors SET vector = zeroblob(2048)`:                                       "it is zero",
-		`UPDATE vectors SET vector = zeroblob(64) WHERE movie_id = 'solaris-1972'`:         "has 16 numbers",
-		`UPDATE vectors SET vector = CAST(x'0000c07f' || zeroblob(2044) AS BLOB)`:          "what is no number",
-	} {
-		path := database(t)
-		c, db := openFile(t, path)
-		mustImport(t, c, append(shipped(t)[:1], solaris()), small, Report{Added: 2, Embedded: 2})
-		if _, err := db.Write.Exec(statement); err != nil {
+// What another process imports is seen, while searches go on; a database that is
+// away is asked again.
+func TestFollow(t *testing.T) {
+	inEach(t, func(t *testing.T, db database) {
+		movies := shipped(t)
+		c, other := db.open(t), db.open(t)
+		mustImport(t, other, movies[:10], small, Report{Added: 10, Embedded: 10})
+		if c.Len() != 0 {
+			t.Fatal("it saw the other's films without looking")
+		}
+		ctx, stop := context.WithCancel(context.Background())
+		ended := make(chan error)
+		go func() { ended <- c.Follow(ctx, slog.New(slog.NewTextHandler(t.Output(), nil))) }()
+		waitFor(t, func() bool { return c.Version() == other.Version() })
+		if got := ask(t, c, small, movies[4].Title); got[0].Score != 1 {
+			t.Errorf("found %v", got)
+		}
+		before := c.now.Load()
+		if err := c.catchUp(ctx); err != nil || c.now.Load() != before {
+			t.Errorf("it reads all again where nothing changed, %v", err)
+		}
+		if _, err := other.Remove(ctx, movies[4].ID); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := Open(context.Background(), db); err == nil || !strings.Contains(err.Error(), want) {
+		waitFor(t, func() bool { return c.Len() == 9 })
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func waitFor(t *testing.T, done func() bool) {
+	t.Helper()
+	deadline := time.After(30 * time.Second)
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for !done() {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatal("it did not come about in 30 seconds")
+		}
+	}
+}
+
+// Two processes import overlapping films at once. Whoever was last, each film has
+// the vector of its own texts.
+func TestImportAtOnce(t *testing.T) {
+	inEach(t, func(t *testing.T, db database) {
+		movies := shipped(t)[:3*batchFilms]
+		both := []*Catalogue{db.open(t), db.open(t)}
+		var imports sync.WaitGroup
+		for i, c := range both {
+			mine := slices.Clone(movies[i*batchFilms : (i+2)*batchFilms])
+			for k := range mine {
+				mine[k].Description += strings.Repeat(" Zanzibar.", i)
+			}
+			imports.Go(func() {
+				if _, err := c.Import(context.Background(), mine, small); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		imports.Wait()
+		c := db.open(t)
+		if got := filmsWith(c.now.Load())["small-1"]; c.Len() != len(movies) || slices.Contains(got, false) {
+			t.Errorf("%d films, with vectors %v", c.Len(), got)
+		}
+		for _, one := range both {
+			if err := one.catchUp(context.Background()); err != nil || one.Version() != c.Version() {
+				t.Errorf("it does not see what the other did: %v", err)
+			}
+		}
+		mustImport(t, c, nil, small, Report{})
+	})
+}
+
+func TestOpenRefusesWhatWasTamperedWith(t *testing.T) {
+	const film = ` WHERE id = 'solaris-1972'`
+	for statement, want := range map[string]string{
+		`UPDATE movies SET json = replace(json, '1972', '1973')` + film:                                           `"solaris-1972" is not what its hash was taken of`,
+		`UPDATE vectors SET vector = zeroblob(1536)`:                                                              "it is zero",
+		`UPDATE vectors SET vector = zeroblob(64) WHERE movie_id = 'solaris-1972'`:                                "has 16 numbers",
+		`UPDATE vectors SET vector = CAST(x'0000c07f' || zeroblob(1532) AS BLOB) WHERE movie_id = 'solaris-1972'`: "what is no number",
+	} {
+		db := newFile(t)
+		mustImport(t, db.open(t), append(shipped(t)[:1], solaris()), small, Report{Added: 2, Embedded: 2})
+		db.mustExec(t, statement)
+		if _, err := db.tryOpen(t); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("after %s: %v, want %q", statement, err, want)
 		}
 	}

@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -21,19 +22,25 @@ const parallelFrom = 4096
 // catalogue in its order. A film without a vector of the model has a zero row,
 // and is similar to nothing.
 type matrix struct {
-	dims int
-	data []float32 // rows × dims
+	width int
+	data  []float32 // rows × width
 }
 
-func newMatrix(rows, dims int) *matrix {
-	return &matrix{dims: dims, data: make([]float32, rows*dims)}
+func newMatrix(rows, width int) *matrix {
+	return &matrix{width: width, data: make([]float32, rows*width)}
 }
 
-func (m *matrix) row(i int) []float32 { return m.data[i*m.dims : (i+1)*m.dims] }
+func (m *matrix) row(i int) []float32 { return m.data[i*m.width : (i+1)*m.width] }
+
+func (m *matrix) dims() int { return m.width }
+
+func (m *matrix) nearest(_ context.Context, q []float32, _ int) (similarities, error) {
+	return similarities{of: m.similarities(q)}, nil
+}
 
 // similarities returns the inner product of q with every row.
 func (m *matrix) similarities(q []float32) []float32 {
-	out := make([]float32, len(m.data)/m.dims)
+	out := make([]float32, len(m.data)/m.width)
 	if len(out) < parallelFrom {
 		m.scan(q, out, 0, len(out))
 		return out
@@ -126,6 +133,11 @@ func mean(vectors [][]float32) ([]float32, error) {
 		}
 	}
 	return unit(sum)
+}
+
+// wrongWidth says that a film's vector has not as many numbers as others.
+func wrongWidth(it item, model string, dims int) error {
+	return fmt.Errorf("embed film %s: %w: it has %d numbers, and those of model %s here have %d", it.movie.ID, ErrVector, len(it.vector), model, dims)
 }
 
 // toBlob and fromBlob are how a vector stands in the database.

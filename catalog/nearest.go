@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"cmp"
 	"container/heap"
 	"context"
 	"fmt"
@@ -50,33 +51,88 @@ const (
 // So 1 means the film was asked for by name, and what people tell of a film
 // from memory gives some 0.3 to 0.6. Scores of different models do not compare.
 //
-// Errors: ErrModel, ErrVector, the end of ctx.
+// Errors: ErrModel, ErrVector, the end of ctx, and that of a database that is asked.
 func (c *Catalogue) Nearest(ctx context.Context, q Query) ([]Match, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("find films: %w", err)
 	}
 	v := c.now.Load()
-	m, ok := v.matrices[q.Model]
+	vectors, ok := v.vectors[q.Model]
 	if !ok {
 		return nil, fmt.Errorf("find films: %w: %q", ErrModel, q.Model)
 	}
-	if len(q.Vector) != m.dims {
-		return nil, fmt.Errorf("find films: %w: it has %d numbers, those of the model have %d", ErrVector, len(q.Vector), m.dims)
+	if len(q.Vector) != vectors.dims() {
+		return nil, fmt.Errorf("find films: %w: it has %d numbers, those of the model have %d", ErrVector, len(q.Vector), vectors.dims())
 	}
 	vector, err := unit(q.Vector)
 	if err != nil {
 		return nil, fmt.Errorf("find films: %w", err)
 	}
-	meanings := m.similarities(vector)
-	evidences := v.wording.weigh(v.wording.ask(q.Text))
 	if q.Limit <= 0 {
 		q.Limit = limitDefault
 	}
-	best := newBest(q.Limit, len(meanings))
-	for i, meaning := range meanings {
-		best.offer(i, score(meaning, evidences[i]))
+	best := newBest(q.Limit, len(v.movies))
+	near, err := vectors.nearest(ctx, vector, best.limit)
+	if err == nil {
+		err = best.choose(ctx, near, v.wording.weigh(v.wording.ask(q.Text)))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("find films: %w", err)
 	}
 	return best.matches(v.movies), nil
+}
+
+// similarities are those of the films of a view to what was asked, by their
+// numbers.
+type similarities struct {
+	of    []float32 // unknown where it was not looked for
+	least float32   // no film that is unknown is more similar
+	// rest looks for those of some films; it is nil where none is unknown.
+	rest func(ctx context.Context, films []int) error
+}
+
+// unknown is less than any similarity, and counts as none.
+const unknown = -2
+
+// restAtOnce is how many films' similarities are looked for at once.
+const restAtOnce = 256
+
+// choose offers all films that may be among the best. Those that are not among the
+// nearest can still be, by their words: their similarity is looked for as long as
+// the least of the nearest, in its place, would let them in. So the choice is that
+// of a look at every film.
+func (b *best) choose(ctx context.Context, near similarities, evidences []evidence) error {
+	for i, meaning := range near.of {
+		if meaning != unknown || near.least <= 0 {
+			b.offer(i, score(meaning, evidences[i]))
+		}
+	}
+	if near.rest == nil || near.least <= 0 {
+		return nil
+	}
+	var hopeful []candidate // with the score that they have at most
+	for i, meaning := range near.of {
+		if c := (candidate{i, score(near.least, evidences[i])}); meaning == unknown && b.wants(c) {
+			hopeful = append(hopeful, c)
+		}
+	}
+	slices.SortFunc(hopeful, bestFirst)
+	for part := range slices.Chunk(hopeful, restAtOnce) {
+		if !b.wants(part[0]) {
+			return nil
+		}
+		films := make([]int, len(part))
+		for i, c := range part {
+			films[i] = c.film
+		}
+		if err := near.rest(ctx, films); err != nil {
+			return err
+		}
+		for _, film := range films {
+			b.offer(film, score(near.of[film], evidences[film]))
+		}
+	}
+	return nil
 }
 
 // score is rounded, so that it reads well, and the last bits of a sum, which
@@ -92,7 +148,7 @@ func score(meaning float32, e evidence) float64 {
 // fits by meaning only.
 func (c *Catalogue) Explain(text, movieID string) []string {
 	v := c.now.Load()
-	i, ok := v.number(movieID)
+	i, ok := number(v.movies, movieID)
 	if !ok {
 		return nil
 	}
@@ -115,29 +171,33 @@ func worse(a, b candidate) bool {
 	return a.score < b.score || a.score == b.score && a.film > b.film
 }
 
+func bestFirst(a, b candidate) int {
+	return cmp.Or(cmp.Compare(b.score, a.score), cmp.Compare(a.film, b.film))
+}
+
 func newBest(limit, films int) *best {
 	limit = min(limit, films)
 	return &best{limit, make([]candidate, 0, limit)}
 }
 
+// wants tells whether a candidate would be taken.
+func (b *best) wants(c candidate) bool {
+	return len(b.list) < b.limit || b.limit > 0 && worse(b.list[0], c)
+}
+
 func (b *best) offer(film int, score float64) {
-	c := candidate{film, score}
-	switch {
+	switch c := (candidate{film, score}); {
+	case !b.wants(c):
 	case len(b.list) < b.limit:
 		heap.Push(b, c)
-	case b.limit > 0 && worse(b.list[0], c):
+	default:
 		b.list[0] = c
 		heap.Fix(b, 0)
 	}
 }
 
 func (b *best) matches(movies []Movie) []Match {
-	slices.SortFunc(b.list, func(x, y candidate) int {
-		if worse(y, x) {
-			return -1
-		}
-		return 1
-	})
+	slices.SortFunc(b.list, bestFirst)
 	out := make([]Match, len(b.list))
 	for i, c := range b.list {
 		out[i] = Match{movies[c.film].ID, c.score}

@@ -127,7 +127,7 @@ func TestNearestLimits(t *testing.T) {
 
 func TestNearestRefuses(t *testing.T) {
 	c := given(t, shipped(t)[:3], small)
-	nan, inf := make([]float32, 512), make([]float32, 512)
+	nan, inf := make([]float32, 384), make([]float32, 384)
 	nan[5] = float32(math.NaN())
 	inf[5] = float32(math.Inf(-1))
 	for _, tt := range []struct {
@@ -139,8 +139,8 @@ func TestNearestRefuses(t *testing.T) {
 		{"another model", "small-2", nan, ErrModel},
 		{"no model", "", nan, ErrModel},
 		{"no vector", "small-1", nil, ErrVector},
-		{"a short vector", "small-1", nan[:511], ErrVector},
-		{"a zero vector", "small-1", make([]float32, 512), ErrVector},
+		{"a short vector", "small-1", nan[:383], ErrVector},
+		{"a zero vector", "small-1", make([]float32, 384), ErrVector},
 		{"no number", "small-1", nan, ErrVector},
 		{"infinity", "small-1", inf, ErrVector},
 	} {
@@ -153,7 +153,7 @@ func TestNearestRefuses(t *testing.T) {
 	if _, err := c.Nearest(ctx, query(t, small, "love")); !errors.Is(err, context.Canceled) {
 		t.Errorf("after the end of ctx: %v", err)
 	}
-	empty, _ := openFile(t, database(t))
+	empty := newFile(t).open(t)
 	if _, err := empty.Nearest(context.Background(), query(t, small, "love")); !errors.Is(err, ErrModel) {
 		t.Errorf("an empty catalogue: %v", err)
 	}
