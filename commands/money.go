@@ -63,16 +63,18 @@ func (h *Handler) Deposit(ctx context.Context, m Move) (Result, error) {
 	}
 	defer end()
 	payment, charged := paymentOf(command), false
+	var declined error // the provider's no; a decision that is taken again must not ask again
 	in := intent{actor: userActor(m.User), cause: command.Cause(), user: m.User}
 	r, err := h.change(ctx, in, func(a domain.Account) ([]domain.Event, error) {
 		if err := a.CanDeposit(m.Amount); err != nil {
 			return nil, err
 		}
-		if !charged {
-			if err := h.Payments.Charge(ctx, payment, m.User, m.Amount); err != nil {
-				return nil, err
-			}
-			charged = true
+		if !charged && declined == nil {
+			declined = h.Payments.Charge(ctx, payment, m.User, m.Amount)
+			charged = declined == nil
+		}
+		if declined != nil {
+			return nil, declined
 		}
 		return a.Deposit(m.Amount, h.Payments.Name(), payment)
 	})

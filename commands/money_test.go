@@ -123,6 +123,9 @@ func TestAPaymentIsDeclined(t *testing.T) {
 	_, err := w.Deposit(t.Context(), commands.Move{User: ada, Amount: 5, Key: "k"})
 	refused(t, err, domain.PaymentDeclined)
 	w.wants(ada, 10, 0)
+	if w.till.asked != 1 {
+		t.Errorf("the provider was asked %d times", w.till.asked)
+	}
 	w.till.before = nil
 	_, err = w.Deposit(t.Context(), commands.Move{User: ada, Amount: 5, Key: "k"})
 	must(t, err)
