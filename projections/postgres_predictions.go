@@ -34,7 +34,7 @@ func (predictions) DDL() string {
 		position        bigint      NOT NULL,
 		ended_at        timestamptz,
 		end_position    bigint      NOT NULL,
-		movies          jsonb,
+		movies          text, -- JSON, as the answer had it
 		model           text        NOT NULL,
 		catalogue       text        NOT NULL,
 		processing_time float8      NOT NULL,
@@ -49,14 +49,10 @@ func (predictions) DDL() string {
 const (
 	addPredictions = `INSERT INTO ` + predictionsTable + ` (id, user_id, state, ended_at, end_position, movies, model, catalogue,
 			processing_time, failure, text, price, wanted, requested_at, expires_at, position)
-		SELECT id, user_id, state, ended_at, end_position, movies::jsonb, model, catalogue,
-			processing_time, failure, text, price, wanted, requested_at, expires_at, position
-		FROM unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::bigint[], $6::text[], $7::text[], $8::text[],
-			$9::float8[], $10::text[], $11::bytea[], $12::bigint[], $13::int[], $14::timestamptz[], $15::timestamptz[], $16::bigint[])
-			d (id, user_id, state, ended_at, end_position, movies, model, catalogue,
-			processing_time, failure, text, price, wanted, requested_at, expires_at, position)`
+		SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::bigint[], $6::text[], $7::text[], $8::text[],
+			$9::float8[], $10::text[], $11::bytea[], $12::bigint[], $13::int[], $14::timestamptz[], $15::timestamptz[], $16::bigint[])`
 	endPredictions = `UPDATE ` + predictionsTable + ` p
-		SET state = d.state, ended_at = d.ended_at, end_position = d.end_position, movies = d.movies::jsonb, model = d.model,
+		SET state = d.state, ended_at = d.ended_at, end_position = d.end_position, movies = d.movies, model = d.model,
 			catalogue = d.catalogue, processing_time = d.processing_time, failure = d.failure
 		FROM unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::bigint[], $6::text[], $7::text[], $8::text[],
 			$9::float8[], $10::text[])
