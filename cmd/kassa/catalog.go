@@ -67,7 +67,7 @@ func (k catalogCommand) with(ctx context.Context, do func(*catalog.Catalogue, *w
 // openCatalogue opens the catalogue and brings in the shipped films, and those of
 // path where one is given.
 func openCatalogue(ctx context.Context, l *ledger, model *worker.Embedder, path string) (*catalog.Catalogue, error) {
-	films, err := catalog.Open(ctx, l.db)
+	films, err := l.films(ctx)
 	if err != nil {
 		return nil, err
 	}

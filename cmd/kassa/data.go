@@ -6,31 +6,58 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"kassa/catalog"
 	"kassa/commands"
 	"kassa/eventstore"
 	"kassa/schema"
 	"kassa/vault"
 )
 
-// dataSettings name the folder with all that Kassa keeps.
+// dataSettings name where Kassa keeps what it keeps.
 type dataSettings struct {
-	Data string `default:"data" placeholder:"DIR" help:"Folder with all that Kassa keeps: the ledger (kassa.db), the secret, the unpacked model. Made if it is missing. Default: ${default}."`
+	Data            string `default:"data" placeholder:"DIR" help:"Folder with all that Kassa keeps: the ledger (kassa.db), the secret, the unpacked model. Made if it is missing. Default: ${default}."`
+	DatabaseURL     string `name:"database-url" placeholder:"URL" help:"postgres://… of the ledger; then the folder keeps the secret and the model only. See kassa migrate."`
+	DatabaseURLFile string `name:"database-url-file" type:"existingfile" placeholder:"FILE" help:"File that holds --database-url, so that its password is in no environment."`
+	DatabaseConns   int32  `name:"database-conns" default:"24" placeholder:"N" help:"Connections to PostgreSQL at once, besides those that listen or hold a lock. Default: ${default}."`
+	SecretFile      string `name:"secret-file" placeholder:"FILE" help:"File with the installation's secret, in hexadecimal; every process of an installation has the same. Default: secret in the data folder, made at the first start."`
 }
 
 func (d dataSettings) database() string { return filepath.Join(d.Data, "kassa.db") }
-func (d dataSettings) secret() string   { return filepath.Join(d.Data, "secret") }
 func (d dataSettings) models() string   { return filepath.Join(d.Data, "models") }
 
-// ledger is the data folder, open.
-type ledger struct {
-	db    *schema.SQLite
-	store *eventstore.Store
-	vault *vault.Vault
+func (d dataSettings) secret() string {
+	if d.SecretFile != "" {
+		return d.SecretFile
+	}
+	return filepath.Join(d.Data, "secret")
 }
 
-// open opens the data folder for writing, and makes it where it is missing.
+// url is the address of the database, "" for the embedded default.
+func (d dataSettings) url() (string, error) { return oneOf(d.DatabaseURL, d.DatabaseURLFile) }
+
+// oneOf gives a value that may stand in a file instead.
+func oneOf(value, file string) (string, error) {
+	if value != "" || file == "" {
+		return value, nil
+	}
+	text, err := os.ReadFile(file)
+	return strings.TrimSpace(string(text)), err
+}
+
+// ledger is what Kassa keeps, open: in one file, or in PostgreSQL.
+type ledger struct {
+	store *eventstore.Store
+	vault *vault.Vault
+	file  *schema.SQLite // one of these two is set
+	pool  *pgxpool.Pool
+}
+
+// open opens the ledger for writing. The embedded one is made where it is missing.
 func (d dataSettings) open(ctx context.Context) (*ledger, error) {
 	if err := os.MkdirAll(d.Data, 0o700); err != nil {
 		return nil, fmt.Errorf("make the data folder: %w", err)
@@ -39,20 +66,65 @@ func (d dataSettings) open(ctx context.Context) (*ledger, error) {
 	if err != nil {
 		return nil, err
 	}
-	db, err := schema.OpenSQLite(ctx, d.database())
+	url, err := d.url()
 	if err != nil {
 		return nil, err
 	}
-	store, err := eventstore.SQLite(ctx, db)
-	if err != nil {
-		return nil, errors.Join(err, db.Close())
+	l := &ledger{}
+	if url != "" {
+		err = l.openPostgres(ctx, url, d.DatabaseConns, secret)
+	} else {
+		err = l.openFile(ctx, d.database(), secret)
 	}
-	people, err := vault.SQLite(db, secret, vault.Options{})
 	if err != nil {
-		store.Close()
-		return nil, errors.Join(err, db.Close())
+		return nil, errors.Join(err, l.close())
 	}
-	return &ledger{db: db, store: store, vault: people}, nil
+	return l, nil
+}
+
+func (l *ledger) openFile(ctx context.Context, path string, secret vault.Secret) (err error) {
+	if l.file, err = schema.OpenSQLite(ctx, path); err != nil {
+		return err
+	}
+	if l.store, err = eventstore.SQLite(ctx, l.file); err != nil {
+		return err
+	}
+	l.vault, err = vault.SQLite(l.file, secret, vault.Options{})
+	return err
+}
+
+func (l *ledger) openPostgres(ctx context.Context, url string, conns int32, secret vault.Secret) (err error) {
+	if l.pool, err = schema.OpenPostgres(ctx, url, conns); err != nil {
+		return err
+	}
+	if l.store, err = eventstore.Postgres(ctx, l.pool); err != nil {
+		return err
+	}
+	l.vault, err = vault.Postgres(l.pool, secret, vault.Options{})
+	return err
+}
+
+// openToRead opens the log for an audit; nothing is changed or made.
+func (d dataSettings) openToRead(ctx context.Context) (l *ledger, err error) {
+	if err := d.mustExist(); err != nil {
+		return nil, err
+	}
+	url, err := d.url()
+	if err != nil {
+		return nil, err
+	}
+	l = &ledger{}
+	if url == "" {
+		if l.file, err = schema.OpenSQLiteReadOnly(ctx, d.database()); err == nil {
+			l.store, err = eventstore.ReadSQLite(l.file)
+		}
+	} else if l.pool, err = schema.OpenPostgres(ctx, url, 4); err == nil {
+		l.store, err = eventstore.ReadPostgres(l.pool)
+	}
+	if err != nil {
+		return nil, errors.Join(err, l.close())
+	}
+	return l, nil
 }
 
 // openExisting is open for commands that make no sense on an empty folder.
@@ -64,15 +136,34 @@ func (d dataSettings) openExisting(ctx context.Context) (*ledger, error) {
 }
 
 func (d dataSettings) mustExist() error {
+	if url, err := d.url(); url != "" || err != nil {
+		return err
+	}
 	if _, err := os.Stat(d.database()); err != nil {
 		return fmt.Errorf("there is no ledger in %s: give its folder with --data, or start one with kassa serve", d.Data)
 	}
 	return nil
 }
 
-func (l *ledger) close() error {
-	l.store.Close()
-	return l.db.Close()
+func (l *ledger) close() (err error) {
+	if l.store != nil {
+		l.store.Close()
+	}
+	if l.pool != nil {
+		l.pool.Close()
+	}
+	if l.file != nil {
+		err = l.file.Close()
+	}
+	return err
+}
+
+// films opens the catalogue.
+func (l *ledger) films(ctx context.Context) (*catalog.Catalogue, error) {
+	if l.pool != nil {
+		return catalog.OpenPostgres(ctx, l.pool)
+	}
+	return catalog.Open(ctx, l.file)
 }
 
 // commands gives the handler for this ledger.

@@ -24,14 +24,14 @@ type eventsCommand struct {
 
 // Run reads with a store of its own, so it can follow a service that runs.
 func (e eventsCommand) Run(ctx context.Context, c *console) error {
-	store, done, err := e.openReadOnly(ctx)
+	l, err := e.openToRead(ctx)
 	if err != nil {
 		return err
 	}
-	defer done()
+	defer l.close()
 	at, shown := eventstore.Position(e.After), 0
 	for {
-		list, err := store.After(ctx, at, 500)
+		list, err := l.store.After(ctx, at, 500)
 		if err != nil {
 			return err
 		}
@@ -53,7 +53,7 @@ func (e eventsCommand) Run(ctx context.Context, c *console) error {
 		if !e.Follow {
 			return nil
 		}
-		if err := store.Wait(ctx, at); err != nil {
+		if err := l.store.Wait(ctx, at); err != nil {
 			return err
 		}
 	}

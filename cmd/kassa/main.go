@@ -25,7 +25,11 @@ type commandLine struct {
 	Admin   adminCommand   `cmd:"" help:"Make somebody an admin, end it, or list the admins."`
 	Catalog catalogCommand `cmd:"" help:"Check, import, list and search films."`
 	Events  eventsCommand  `cmd:"" help:"List the log, or follow it."`
+	Views   viewsCommand   `cmd:"" help:"List the tables of the views, or build one from the log again."`
 	Verify  verifyCommand  `cmd:"" help:"Replay the log and prove that it is whole, unchanged and balanced."`
+	Worker  workerCommand  `cmd:"" help:"Run the embedding worker alone; it needs RabbitMQ and a model, no database."`
+	Migrate migrateCommand `cmd:"" help:"Bring a PostgreSQL database to the tables of this version."`
+	Health  healthCommand  `cmd:"" help:"Ask a process whether it is alive; exit code 0 or 1."`
 	Version versionCommand `cmd:"" help:"Say which build this is."`
 }
 

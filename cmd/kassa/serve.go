@@ -5,16 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math"
 	"net"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"kassa/catalog"
+	"kassa/commands"
 	"kassa/domain"
 	"kassa/eventstore"
-	"kassa/httpapi"
 	"kassa/internal/bus"
 	"kassa/projections"
 	"kassa/worker"
@@ -22,6 +19,7 @@ import (
 
 type serveCommand struct {
 	dataSettings
+	productionSettings
 	modelSettings
 	priceSettings
 	httpSettings
@@ -39,17 +37,30 @@ type priceSettings struct {
 // hold expires under an answer that is on its way.
 const leastExpiry = 15 * time.Second
 
-// Validate is called by the command line.
-func (p priceSettings) Validate() error {
-	switch {
-	case p.Price < 1 || p.Price > domain.MaxAmount:
-		return fmt.Errorf("--price must be from 1 to %d", domain.MaxAmount)
-	case p.Bonus < 0 || p.Bonus > domain.MaxAmount:
-		return fmt.Errorf("--bonus must be from 0 to %d", domain.MaxAmount)
-	case p.HoldExpiry < leastExpiry || p.HoldExpiry > 24*time.Hour:
-		return fmt.Errorf("--hold-expiry must be from %s to 24h, longer than a worker's tries", leastExpiry)
+// Validate is called by the command line: settings are checked together, before
+// anything is opened.
+func (s serveCommand) Validate() error {
+	url, err := s.url()
+	if err != nil {
+		return err
 	}
-	return nil
+	amqp, err := s.amqp()
+	if err != nil {
+		return err
+	}
+	switch {
+	case s.Price < 1 || s.Price > domain.MaxAmount:
+		return fmt.Errorf("--price must be from 1 to %d", domain.MaxAmount)
+	case s.Bonus < 0 || s.Bonus > domain.MaxAmount:
+		return fmt.Errorf("--bonus must be from 0 to %d", domain.MaxAmount)
+	case s.HoldExpiry < leastExpiry || s.HoldExpiry > 24*time.Hour:
+		return fmt.Errorf("--hold-expiry must be from %s to 24h, longer than a worker's tries", leastExpiry)
+	case (url == "") != (amqp == ""):
+		return errors.New("--database-url and --amqp-url go together: both, or neither for the embedded default")
+	case url == "" && len(s.Roles) > 0:
+		return errors.New("--roles needs --database-url and --amqp-url: the embedded default is one process with all roles")
+	}
+	return s.validateRoles()
 }
 
 func (s serveCommand) Run(ctx context.Context, c *console) error {
@@ -62,19 +73,28 @@ func (s serveCommand) Run(ctx context.Context, c *console) error {
 	if err != nil {
 		return err
 	}
-	err = s.serve(ctx, c, listener, l)
-	return errors.Join(err, l.close())
+	app := &service{ledger: l, settings: s, log: c.log, failed: make(chan error, 1)}
+	err = app.assemble(ctx)
+	if err == nil {
+		err = app.run(ctx, listener)
+	}
+	return errors.Join(err, app.disassemble(), l.close())
 }
 
-// service is everything that runs, wired.
+// service is everything that runs in this process, wired.
 type service struct {
 	*ledger
-	log   *slog.Logger
-	model *worker.Embedder
-	films *catalog.Catalogue
-	views *projections.Memory
-	bus   *bus.Bus
-	match *matcher
+	settings serveCommand
+	log      *slog.Logger
+	commands *commands.Handler
+	model    *worker.Embedder // with the role worker, and where films are embedded
+	catalog  *catalog.Catalogue
+	bus      *bus.Bus
+	match    *matcher
+	views    projections.Views
+	tables   *projections.Postgres // the views, in PostgreSQL
+	replay   *projections.Memory   // the views, in the embedded default
+	runner   *projections.Runner   // keeps the tables
 
 	failed chan error // the ledger is wrong: everything must stop
 }
@@ -87,102 +107,64 @@ func (s *service) broken(err error) {
 	}
 }
 
-// serve puts the parts together. Nothing is answered before the views hold the
-// whole log.
-func (s serveCommand) serve(ctx context.Context, c *console, listener net.Listener, l *ledger) error {
-	model, err := s.openModel(ctx, s.dataSettings)
-	if err != nil {
+// assemble puts the parts together. Nothing is answered before the views in memory
+// hold the whole log; tables catch up while we serve.
+func (s *service) assemble(ctx context.Context) (err error) {
+	s.commands = s.ledger.commands(s.settings.priceSettings)
+	if s.model, err = s.settings.openModel(ctx, s.settings.dataSettings); err != nil {
 		return err
 	}
-	defer model.Close()
-	films, err := openCatalogue(ctx, l, model, s.Catalog)
-	if err != nil {
+	if s.catalog, err = openCatalogue(ctx, s.ledger, s.model, s.settings.Catalog); err != nil {
 		return err
 	}
-	views := projections.NewMemory()
-	if err := views.Replay(ctx, l.store); err != nil {
-		return fmt.Errorf("replay the log: %w", err)
+	s.match = &matcher{store: s.store, vault: s.vault, catalogue: s.catalog, commands: s.commands}
+	if s.pool == nil {
+		return s.assembleEmbedded(ctx)
 	}
-	carrier, err := bus.InProcess(c.log)
-	if err != nil {
-		return err
-	}
-	h := l.commands(s.priceSettings)
-	app := &service{ledger: l, log: c.log, model: model, films: films, views: views, bus: carrier, failed: make(chan error, 1),
-		match: &matcher{store: l.store, vault: l.vault, catalogue: films, commands: h}}
-	return app.run(ctx, s.server(app, h), listener)
+	return s.assembleProduction(ctx)
 }
 
-// run goes on until ctx ends or a part fails. Then, in this order: the server
-// drains, and whoever waits for an answer still gets it; the relay, the bus and
-// the clock stop; the caller closes the store.
-func (s *service) run(ctx context.Context, server *httpapi.Server, listener net.Listener) error {
-	behind, stop := context.WithCancel(context.WithoutCancel(ctx))
-	defer stop()
-	parts, behind := errgroup.WithContext(behind)
-	front, shut := context.WithCancel(ctx)
-	defer shut()
-	context.AfterFunc(behind, shut) // a part failed: stop serving
+func (s *service) assembleEmbedded(ctx context.Context) (err error) {
+	s.replay = projections.NewMemory()
+	s.views = s.replay
+	if err := s.replay.Replay(ctx, s.store); err != nil {
+		return fmt.Errorf("replay the log: %w", err)
+	}
+	s.bus, err = bus.InProcess(s.log)
+	return err
+}
 
-	parts.Go(func() error {
-		return s.bus.Run(behind, bus.Handlers{Events: s.apply, Work: embed(s.model), Answer: s.match.settle})
-	})
-	parts.Go(func() error { return s.relay(behind) })
-	parts.Go(func() error { return expire(behind, s.views, s.match.commands, s.log) })
-	parts.Go(func() error { return s.sweep(behind) })
-	parts.Go(func() error {
-		select {
-		case err := <-s.failed:
+func (s *service) assembleProduction(ctx context.Context) (err error) {
+	if s.tables, err = projections.OpenPostgres(ctx, s.pool); err != nil {
+		return err
+	}
+	s.views = s.tables
+	s.runner = projections.NewRunner(s.tables, s.store, s.log)
+	if s.settings.has(roleRelay, roleProjector, roleMatcher, roleWorker) {
+		address, err := s.settings.amqp()
+		if err != nil {
 			return err
-		case <-behind.Done():
-			return nil
 		}
-	})
-	parts.Go(func() error {
-		defer stop()
-		s.log.Info("kassa is open", "url", "http://"+listener.Addr().String()+"/web", "films", s.films.Len(), "model", s.model.ModelVersion())
-		return server.Serve(front, listener)
-	})
-	err := parts.Wait()
-	if err == nil || ctx.Err() != nil && errors.Is(err, context.Canceled) {
-		s.log.Info("kassa is closed")
-		return nil
+		s.bus, err = bus.RabbitMQ(ctx, address, s.log)
+		return err
+	}
+	return nil
+}
+
+func (s *service) disassemble() (err error) {
+	if s.tables != nil {
+		s.tables.Close()
+	}
+	if s.model != nil {
+		err = s.model.Close()
 	}
 	return err
 }
 
+// apply brings a batch of events to the views.
 func (s *service) apply(ctx context.Context, batch []eventstore.Recorded) error {
-	return s.views.Receive(ctx, s.store, batch)
-}
-
-// relay begins, beside its checkpoint, before the oldest question that is still
-// open: what was under way in the bus when the process ended is carried again.
-func (s *service) relay(ctx context.Context) error {
-	select {
-	case <-s.bus.Running():
-	case <-ctx.Done():
-		return nil
+	if s.runner != nil {
+		return s.runner.Receive(ctx, batch)
 	}
-	from := eventstore.Position(math.MaxInt64)
-	if oldest, ok := s.views.Oldest(); ok {
-		from = oldest - 1
-	}
-	relay := &bus.Relay{Log: s.store, Bus: s.bus, Logger: s.log, Name: "relay", Carry: s.match.carry(s.bus)}
-	return relay.Run(ctx, from)
-}
-
-// sweep forgets expired sessions once an hour.
-func (s *service) sweep(ctx context.Context) error {
-	tick := time.NewTicker(time.Hour)
-	defer tick.Stop()
-	for {
-		if err := s.vault.DropExpired(ctx, time.Now()); err != nil && ctx.Err() == nil {
-			s.log.Error("expired sessions cannot be dropped", "error", err)
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-	}
+	return s.replay.Receive(ctx, s.store, batch)
 }

@@ -16,30 +16,12 @@ import (
 	"kassa/audit"
 	"kassa/domain"
 	"kassa/eventstore"
-	"kassa/schema"
 )
 
 type verifyCommand struct {
 	dataSettings
 	Kept string `placeholder:"SIZE:ROOT" help:"A head that you kept from an earlier run: also prove that the log still begins with exactly those entries."`
 	JSON bool   `name:"json" help:"Answer with one JSON object."`
-}
-
-// openReadOnly opens the log to be read, and changes nothing in the folder.
-func (d dataSettings) openReadOnly(ctx context.Context) (*eventstore.Store, func(), error) {
-	if err := d.mustExist(); err != nil {
-		return nil, nil, err
-	}
-	db, err := schema.OpenSQLiteReadOnly(ctx, d.database())
-	if err != nil {
-		return nil, nil, err
-	}
-	store, err := eventstore.ReadSQLite(db)
-	if err != nil {
-		db.Close()
-		return nil, nil, err
-	}
-	return store, func() { store.Close(); db.Close() }, nil
 }
 
 // verdict is the answer in its JSON form.
@@ -62,12 +44,12 @@ func (v verifyCommand) Run(ctx context.Context, c *console) error {
 	if err != nil {
 		return err
 	}
-	store, done, err := v.openReadOnly(ctx)
+	l, err := v.openToRead(ctx)
 	if err != nil {
 		return err
 	}
-	defer done()
-	report, err := verify(ctx, store, kept)
+	defer l.close()
+	report, err := verify(ctx, l.store, kept)
 	var fault *audit.Fault
 	if err != nil && !errors.As(err, &fault) {
 		return err // it could not be read; that is no verdict

@@ -1,0 +1,57 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+
+	"golang.org/x/sync/errgroup"
+
+	"kassa/internal/bus"
+)
+
+// workerCommand is the embedding worker alone, for a machine of its own: it
+// reaches the broker and nothing else.
+type workerCommand struct {
+	modelSettings
+	AMQPURL     string `name:"amqp-url" placeholder:"URL" help:"amqp://… of RabbitMQ."`
+	AMQPURLFile string `name:"amqp-url-file" type:"existingfile" placeholder:"FILE" help:"File that holds --amqp-url."`
+	Data        string `default:"data" placeholder:"DIR" help:"Folder where the built-in model is unpacked. Default: ${default}."`
+	Addr        string `default:"127.0.0.1:8081" placeholder:"HOST:PORT" help:"Address for /api/health and /api/ready. Default: ${default}."`
+}
+
+func (w workerCommand) Run(ctx context.Context, c *console) error {
+	address, err := oneOf(w.AMQPURL, w.AMQPURLFile)
+	if err != nil {
+		return err
+	}
+	if address == "" {
+		return errors.New("--amqp-url is missing: a worker takes its texts from RabbitMQ")
+	}
+	listener, err := net.Listen("tcp", w.Addr)
+	if err != nil {
+		return fmt.Errorf("listen on %s: %w", w.Addr, err)
+	}
+	defer listener.Close()
+	model, err := w.openModel(ctx, dataSettings{Data: w.Data})
+	if err != nil {
+		return err
+	}
+	carrier, err := bus.RabbitMQ(ctx, address, c.log)
+	if err != nil {
+		return errors.Join(err, model.Close())
+	}
+	parts, within := errgroup.WithContext(ctx)
+	parts.Go(func() error { return carrier.Run(within, bus.Handlers{Work: embed(model)}) })
+	parts.Go(func() error {
+		return serveHealth(within, listener, func(context.Context) error { return carrier.Connected() })
+	})
+	c.log.Info("the worker is open", "model", model.ModelVersion(), "health", listener.Addr().String())
+	err = parts.Wait()
+	if ctx.Err() != nil && (err == nil || errors.Is(err, context.Canceled)) {
+		c.log.Info("the worker is closed")
+		err = nil
+	}
+	return errors.Join(err, model.Close())
+}
