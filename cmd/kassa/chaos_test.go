@@ -24,6 +24,19 @@ func kills(t *testing.T) int {
 	return n
 }
 
+// drawSeed gives KASSA_SEED, or a new seed, and says which.
+func drawSeed(t *testing.T) uint64 {
+	seed := uint64(time.Now().UnixNano())
+	if s := os.Getenv("KASSA_SEED"); s != "" {
+		var err error
+		if seed, err = strconv.ParseUint(s, 10, 64); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Logf("KASSA_SEED=%d", seed)
+	return seed
+}
+
 // entered is one command of a journal: its key, and what became of it.
 type entered struct {
 	key    string
@@ -52,11 +65,7 @@ func (a *actor) enter(e *entered) {
 // be whole.
 func TestKilledUnderLoad(t *testing.T) {
 	const people = 12
-	seed := uint64(time.Now().UnixNano())
-	if s := os.Getenv("KASSA_SEED"); s != "" {
-		seed, _ = strconv.ParseUint(s, 10, 64)
-	}
-	t.Logf("KASSA_SEED=%d", seed)
+	seed := drawSeed(t)
 	random := rand.New(rand.NewPCG(seed, 0))
 	data := t.TempDir()
 	flags := []string{"--bonus", "100", "--hold-expiry", "20s"}
@@ -105,21 +114,27 @@ func TestKilledUnderLoad(t *testing.T) {
 // act sends commands until the service is gone.
 func (a *actor) act(ctx context.Context, random *rand.Rand) {
 	for n := 0; ctx.Err() == nil; n++ {
-		e := &entered{key: fmt.Sprintf("%d-%d", random.Uint64(), n), path: "/api/users/balance/adjust"}
-		switch random.IntN(4) {
-		case 0:
-			e.body = adjustment{Amount: 1 + random.Int64N(50)}
-		case 1:
-			e.body = adjustment{Amount: -1 - random.Int64N(30)}
-		default:
-			e.path, e.body = "/api/events/prediction/new", question{Text: "ship in the ice " + strconv.Itoa(n), wait: random.IntN(2)}
-		}
+		e := draw(random, n)
 		a.enter(e)
 		e.answer = a.do(ctx, "POST", e.path, e.key, e.body)
 		if e.answer.status == 0 {
 			return
 		}
 	}
+}
+
+// draw gives the n-th command of somebody: a deposit, a withdrawal, or a question.
+func draw(random *rand.Rand, n int) *entered {
+	e := &entered{key: fmt.Sprintf("%d-%d", random.Uint64(), n), path: "/api/users/balance/adjust"}
+	switch random.IntN(4) {
+	case 0:
+		e.body = adjustment{Amount: 1 + random.Int64N(50)}
+	case 1:
+		e.body = adjustment{Amount: -1 - random.Int64N(30)}
+	default:
+		e.path, e.body = "/api/events/prediction/new", question{Text: "ship in the ice " + strconv.Itoa(n), wait: random.IntN(2)}
+	}
+	return e
 }
 
 // settleJournal asks for everything again with the same keys. What was

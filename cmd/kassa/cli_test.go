@@ -15,7 +15,7 @@ import (
 func TestHelpOfEveryCommand(t *testing.T) {
 	for _, args := range []string{"", "--help", "serve --help", "admin --help", "admin grant --help", "admin revoke --help", "admin list --help",
 		"catalog --help", "catalog check --help", "catalog import --help", "catalog list --help", "catalog search --help", "catalog score --help",
-		"events --help", "verify --help", "version --help"} {
+		"events --help", "verify --help", "version --help", "worker --help", "migrate --help", "health --help", "doctor --help", "views --help"} {
 		code, out, complaints := kassa(t, strings.Fields(args)...)
 		if code != 0 || !strings.HasPrefix(out, "Usage: kassa") || complaints != "" {
 			t.Errorf("kassa %s: exit code %d, %q, %q", args, code, out, complaints)
@@ -219,5 +219,29 @@ func TestPortInUse(t *testing.T) {
 	code, _, complaints := kassa(t, "serve", "--data", t.TempDir(), "--addr", strings.TrimPrefix(s.url, "http://"))
 	if code != exitFailed || !strings.Contains(complaints, "address already in use") {
 		t.Errorf("exit code %d, %q", code, complaints)
+	}
+}
+
+// The doctor changes nothing, fails where something is wrong, and says how to
+// mend it.
+func TestDoctor(t *testing.T) {
+	empty := t.TempDir() + "/none"
+	code, out, complaints := kassa(t, "doctor", "--data", empty)
+	if code != 0 || !strings.Contains(out, "ok       model") || !strings.Contains(out, "warning  ledger") {
+		t.Errorf("on nothing: exit code %d\n%s%s", code, out, complaints)
+	}
+	if _, err := os.Stat(empty); err == nil {
+		t.Error("the doctor made a data folder")
+	}
+	data := t.TempDir()
+	serve(t, data).interrupt(t)
+	if err := os.Chmod(filepath.Join(data, "secret"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	code, out, _ = kassa(t, "doctor", "--data", data, "--database-url", "postgres://x:hush@127.0.0.1:1/y", "--amqp-url", "amqp://x:hush@127.0.0.1:1/y")
+	for _, says := range []string{"chmod", "fault    database", "fault    broker"} {
+		if code != exitFailed || !strings.Contains(out, says) || strings.Contains(out, "hush") {
+			t.Errorf("exit code %d, want %q, and no password:\n%s", code, says, out)
+		}
 	}
 }

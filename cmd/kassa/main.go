@@ -30,6 +30,7 @@ type commandLine struct {
 	Worker  workerCommand  `cmd:"" help:"Run the embedding worker alone; it needs RabbitMQ and a model, no database."`
 	Migrate migrateCommand `cmd:"" help:"Bring a PostgreSQL database to the tables of this version."`
 	Health  healthCommand  `cmd:"" help:"Ask a process whether it is alive; exit code 0 or 1."`
+	Doctor  doctorCommand  `cmd:"" help:"Look at all that the service stands on, and say how to mend what is wrong."`
 	Version versionCommand `cmd:"" help:"Say which build this is."`
 }
 

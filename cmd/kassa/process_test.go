@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -37,7 +38,10 @@ func command(t testing.TB, args ...string) *exec.Cmd {
 		t.Fatal(err)
 	}
 	cmd := exec.Command(self, args...)
-	cmd.Env = append(os.Environ(), asProgram+"=1", "KASSA_RATE_LIMIT=off")
+	// The services of the tests are for those that name them on the command line.
+	cmd.Env = append(slices.DeleteFunc(os.Environ(), func(v string) bool {
+		return strings.HasPrefix(v, "KASSA_DATABASE_URL=") || strings.HasPrefix(v, "KASSA_AMQP_URL=")
+	}), asProgram+"=1", "KASSA_RATE_LIMIT=off")
 	return cmd
 }
 
@@ -81,17 +85,10 @@ func (l *lockedBuffer) String() string {
 // serve starts the service on a free port and waits until it says that it is open.
 func serve(t testing.TB, data string, flags ...string) *server {
 	t.Helper()
-	cmd := command(t, append([]string{"serve", "--data", data, "--addr", "127.0.0.1:0", "--log-format", "json"}, flags...)...)
-	stderr, err := cmd.StderrPipe()
+	s, open, err := start(command(t, append([]string{"serve", "--data", data, "--addr", "127.0.0.1:0", "--log-format", "json"}, flags...)...))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	s := &server{cmd: cmd, ended: make(chan struct{}), log: &lockedBuffer{}}
-	open := make(chan string, 1)
-	go s.follow(stderr, open)
 	t.Cleanup(s.kill)
 	select {
 	case s.url = <-open:
@@ -103,15 +100,33 @@ func serve(t testing.TB, data string, flags ...string) *server {
 	return s
 }
 
+// start starts the program; the channel says by which URL it is open.
+func start(cmd *exec.Cmd) (s *server, open <-chan string, err error) {
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, nil, err
+	}
+	s = &server{cmd: cmd, ended: make(chan struct{}), log: &lockedBuffer{}}
+	opened := make(chan string, 1)
+	go s.follow(stderr, opened)
+	return s, opened, nil
+}
+
 // follow reads the log until the process is gone.
 func (s *server) follow(stderr io.Reader, open chan<- string) {
 	defer close(s.ended)
 	lines := bufio.NewScanner(io.TeeReader(stderr, s.log))
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
-		var line struct{ Msg, URL string }
-		if json.Unmarshal(lines.Bytes(), &line) == nil && line.Msg == "kassa is open" {
+		var line struct{ Msg, URL, Health string }
+		switch err := json.Unmarshal(lines.Bytes(), &line); {
+		case err == nil && line.Msg == "kassa is open":
 			open <- strings.TrimSuffix(line.URL, "/web")
+		case err == nil && line.Msg == "the worker is open":
+			open <- "http://" + line.Health
 		}
 	}
 	_ = s.cmd.Wait() // how it ended is read from its state
@@ -232,10 +247,11 @@ func (s *server) signUp(t testing.TB, h *http.Client, email string) client {
 	return c
 }
 
-// mustVerify is kassa verify on the folder; a fault ends the test.
-func mustVerify(t testing.TB, data string) verdict {
+// mustVerify is kassa verify on the folder, or on the database that the flags name;
+// a fault ends the test.
+func mustVerify(t testing.TB, data string, flags ...string) verdict {
 	t.Helper()
-	code, out, complaints := kassa(t, "verify", "--json", "--data", data)
+	code, out, complaints := kassa(t, append([]string{"verify", "--json", "--data", data}, flags...)...)
 	var v verdict
 	if err := json.Unmarshal([]byte(out), &v); err != nil || code != 0 || !v.OK {
 		t.Fatalf("kassa verify: exit code %d, %s%s", code, out, complaints)

@@ -2,15 +2,8 @@ package bus
 
 import (
 	"context"
-	"crypto/rand"
 	"fmt"
-	"io"
-	"net"
-	"net/http"
-	"net/url"
-	"os"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -18,52 +11,16 @@ import (
 	amqp091 "github.com/rabbitmq/amqp091-go"
 
 	"kassa/eventstore"
+	"kassa/internal/bus/bustest"
 )
 
 // broker is a virtual host of its own on the test's RabbitMQ.
-type broker struct {
-	address    string // of the virtual host
-	vhost      string
-	management *url.URL
-}
+type broker struct{ *bustest.Broker }
 
-func newBroker(t testing.TB) *broker {
-	t.Helper()
-	address, err := url.Parse(os.Getenv("KASSA_AMQP_URL"))
-	management, err2 := url.Parse(os.Getenv("KASSA_RABBITMQ_MANAGEMENT_URL"))
-	if err != nil || err2 != nil || address.Host == "" || management.Host == "" {
-		t.Fatal(`this test needs RabbitMQ, and KASSA_AMQP_URL and KASSA_RABBITMQ_MANAGEMENT_URL are not set: run it with go tool task test, or after eval "$(docker/services env)"`)
-	}
-	b := &broker{vhost: "test-" + strings.ToLower(rand.Text()), management: management}
-	address.Path = "/" + b.vhost
-	b.address = address.String()
-	b.manage(t, "PUT", "/api/vhosts/"+b.vhost, "")
-	b.manage(t, "PUT", "/api/permissions/"+b.vhost+"/"+address.User.Username(), `{"configure":".*","write":".*","read":".*"}`)
-	t.Cleanup(func() { b.manage(t, "DELETE", "/api/vhosts/"+b.vhost, "") })
-	return b
-}
-
-// manage calls the broker's management API.
-func (b *broker) manage(t testing.TB, method, path, body string) string {
-	t.Helper()
-	r, err := http.NewRequestWithContext(context.Background(), method, b.management.JoinPath(path).String(), strings.NewReader(body))
-	must(t, err)
-	r.Header.Set("Content-Type", "application/json")
-	secret, _ := b.management.User.Password()
-	r.SetBasicAuth(b.management.User.Username(), secret)
-	resp, err := http.DefaultClient.Do(r)
-	must(t, err)
-	defer resp.Body.Close()
-	text, err := io.ReadAll(resp.Body)
-	must(t, err)
-	if resp.StatusCode >= 300 && resp.StatusCode != http.StatusNotFound {
-		t.Fatalf("%s %s: %s %s", method, path, resp.Status, text)
-	}
-	return string(text)
-}
+func newBroker(t testing.TB) broker { return broker{bustest.New(t)} }
 
 // bus connects, without handlers yet.
-func (b *broker) bus(t testing.TB, address string) *Bus {
+func (b broker) bus(t testing.TB, address string) *Bus {
 	t.Helper()
 	bus, err := RabbitMQ(t.Context(), address, quiet)
 	must(t, err)
@@ -71,7 +28,7 @@ func (b *broker) bus(t testing.TB, address string) *Bus {
 }
 
 // run gives a bus on which the handlers act until the test ends.
-func (b *broker) run(t testing.TB, address string, h Handlers) *Bus {
+func (b broker) run(t testing.TB, address string, h Handlers) *Bus {
 	t.Helper()
 	bus := b.bus(t, address)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -93,16 +50,16 @@ func echo(_ context.Context, request []byte) ([]byte, string, error) {
 // workers, and its answer comes back with its errand.
 func TestErrandsOverRabbitMQ(t *testing.T) {
 	b := newBroker(t)
-	publisher := b.bus(t, b.address)
+	publisher := b.bus(t, b.Address)
 	const n = 40
 	for i := range n {
 		must(t, publisher.PublishWork(errand(i+1), fmt.Appendf(nil, "text %d", i)))
 	}
 	got, settle := answers(n)
 	for range 2 {
-		b.run(t, b.address, Handlers{Work: echo})
+		b.run(t, b.Address, Handlers{Work: echo})
 	}
-	b.run(t, b.address, Handlers{Answer: settle})
+	b.run(t, b.Address, Handlers{Answer: settle})
 	seen := map[Errand]string{}
 	for range n {
 		a := within(t, "an answer", got)
@@ -120,7 +77,7 @@ func TestManyErrandsInFlightOverRabbitMQ(t *testing.T) {
 	b := newBroker(t)
 	var inHand atomic.Int32
 	all := make(chan struct{})
-	bus := b.run(t, b.address, Handlers{Work: func(ctx context.Context, _ []byte) ([]byte, string, error) {
+	bus := b.run(t, b.Address, Handlers{Work: func(ctx context.Context, _ []byte) ([]byte, string, error) {
 		if inHand.Add(1) == lanes {
 			close(all)
 		}
@@ -138,7 +95,7 @@ func TestEventsOverRabbitMQ(t *testing.T) {
 	store, _ := log(t, 20)
 	all := readAll(t, store)
 	got := make(chan []eventstore.Recorded, 10)
-	bus := b.run(t, b.address, Handlers{Events: func(_ context.Context, batch []eventstore.Recorded) error {
+	bus := b.run(t, b.Address, Handlers{Events: func(_ context.Context, batch []eventstore.Recorded) error {
 		got <- batch
 		return nil
 	}})
@@ -154,12 +111,12 @@ func TestEventsOverRabbitMQ(t *testing.T) {
 // itself.
 func TestACutConnectionDeliversAgain(t *testing.T) {
 	b := newBroker(t)
-	proxy := newProxy(t, b.address)
+	proxy := bustest.NewProxy(t, b.Address, "127.0.0.1")
 	var tries atomic.Int32
 	cut := make(chan struct{})
 	got, settle := answers(1)
-	b.run(t, b.address, Handlers{Answer: settle})
-	worker := b.run(t, proxy.address(), Handlers{Work: func(ctx context.Context, request []byte) ([]byte, string, error) {
+	b.run(t, b.Address, Handlers{Answer: settle})
+	worker := b.run(t, proxy.Address(), Handlers{Work: func(ctx context.Context, request []byte) ([]byte, string, error) {
 		if tries.Add(1) == 1 {
 			close(cut)
 			<-ctx.Done() // the delivery is gone with its connection
@@ -167,10 +124,10 @@ func TestACutConnectionDeliversAgain(t *testing.T) {
 		}
 		return echo(ctx, request)
 	}})
-	publisher := b.bus(t, b.address)
+	publisher := b.bus(t, b.Address)
 	must(t, publisher.PublishWork(errand(1), []byte("text")))
 	within(t, "the worker to have it in hand", cut)
-	proxy.cut()
+	proxy.Cut()
 	if a := within(t, "the answer", got); a.answer != "re: text" {
 		t.Errorf("answer %q, failure %q", a.answer, a.failure)
 	}
@@ -183,9 +140,9 @@ func TestACutConnectionDeliversAgain(t *testing.T) {
 // errand fails, and a copy is kept for people.
 func TestPoisonEndsInTheDeadLetterQueue(t *testing.T) {
 	b := newBroker(t)
-	publisher := b.bus(t, b.address)
+	publisher := b.bus(t, b.Address)
 	must(t, publisher.PublishWork(errand(1), []byte("poison")))
-	conn, err := amqp091.Dial(b.address)
+	conn, err := amqp091.Dial(b.Address)
 	must(t, err)
 	defer conn.Close()
 	channel, err := conn.Channel()
@@ -199,7 +156,7 @@ func TestPoisonEndsInTheDeadLetterQueue(t *testing.T) {
 		}
 	}()
 	got, settle := answers(1)
-	b.run(t, b.address, Handlers{Answer: settle})
+	b.run(t, b.Address, Handlers{Answer: settle})
 	if a := within(t, "the failure", got); a.Errand != errand(1) || a.failure != Failed {
 		t.Errorf("%+v", a)
 	}
@@ -214,8 +171,8 @@ func TestPoisonEndsInTheDeadLetterQueue(t *testing.T) {
 func TestADeletedQueueIsMadeAgain(t *testing.T) {
 	b := newBroker(t)
 	got, settle := answers(1)
-	bus := b.run(t, b.address, Handlers{Work: echo, Answer: settle})
-	b.manage(t, "DELETE", "/api/queues/"+b.vhost+"/"+workQueue, "")
+	bus := b.run(t, b.Address, Handlers{Work: echo, Answer: settle})
+	must(t, b.DeleteQueue(workQueue))
 	stop := time.After(20 * time.Second)
 	again := time.NewTicker(200 * time.Millisecond)
 	defer again.Stop()
@@ -238,19 +195,19 @@ func TestADeletedQueueIsMadeAgain(t *testing.T) {
 // raised: publishing ends, says so, and works again later.
 func TestPublishingDoesNotWaitForEver(t *testing.T) {
 	b := newBroker(t)
-	proxy := newProxy(t, b.address)
+	proxy := bustest.NewProxy(t, b.Address, "127.0.0.1")
 	was := publishTimeout
 	publishTimeout = 300 * time.Millisecond
 	t.Cleanup(func() { publishTimeout = was })
-	bus := b.bus(t, proxy.address())
+	bus := b.bus(t, proxy.Address())
 	must(t, bus.PublishWork(errand(1), []byte("before")))
-	proxy.freeze()
+	proxy.Freeze()
 	failed := make(chan error, 1)
 	go func() { failed <- bus.PublishWork(errand(2), []byte("meanwhile")) }()
 	if err := within(t, "publishing to end", failed); err == nil {
 		t.Error("a broker that does not confirm is no error")
 	}
-	proxy.cut()
+	proxy.Cut()
 	deadline := time.After(20 * time.Second)
 	for bus.PublishWork(errand(3), []byte("after")) != nil {
 		select {
@@ -264,11 +221,11 @@ func TestPublishingDoesNotWaitForEver(t *testing.T) {
 // The first connection may take as long as the broker does.
 func TestTheBrokerMayComeLater(t *testing.T) {
 	b := newBroker(t)
-	proxy := newProxy(t, b.address)
-	proxy.close()
+	proxy := bustest.NewProxy(t, b.Address, "127.0.0.1")
+	proxy.Close()
 	connected := make(chan error, 1)
 	go func() {
-		_, err := RabbitMQ(context.Background(), proxy.address(), quiet)
+		_, err := RabbitMQ(context.Background(), proxy.Address(), quiet)
 		connected <- err
 	}()
 	select {
@@ -276,7 +233,7 @@ func TestTheBrokerMayComeLater(t *testing.T) {
 		t.Fatalf("connected to nothing: %v", err)
 	case <-time.After(500 * time.Millisecond):
 	}
-	proxy.open(t)
+	proxy.Open(t)
 	must(t, within(t, "the connection", connected))
 }
 
@@ -293,101 +250,4 @@ func TestNotABroker(t *testing.T) {
 			t.Errorf("%q: %v", address, err)
 		}
 	}
-}
-
-// proxy stands between a bus and its broker.
-type proxy struct {
-	target   string
-	path     *url.URL
-	mu       sync.Mutex
-	listener net.Listener
-	conns    map[net.Conn]bool
-	frozen   chan struct{} // closed when nothing passes any more
-}
-
-func newProxy(t testing.TB, address string) *proxy {
-	t.Helper()
-	at, err := url.Parse(address)
-	must(t, err)
-	p := &proxy{target: at.Host, path: at, conns: map[net.Conn]bool{}, frozen: make(chan struct{})}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	p.path.Host = listener.Addr().String()
-	p.listener = listener
-	go p.serve(listener)
-	t.Cleanup(func() { p.close(); p.cut() })
-	return p
-}
-
-func (p *proxy) address() string { return p.path.String() }
-
-func (p *proxy) serve(l net.Listener) {
-	for {
-		from, err := l.Accept()
-		if err != nil {
-			return
-		}
-		to, err := net.Dial("tcp", p.target)
-		if err != nil {
-			_ = from.Close()
-			continue
-		}
-		p.mu.Lock()
-		p.conns[from], p.conns[to] = true, true
-		frozen := p.frozen
-		p.mu.Unlock()
-		go p.pass(to, from, frozen)
-		go p.pass(from, to, frozen)
-	}
-}
-
-func (p *proxy) pass(to, from net.Conn, frozen <-chan struct{}) {
-	buffer := make([]byte, 32<<10)
-	for {
-		n, err := from.Read(buffer)
-		select {
-		case <-frozen: // what was read goes nowhere; the connections stay
-			if err != nil {
-				return
-			}
-			continue
-		default:
-		}
-		if err == nil {
-			_, err = to.Write(buffer[:n])
-		}
-		if err != nil {
-			_ = to.Close()
-			_ = from.Close()
-			return
-		}
-	}
-}
-
-// cut breaks all connections; new ones pass.
-func (p *proxy) cut() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for c := range p.conns {
-		_ = c.Close()
-	}
-	p.conns, p.frozen = map[net.Conn]bool{}, make(chan struct{})
-}
-
-// freeze lets nothing pass on the connections that stand.
-func (p *proxy) freeze() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	close(p.frozen)
-}
-
-// close takes no new connections.
-func (p *proxy) close() { _ = p.listener.Close() }
-
-func (p *proxy) open(t testing.TB) {
-	t.Helper()
-	listener, err := net.Listen("tcp", p.path.Host)
-	must(t, err)
-	p.listener = listener
-	go p.serve(listener)
 }
