@@ -33,7 +33,8 @@ func ask(t testing.TB, c *Catalogue, embed hashing, text string) []Match {
 }
 
 func TestNearestFindsByName(t *testing.T) {
-	c := given(t, shipped(t), small)
+	wide := hashing{model: "wide-1", dims: 512}
+	c := given(t, shipped(t), wide)
 	for text, want := range map[string]string{
 		"Inception":       "inception-2010",
 		"Начало":          "inception-2010",
@@ -49,7 +50,7 @@ func TestNearestFindsByName(t *testing.T) {
 		"Иди и смотри":                                 "come-and-see-1985",
 		"a heist inside dreams with Leonardo DiCaprio": "inception-2010",
 	} {
-		if got := ask(t, c, small, text); got[0].MovieID != want {
+		if got := ask(t, c, wide, text); got[0].MovieID != want {
 			t.Errorf("%q finds %v, want %s first", text, got[:3], want)
 		}
 	}

@@ -29,6 +29,8 @@ type postgresVectors struct {
 	movies []Movie // by id
 	has    []bool  // films that have a vector of this model, made from their texts
 	count  int     // of them
+
+	indexFrom int // vectors from which an index is there
 }
 
 func (v *postgresVectors) dims() int { return postgresDims }
@@ -43,16 +45,18 @@ const (
 		WHERE model_id = $1 ORDER BY vector::halfvec(384) <#> $2::real[]::halfvec(384) LIMIT $3) near`
 	similarityOf = `SELECT movie_id, -(vector <#> $2::real[]::vector) FROM vectors
 		WHERE model_id = $1 AND movie_id = ANY($3)`
-	// Each model has an index of its own, which only a plan for this model can use.
-	// The iterative scan goes on where dead rows left too few.
-	searchSettings = `SELECT set_config('plan_cache_mode', 'force_custom_plan', true),
+	// Each model has an index of its own, which only a plan for this model can use,
+	// and which is taken for dearer than a sort of few thousand rows. The iterative
+	// scan goes on where dead rows left too few.
+	searchSettings = `SELECT set_config('plan_cache_mode', 'force_custom_plan', true), set_config('enable_sort', 'off', true),
 		set_config('hnsw.iterative_scan', 'relaxed_order', true), set_config('hnsw.ef_search', $1::text, true)`
 )
 
 // nearest searches the index where there are many vectors and few are wanted, and
 // scans them all where not, or where the index gave too few.
 func (v *postgresVectors) nearest(ctx context.Context, q []float32, limit int) (similarities, error) {
-	if want := max(limit, searched); v.count >= indexFrom && want <= v.count/10 {
+	if v.count >= v.indexFrom && limit <= v.count/10 {
+		want := max(limit, searched)
 		found, rows, err := v.search(ctx, q, want)
 		if err != nil || rows == want {
 			return found, err

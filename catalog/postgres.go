@@ -15,12 +15,15 @@ const postgresDims = 384
 
 // postgresStore is the catalogue's tables in PostgreSQL. Their vectors stay there
 // and are searched by pgvector.
-type postgresStore struct{ pool *pgxpool.Pool }
+type postgresStore struct {
+	pool      *pgxpool.Pool
+	indexFrom int // vectors of a model from which they have an index
+}
 
 // OpenPostgres reads the films of a database that schema.OpenPostgres opened. The
 // caller keeps pool open for as long as it uses the Catalogue.
 func OpenPostgres(ctx context.Context, pool *pgxpool.Pool) (*Catalogue, error) {
-	return open(ctx, postgresStore{pool})
+	return open(ctx, postgresStore{pool, indexFrom})
 }
 
 func (postgresStore) dims() int { return postgresDims }
@@ -57,7 +60,7 @@ func (s postgresStore) readVectors(ctx context.Context, tx pgx.Tx, all *stored) 
 		}
 		v, ok := all.vectors[model].(*postgresVectors)
 		if !ok {
-			v = &postgresVectors{pool: s.pool, model: model, movies: all.movies, has: make([]bool, len(all.movies))}
+			v = &postgresVectors{pool: s.pool, model: model, movies: all.movies, has: make([]bool, len(all.movies)), indexFrom: s.indexFrom}
 			all.vectors[model] = v
 		}
 		v.has[film] = true
@@ -163,7 +166,7 @@ func (s postgresStore) delete(ctx context.Context, query string, arg any) (delet
 
 // tend has the indexes built that the number of vectors asks for.
 func (s postgresStore) tend(ctx context.Context) error {
-	if _, err := s.pool.Exec(ctx, `SELECT tend_vector_indexes($1)`, indexFrom); err != nil {
+	if _, err := s.pool.Exec(ctx, `SELECT tend_vector_indexes($1)`, s.indexFrom); err != nil {
 		return fmt.Errorf("build the indexes of vectors: %w", err)
 	}
 	return nil
