@@ -14,12 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgxpool"
-
-	"kassa/eventstore"
 	"kassa/internal/bus/bustest"
-	"kassa/projections"
-	"kassa/schema"
 	"kassa/schema/schematest"
 )
 
@@ -36,61 +31,59 @@ type fleet struct {
 	closing  context.Context
 	close    context.CancelFunc
 
-	asked, replayed, unknown atomic.Int64 // requests, by what came of them
+	asked, replayed, unknown atomic.Int64 // requests of the load, by what came of them
 }
 
 // fleetExpiry is the least that the settings allow: a test waits for it.
 const fleetExpiry = 15 * time.Second
 
-// newFleet brings up the processes and waits until they are ready. Wrap changes how
-// a process is started; nil leaves it.
-func newFleet(t *testing.T, shape map[string]int, wrap func(name string, cmd *exec.Cmd)) *fleet {
+// newFleet makes the database, the virtual host and the folder; processes are added,
+// and then begin.
+func newFleet(t *testing.T) *fleet {
 	t.Helper()
 	f := &fleet{t: t, data: t.TempDir(), database: schematest.Postgres(t), broker: bustest.New(t), http: newHTTP()}
 	f.closing, f.close = context.WithCancel(t.Context())
-	for _, kind := range []string{"api", "clerk", "worker"} {
-		for i := range shape[kind] {
-			f.members = append(f.members, &member{kind: kind, name: fmt.Sprint(kind, i+1), wrap: wrap, gone: make(chan struct{})})
-		}
-	}
 	t.Cleanup(f.shut)
-	for i, m := range f.members {
-		f.watching.Go(func() { f.keep(m) })
-		if i == 0 {
-			f.await("the first process, which makes the secret, unpacks the model and embeds the films", func() bool { return m.address() != "" })
-		}
-	}
-	f.awaitReady()
 	return f
 }
 
-// args are a process's command line.
-func (f *fleet) args(m *member) []string {
-	amqp, database := f.broker.Address, f.database
-	if m.amqp != "" {
-		amqp = m.amqp
+// add gives places for so many processes of a kind: api, clerk or worker.
+func (f *fleet) add(kind string, n int) {
+	for i := range n {
+		f.members = append(f.members, &member{kind: kind, name: fmt.Sprint(kind, i+1), gone: make(chan struct{}),
+			args: f.args(kind, "127.0.0.1", f.database)})
 	}
-	if m.database != "" {
-		database = m.database
-	}
-	at := m.host
-	if at == "" {
-		at = "127.0.0.1"
-	}
-	common := []string{"--data", f.data, "--addr", at + ":0", "--log-format", "json", "--amqp-url", amqp}
-	if m.kind == "worker" {
+}
+
+// args are the command line of a process that listens on the host. A clerk is all
+// that stands behind the API.
+func (f *fleet) args(kind, host, database string) []string {
+	common := []string{"--data", f.data, "--addr", host + ":0", "--log-format", "json", "--amqp-url", f.broker.Address}
+	if kind == "worker" {
 		return append([]string{"worker"}, common...)
 	}
-	roles := map[string]string{"api": "api", "clerk": "relay,projector,matcher,expirer"}[m.kind]
+	roles := map[string]string{"api": "api", "clerk": "relay,projector,matcher,expirer"}[kind]
 	return append([]string{"serve", "--roles", roles, "--database-url", database, "--bonus", "100", "--hold-expiry", fleetExpiry.String()}, common...)
+}
+
+// begin starts the processes and waits until they are ready.
+func (f *fleet) begin() {
+	f.t.Helper()
+	for i, m := range f.members {
+		f.watching.Go(func() { f.keep(m) })
+		if i == 0 { // it makes the secret, unpacks the model, and embeds the films
+			f.await("the first process", func() bool { return m.address() != "" })
+		}
+	}
+	f.awaitReady()
 }
 
 // member is one place in the fleet, and the process that has it now.
 type member struct {
-	kind, name           string
-	host, database, amqp string // where it listens and what it connects to, where that is its own
-	wrap                 func(name string, cmd *exec.Cmd)
-	gone                 chan struct{} // closed when it is kept no more
+	kind, name string
+	args       []string
+	wrap       func(*exec.Cmd) // changes how it is started, nil for nothing
+	gone       chan struct{}   // closed when it is kept no more
 
 	mu      sync.Mutex
 	process *server
@@ -110,9 +103,9 @@ func (m *member) address() string {
 func (f *fleet) keep(m *member) {
 	defer close(m.gone)
 	for f.closing.Err() == nil {
-		cmd := command(f.t, f.args(m)...)
+		cmd := command(f.t, m.args...)
 		if m.wrap != nil {
-			m.wrap(m.name, cmd)
+			m.wrap(cmd)
 		}
 		process, opened, err := start(cmd)
 		if err != nil {
@@ -276,52 +269,6 @@ func (f *fleet) of(kind string) (list []*member) {
 func (f *fleet) anyAPI(random *rand.Rand) string {
 	list := f.of("api")
 	return list[random.IntN(len(list))].address()
-}
-
-// people sign up.
-func (f *fleet) people(n int) []*actor {
-	f.t.Helper()
-	first := server{url: f.of("api")[0].address()}
-	actors := make([]*actor, n)
-	var all sync.WaitGroup
-	for i := range actors {
-		all.Go(func() {
-			actors[i] = &actor{client: client{url: first.url, email: fmt.Sprintf("actor%d@example.com", i), http: f.http}}
-			a := actors[i].do(f.t.Context(), "POST", "/api/users/signup", "", credentials{actors[i].email, password})
-			if a.status != http.StatusCreated {
-				f.t.Errorf("sign up: %d %v %v", a.status, a.body, a.err)
-			}
-		})
-	}
-	all.Wait()
-	if f.t.Failed() {
-		f.t.FailNow()
-	}
-	return actors
-}
-
-// audit opens what the processes share, to look at it.
-func (f *fleet) audit() (store *eventstore.Store, views *projections.Postgres) {
-	f.t.Helper()
-	pool := f.pool()
-	store, err := eventstore.ReadPostgres(pool)
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	if views, err = projections.OpenPostgres(f.t.Context(), pool); err != nil {
-		f.t.Fatal(err)
-	}
-	f.t.Cleanup(func() { views.Close(); store.Close(); pool.Close() })
-	return store, views
-}
-
-func (f *fleet) pool() *pgxpool.Pool {
-	f.t.Helper()
-	pool, err := schema.OpenPostgres(f.t.Context(), f.database, 4)
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	return pool
 }
 
 // services runs docker/services.

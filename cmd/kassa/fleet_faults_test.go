@@ -1,0 +1,255 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"net/url"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"text/tabwriter"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"kassa/domain"
+	"kassa/schema/schematest"
+)
+
+// Two API processes, two workers and two clerks, under load, while at random one of
+// them is killed or frozen, the database cuts sessions or is closed for a while, and
+// the broker cuts connections, loses queues or delivers nothing. After all of it no
+// acknowledged command is lost and none is done twice, every hold has ended, every
+// balance is what the journals say, the views are what a replay gives, and verify
+// finds the ledger whole.
+//
+// KASSA_FAULTS says how many faults, KASSA_SEED which. With KASSA_FAULTS_SERVER
+// set the servers are the test's own, and are killed too.
+func TestFleetUnderFaults(t *testing.T) {
+	seed, began := drawSeed(t), time.Now()
+	faults, people, own := 8, 16, os.Getenv("KASSA_FAULTS_SERVER") != ""
+	if s := os.Getenv("KASSA_FAULTS"); s != "" {
+		var err error
+		if faults, err = strconv.Atoi(s); err != nil {
+			t.Fatal(err)
+		}
+		people = 64
+	}
+	kinds := slices.Clone(faultsOfOurOwn)
+	if own {
+		ownServers(t)
+		kinds = append(kinds, faultsOfServers...)
+	}
+	f := newFleet(t)
+	f.add("api", 2)
+	f.add("clerk", 2)
+	f.add("worker", 2)
+	f.begin()
+	actors := f.people(people)
+	stop := f.load(actors, seed)
+	done := f.disturb(kinds, faults, rand.New(rand.NewPCG(seed, 0)))
+	stop()
+	f.http.CloseIdleConnections()
+	f.awaitReady()
+	v := f.prove(actors)
+	f.stop()
+	t.Log(f.table(done, actors, v, time.Since(began)))
+}
+
+// fault is something that happens, and is over when do returns.
+type fault struct {
+	name string
+	do   func(ctx context.Context, f *fleet, random *rand.Rand) error
+}
+
+// faultsOfOurOwn reach nobody but the fleet, whoever else uses the servers.
+var faultsOfOurOwn = []fault{
+	{"kill -9 an API process", kill("api")},
+	{"kill -9 a clerk", kill("clerk")},
+	{"kill -9 a worker", kill("worker")},
+	{"freeze an API process", freeze("api")},
+	{"freeze a clerk", freeze("clerk")},
+	{"freeze a worker", freeze("worker")},
+	{"database cuts all sessions", func(ctx context.Context, f *fleet, _ *rand.Rand) error {
+		return f.onDatabase(ctx, cutSessions)
+	}},
+	{"database is closed", func(ctx context.Context, f *fleet, random *rand.Rand) error {
+		name := databaseName(f.database)
+		if err := f.onDatabase(ctx, "ALTER DATABASE "+name+" ALLOW_CONNECTIONS false", cutSessions); err != nil {
+			return err
+		}
+		lasts(random, 4*time.Second)
+		return f.onDatabase(ctx, "ALTER DATABASE "+name+" ALLOW_CONNECTIONS true")
+	}},
+	{"broker cuts all connections", func(_ context.Context, f *fleet, _ *rand.Rand) error { return f.broker.CutConnections() }},
+	{"broker loses a queue", func(_ context.Context, f *fleet, random *rand.Rand) error {
+		queues := []string{"kassa.work", "kassa.answers", "kassa.events.views", "kassa.dead.settle"}
+		return f.broker.DeleteQueue(queues[random.IntN(len(queues))])
+	}},
+	{"broker delivers nothing", func(_ context.Context, f *fleet, random *rand.Rand) error {
+		if err := f.broker.MayRead(false); err != nil {
+			return err
+		}
+		if err := f.broker.CutConnections(); err != nil {
+			return err
+		}
+		lasts(random, 4*time.Second)
+		return f.broker.MayRead(true)
+	}},
+}
+
+// faultsOfServers reach everybody who uses them.
+var faultsOfServers = []fault{
+	{"kill -9 PostgreSQL", killServer("postgres")},
+	{"kill -9 RabbitMQ", killServer("rabbitmq")},
+	{"memory alarm of RabbitMQ", func(_ context.Context, f *fleet, random *rand.Rand) error {
+		services(f.t, "rabbitmqctl", "set_vm_memory_high_watermark", "0.0001")
+		lasts(random, 15*time.Second) // longer than publishing waits
+		services(f.t, "rabbitmqctl", "set_vm_memory_high_watermark", "absolute", "512MiB")
+		return nil
+	}},
+}
+
+// disturb lets so many faults happen, one after another, and counts them. Each kind
+// comes before any comes again.
+func (f *fleet) disturb(kinds []fault, n int, random *rand.Rand) map[string]int {
+	f.t.Helper()
+	done := map[string]int{}
+	var order []int
+	for range n {
+		lasts(random, 1500*time.Millisecond)
+		if len(order) == 0 {
+			order = random.Perm(len(kinds))
+		}
+		next := kinds[order[0]]
+		order = order[1:]
+		f.t.Logf("%s", next.name)
+		if err := next.do(f.t.Context(), f, random); err != nil {
+			f.t.Fatalf("%s: %v", next.name, err)
+		}
+		done[next.name]++
+		if f.t.Failed() {
+			f.t.FailNow()
+		}
+	}
+	return done
+}
+
+// lasts waits for a random while: the time between faults, and that of one.
+func lasts(random *rand.Rand, most time.Duration) {
+	<-time.After(most/5 + time.Duration(random.Int64N(int64(most*4/5))))
+}
+
+func kill(kind string) func(context.Context, *fleet, *rand.Rand) error {
+	return func(_ context.Context, f *fleet, random *rand.Rand) error {
+		f.any(kind, random).signal(syscall.SIGKILL)
+		return nil
+	}
+}
+
+func freeze(kind string) func(context.Context, *fleet, *rand.Rand) error {
+	return func(_ context.Context, f *fleet, random *rand.Rand) error {
+		frozen := f.any(kind, random)
+		frozen.signal(syscall.SIGSTOP)
+		lasts(random, 5*time.Second)
+		frozen.signal(syscall.SIGCONT)
+		return nil
+	}
+}
+
+func (f *fleet) any(kind string, random *rand.Rand) *member {
+	list := f.of(kind)
+	return list[random.IntN(len(list))]
+}
+
+// cutSessions ends every session of the database $1 but those of others' roles, as
+// the server's own.
+const cutSessions = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1 AND usename = current_user`
+
+// onDatabase runs statements about the fleet's database from beside it.
+func (f *fleet) onDatabase(ctx context.Context, statements ...string) error {
+	conn, err := pgx.Connect(ctx, schematest.Server(f.t))
+	if err != nil {
+		return err
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	for _, statement := range statements {
+		var args []any
+		if statement == cutSessions {
+			args = []any{databaseName(f.database)}
+		}
+		if _, err := conn.Exec(ctx, statement, args...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func databaseName(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		panic(err) // schematest made it
+	}
+	return strings.TrimPrefix(u.Path, "/")
+}
+
+// ownServers brings up a PostgreSQL and a RabbitMQ that nobody else uses.
+func ownServers(t *testing.T) {
+	t.Setenv("KASSA_SERVICES_DIR", t.TempDir())
+	t.Cleanup(func() { services(t, "wipe") })
+	for _, line := range strings.Fields(services(t, "up")) {
+		name, value, _ := strings.Cut(line, "=")
+		t.Setenv(name, value)
+	}
+}
+
+func killServer(name string) func(context.Context, *fleet, *rand.Rand) error {
+	return func(_ context.Context, f *fleet, random *rand.Rand) error {
+		services(f.t, "kill", name)
+		lasts(random, 3*time.Second)
+		services(f.t, "start", name)
+		return nil
+	}
+}
+
+// table says what was done, and what came of it.
+func (f *fleet) table(done map[string]int, actors []*actor, v verdict, wall time.Duration) string {
+	var out strings.Builder
+	w := tabwriter.NewWriter(&out, 0, 0, 2, ' ', tabwriter.AlignRight)
+	row := func(what string, n any) { fmt.Fprintf(w, "%v\t  %s\n", n, what) }
+	fmt.Fprintln(w)
+	for _, name := range slices.Sorted(maps.Keys(done)) {
+		row(name, done[name])
+	}
+	entered, acknowledged, starts := 0, 0, 0
+	for _, a := range actors {
+		entered += len(a.journal)
+		for _, e := range a.journal {
+			if e.answer.status < 300 {
+				acknowledged++
+			}
+		}
+	}
+	for _, m := range f.members {
+		starts += m.starts
+	}
+	row("starts of processes", starts)
+	row("clients", len(actors))
+	row("commands", entered)
+	row("  acknowledged, each in the log once", acknowledged)
+	row("requests", f.asked.Load())
+	row("  without a definite answer", f.unknown.Load())
+	row("  answered by a replay", f.replayed.Load())
+	row("predictions completed", v.Events[domain.PredictionCompleted{}.Type()])
+	row("  expired", v.Events[domain.PredictionExpired{}.Type()])
+	row("  failed", v.Events[domain.PredictionFailed{}.Type()])
+	row("entries of the log", v.Size)
+	row("wall time", wall.Round(time.Second))
+	_ = w.Flush() // into memory
+	return out.String()
+}
