@@ -2,10 +2,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"text/tabwriter"
+
+	"github.com/mattn/go-isatty"
 
 	"kassa/catalog"
 	"kassa/worker"
@@ -15,7 +19,7 @@ type catalogCommand struct {
 	dataSettings
 	modelSettings
 	Check  checkFilms  `cmd:"" help:"Validate films in a JSON file or folder; every fault is named with its file, line and field."`
-	Import importFilms `cmd:"" help:"Bring films from a JSON file or folder into the catalogue. What is there already with the same content stays as it is. A running service sees them at its next start."`
+	Import importFilms `cmd:"" help:"Bring films from a JSON file or folder into the catalogue. What is there already with the same content stays as it is; what you bring in is not replaced by the films that Kassa comes with. A running service sees them within seconds."`
 	List   listFilms   `cmd:"" help:"List the films."`
 	Search searchFilms `cmd:"" help:"Ask for films, as a person would; free of charge, and nothing is recorded."`
 	Score  scoreFilms  `cmd:"" help:"Measure the search by judged queries (MRR, recall@5), beside plain tf-idf."`
@@ -64,43 +68,27 @@ func (k catalogCommand) with(ctx context.Context, do func(*catalog.Catalogue, *w
 	return do(films, model)
 }
 
-// openCatalogue opens the catalogue and brings in the shipped films, and those of
-// path where one is given.
+// openCatalogue opens the catalogue of a ledger and stocks it.
 func openCatalogue(ctx context.Context, l *ledger, model *worker.Embedder, path string) (*catalog.Catalogue, error) {
 	films, err := l.films(ctx)
 	if err != nil {
 		return nil, err
 	}
-	movies, err := catalog.Shipped()
-	if err != nil {
-		return nil, err
-	}
-	if path != "" {
-		more, err := catalog.Load(path)
-		if err != nil {
-			return nil, err
-		}
-		movies = replaceByID(movies, more)
-	}
-	if _, err := films.Import(ctx, movies, model); err != nil {
-		return nil, err
-	}
-	return films, nil
+	return films, stock(ctx, films, model, path)
 }
 
-// replaceByID gives both lists; where both have a film, the second's.
-func replaceByID(first, second []catalog.Movie) []catalog.Movie {
-	own := map[string]bool{}
-	for _, m := range second {
-		own[m.ID] = true
+// stock brings the shipped films into a catalogue, and those of path where one is
+// given. What somebody has brought in stays as it is.
+func stock(ctx context.Context, films *catalog.Catalogue, model catalog.Embedder, path string) error {
+	if _, err := films.ImportShipped(ctx, model); err != nil || path == "" {
+		return err
 	}
-	all := second
-	for _, m := range first {
-		if !own[m.ID] {
-			all = append(all, m)
-		}
+	own, err := catalog.Load(path)
+	if err != nil {
+		return err
 	}
-	return all
+	_, err = films.Import(ctx, own, model)
+	return err
 }
 
 type importFilms struct {
@@ -113,7 +101,7 @@ func (i importFilms) Run(ctx context.Context, c *console, line *commandLine) err
 		return err
 	}
 	return line.Catalog.with(ctx, func(films *catalog.Catalogue, model *worker.Embedder) error {
-		report, err := films.Import(ctx, movies, model)
+		report, err := films.Import(ctx, movies, model, catalog.WithProgress(bar(c.err, "films")))
 		if err != nil {
 			return err
 		}
@@ -121,6 +109,22 @@ func (i importFilms) Run(ctx context.Context, c *console, line *commandLine) err
 			report.Added, report.Changed, report.Unchanged, films.Len())
 		return nil
 	})
+}
+
+// bar draws how much is done, where a person looks on.
+func bar(w io.Writer, what string) func(done, total int) {
+	file, isFile := w.(*os.File)
+	if !isFile || !isatty.IsTerminal(file.Fd()) {
+		return func(int, int) {}
+	}
+	const width = 30
+	return func(done, total int) {
+		filled := width * done / total
+		fmt.Fprintf(w, "\r[%s%s] %d of %d %s", strings.Repeat("#", filled), strings.Repeat(".", width-filled), done, total, what)
+		if done == total {
+			fmt.Fprintln(w)
+		}
+	}
 }
 
 type listFilms struct{}
@@ -179,6 +183,9 @@ func (s scoreFilms) Run(ctx context.Context, c *console, line *commandLine) erro
 	return line.Catalog.with(ctx, func(films *catalog.Catalogue, model *worker.Embedder) error {
 		kassa := func(text string) ([]catalog.Match, error) {
 			answer, err := model.Embed(ctx, text)
+			if errors.Is(err, worker.ErrNoMeaning) {
+				return nil, nil // no film is nearer than another
+			}
 			if err != nil {
 				return nil, err
 			}
