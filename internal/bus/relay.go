@@ -56,20 +56,13 @@ type Relay struct {
 // where that is earlier: a bus that forgets needs the oldest open errand again.
 // An error means that the log cannot be followed.
 func (r *Relay) Run(ctx context.Context, from eventstore.Position) error {
-	at, err := r.Log.Checkpoint(ctx, r.Name)
-	if ctx.Err() != nil {
-		return nil // told to stop before it began
-	}
-	if err != nil {
-		return err
-	}
-	r.at = min(at, from)
-	r.saved, r.savedAt = r.at, time.Now()
 	pause := backoff.NewExponentialBackOff()
 	pause.InitialInterval, pause.MaxInterval = 50*time.Millisecond, 5*time.Second
+	next := func(ctx context.Context) error { return r.begin(ctx, from) }
 	for ctx.Err() == nil {
-		err := r.step(ctx)
+		err := next(ctx)
 		if err == nil {
+			next = r.step
 			pause.Reset()
 			continue
 		}
@@ -87,7 +80,21 @@ func (r *Relay) Run(ctx context.Context, from eventstore.Position) error {
 	// The last second's progress, so that a clean stop repeats nothing.
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
-	return r.save(last)
+	if err := r.save(last); err != nil {
+		r.Logger.Warn("the relay ends, and its last progress is not written: some of it will be carried again", "after", r.saved, "error", err)
+	}
+	return nil
+}
+
+// begin finds where to go on from.
+func (r *Relay) begin(ctx context.Context, from eventstore.Position) error {
+	at, err := r.Log.Checkpoint(ctx, r.Name)
+	if err != nil {
+		return err
+	}
+	r.at = min(at, from)
+	r.saved, r.savedAt = r.at, time.Now()
+	return nil
 }
 
 // step waits for something to carry, and carries one batch.

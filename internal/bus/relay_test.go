@@ -254,6 +254,7 @@ type paced struct {
 	wrote  []time.Time
 	kept   eventstore.Position
 	refuse error // what After says instead
+	away   int   // so often the checkpoint cannot be read or written
 }
 
 func newPaced() *paced { return &paced{grown: make(chan struct{})} }
@@ -299,11 +300,26 @@ func (p *paced) After(_ context.Context, at eventstore.Position, limit int) (bat
 	return batch, p.refuse
 }
 
-func (p *paced) Checkpoint(context.Context, string) (eventstore.Position, error) { return p.kept, nil }
+func (p *paced) Checkpoint(context.Context, string) (eventstore.Position, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.kept, p.fails()
+}
+
+func (p *paced) fails() error {
+	if p.away == 0 {
+		return nil
+	}
+	p.away--
+	return errPassing
+}
 
 func (p *paced) SetCheckpoint(_ context.Context, _ string, at eventstore.Position) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if err := p.fails(); err != nil {
+		return err
+	}
 	p.wrote, p.kept = append(p.wrote, time.Now()), at
 	return nil
 }
@@ -385,6 +401,31 @@ func TestRelayTriesAgain(t *testing.T) {
 		}
 		must(t, stop())
 	})
+}
+
+// A database that restarts in the moment when the relay begins, or ends, is waited
+// for, or passed over: neither is a fault of the process.
+func TestRelayBeginsAndEndsWhileTheDatabaseIsAway(t *testing.T) {
+	p := newPaced()
+	p.away = 3
+	p.grow()
+	b, stopBus := running(t, Handlers{Events: func(context.Context, []eventstore.Recorded) error { return nil }})
+	ctx, cancel := context.WithCancel(t.Context())
+	carried, done := make(chan eventstore.Position), make(chan error, 1)
+	relay := &Relay{Log: p, Bus: b, Logger: quiet, Name: "relay", Carry: func(_ context.Context, rec eventstore.Recorded) error {
+		carried <- rec.Position
+		return nil
+	}}
+	go func() { done <- relay.Run(ctx, math.MaxInt64) }()
+	if at := within(t, "the first errand", carried); at != 1 {
+		t.Errorf("position %d was carried first", at)
+	}
+	p.mu.Lock()
+	p.away = 1
+	p.mu.Unlock()
+	cancel()
+	must(t, within(t, "the relay to end", done))
+	must(t, stopBus())
 }
 
 // A log that cannot be followed any more ends the relay.
