@@ -13,10 +13,16 @@ func TestSplit(t *testing.T) {
 		"старый Йод":            "старый/старыи/стар Йод/иод/иод",
 		"Amélie’s dreams":       "Amélie/amelie/ameli s/s/s dreams/dreams/dream",
 		"научно-фантастический": "научно/научно/научн фантастический/фантастическии/фантастическ",
-		"1+1":       "1/1/1 1/1/1",
-		"a\x00b\tc": "ab/ab/ab c/c/c",
-		" .,!? «»—": "",
-		"и\u0306од": "и\u0306од/иод/иод", // й of two characters
+		"1+1":                 "1/1/1 1/1/1",
+		"№1 — «Он»…":          "№1/№1/№1 Он/он/он",
+		"naïve café, ÉCOLE":   "naïve/naive/naiv café/cafe/cafe ÉCOLE/ecole/ecol",
+		"The Godfather, 1972": "The/the/the Godfather/godfather/godfath 1972/1972/1972",
+		"Крёстный":            "Крёстный/крестныи/крестн",
+		"ИЙ":                  "ИЙ/ии/ии",
+		"a\x00b\tc":           "ab/ab/ab c/c/c",
+		" .,!? «»—":           "",
+		"":                    "",
+		"и\u0306од":           "и\u0306од/иод/иод", // й of two characters
 	} {
 		var got []string
 		for _, w := range Split(text) {

@@ -3,6 +3,8 @@ package main
 import (
 	"math"
 	"slices"
+
+	"kassa/catalog/words"
 )
 
 // weights are the few numbers of the model that were chosen by measuring: on
@@ -60,9 +62,9 @@ func newSpace(w weights, lexicon []concept, texts [][]string) *space {
 func (s *space) learn(c concept) {
 	parts := make(map[string]float64)
 	for _, phrase := range c.phrases {
-		told := slices.DeleteFunc(words(phrase), func(w word) bool { return isStop(w.form) })
+		told := slices.DeleteFunc(words.Split(phrase), func(w words.Word) bool { return words.IsStop(w.Form) })
 		for _, w := range told {
-			parts[w.stem] = max(parts[w.stem], 1/float64(len(told)))
+			parts[w.Stem] = max(parts[w.Stem], 1/float64(len(told)))
 		}
 	}
 	for _, stem := range sortedKeys(parts) {
@@ -74,11 +76,11 @@ func (s *space) learn(c concept) {
 func (s *space) count(texts []string) {
 	seen := make(map[int]bool)
 	for _, text := range texts {
-		for _, w := range words(text) {
-			if isStop(w.form) {
-				s.stops[w.stem] = true
+		for _, w := range words.Split(text) {
+			if words.IsStop(w.Form) {
+				s.stops[w.Stem] = true
 			}
-			for _, name := range s.names(w.stem) {
+			for _, name := range s.names(w.Stem) {
 				n := s.number(name)
 				if !seen[n] {
 					seen[n] = true
@@ -162,12 +164,12 @@ func (s *space) letters(stem string) []term {
 // text is the sparse vector of a text: the sum over its words.
 func (s *space) text(text string) map[int]float64 {
 	sum := make(map[int]float64)
-	for _, w := range words(text) {
+	for _, w := range words.Split(text) {
 		factor := 1.0
-		if isStop(w.form) {
+		if words.IsStop(w.Form) {
 			factor = s.stop
 		}
-		for _, t := range s.word(w.stem) {
+		for _, t := range s.word(w.Stem) {
 			sum[t.feature] += float64(factor * t.weight)
 		}
 	}

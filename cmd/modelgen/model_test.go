@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,13 +11,19 @@ import (
 	"kassa/worker/modelfile"
 )
 
+const (
+	catalogDir  = "../../catalog/films"
+	lexiconFile = "lexicon.tsv"
+	modelDir    = "../../worker/model"
+)
+
 // The committed model is what catalogue and lexicon give. When this fails, run
 // go generate ./worker and commit the result.
 func TestModelIsCurrent(t *testing.T) {
 	dir := t.TempDir()
 	var said strings.Builder
 	args := []string{"-catalog", catalogDir, "-lexicon", lexiconFile, "-out", dir}
-	if err := run(t.Context(), args, &said); err != nil {
+	if err := run(args, &said); err != nil {
 		t.Fatal(err)
 	}
 	size := 0
@@ -78,65 +83,5 @@ func TestNearness(t *testing.T) {
 		if cosine < tt.least || cosine > tt.most {
 			t.Errorf("cosine of %q and %q is %.3f, want %g to %g", tt.a, tt.b, cosine, tt.least, tt.most)
 		}
-	}
-}
-
-// No text of the catalogue is cut at the model's window.
-func TestFilmTextsFit(t *testing.T) {
-	films, err := readFilms(catalogDir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	content, err := os.ReadFile(filepath.Join(modelDir, modelfile.Tokenizer))
-	if err != nil {
-		t.Fatal(err)
-	}
-	tokenizer := tokenizerOf(t, content)
-	for _, f := range films {
-		for _, text := range filmTexts(f) {
-			if n := len(tokenizer.Encode(text)); n > sequenceMax {
-				t.Errorf("a text of %s has %d pieces, more than %d", f.ID, n, sequenceMax)
-			}
-		}
-	}
-}
-
-// The table of -score on queries that are easy by construction.
-func TestScore(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "queries.tsv")
-	queries := "id\tlang\tquery\texpected\n" +
-		"1\ten\tthe shawshank redemption\tThe Shawshank Redemption (1994)\n" +
-		"2\tru\tпобег из шоушенка\tThe Shawshank Redemption (1994)|Pulp Fiction (1994)\n"
-	if err := os.WriteFile(path, []byte(queries), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	var out strings.Builder
-	if err := run(context.Background(), []string{"-catalog", catalogDir, "-score", path}, &out); err != nil {
-		t.Fatal(err)
-	}
-	if n := strings.Count(out.String(), "1.000"); n != 4*6 {
-		t.Errorf("%d of 24 numbers are 1.000:\n%s", n, &out)
-	}
-	for name, content := range map[string]string{
-		"too few fields": "id\tlang\n", "unknown film": "id\tlang\tquery\texpected\n1\ten\tprison\tNo Such Film (1900)\n",
-	} {
-		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if err := run(context.Background(), []string{"-catalog", catalogDir, "-score", path}, &out); err == nil {
-			t.Errorf("%s: no error", name)
-		}
-	}
-}
-
-func TestRanksOf(t *testing.T) {
-	films := []Film{{Title: "A", Year: 1}, {Title: "B", Year: 2}, {Title: "C", Year: 3}, {Title: "D", Year: 4}}
-	ranks, err := ranksOf(func(string) ([]float64, error) { return []float64{3, 1, 1, 0}, nil }, films, []query{
-		{expected: map[string]bool{"A (1)": true}},
-		{expected: map[string]bool{"B (2)": true}}, // beside an equal: second or third
-		{expected: map[string]bool{"D (4)": true, "A (1)": true}},
-	})
-	if err != nil || ranks[0] != 1 || ranks[1] != 2.5 || ranks[2] != 1 {
-		t.Errorf("ranks are %v, %v", ranks, err)
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"kassa/catalog/words"
 )
 
 // piece is one entry of the vocabulary before it has a vector.
@@ -34,7 +36,7 @@ var endings = []string{
 // vocabulary lists the pieces that follow the special ones: every letter, so
 // that no word of the two languages is unknown; endings; stems; and the words
 // that the longest match would not cut behind their own stem.
-func vocabulary(s *space, all []word) []piece {
+func vocabulary(s *space, all []words.Word) []piece {
 	v := &pieces{seen: make(map[string]int)}
 	for _, r := range "abcdefghijklmnopqrstuvwxyz0123456789абвгдежзиклмнопрстуфхцчшщъыьэюяіїєґ" {
 		v.add(piece{text: string(r)})
@@ -60,11 +62,11 @@ func vocabulary(s *space, all []word) []piece {
 		v.add(piece{text: stem, stem: stem, factor: v.factor(s, stem)})
 	}
 	for _, w := range forms(all) {
-		if faint[w.stem] {
+		if faint[w.Stem] {
 			continue
 		}
-		if cut := v.cut(w.form); cut != w.stem && (cut == "" || cut != said[w.stem]) {
-			v.add(piece{text: w.form, stem: w.stem, factor: v.factor(s, w.stem)})
+		if cut := v.cut(w.Form); cut != w.Stem && (cut == "" || cut != said[w.Stem]) {
+			v.add(piece{text: w.Form, stem: w.Stem, factor: v.factor(s, w.Stem)})
 		}
 	}
 	return v.list
@@ -137,11 +139,11 @@ func split(form string, vocabulary map[string]int) []int {
 }
 
 // stems lists the stems that begin a form of theirs, the short ones first.
-func stems(all []word) []string {
+func stems(all []words.Word) []string {
 	var out []string
 	for _, w := range all {
-		if strings.HasPrefix(w.form, w.stem) {
-			out = append(out, w.stem)
+		if strings.HasPrefix(w.Form, w.Stem) {
+			out = append(out, w.Stem)
 		}
 	}
 	slices.SortFunc(out, byLength)
@@ -154,10 +156,10 @@ func byLength(a, b string) int {
 
 // forms lists all words, the short ones first: how a word is cut depends on
 // the pieces before it.
-func forms(all []word) []word {
+func forms(all []words.Word) []words.Word {
 	out := slices.Clone(all)
-	slices.SortFunc(out, func(a, b word) int {
-		return cmp.Or(byLength(a.form, b.form), byLength(a.stem, b.stem))
+	slices.SortFunc(out, func(a, b words.Word) int {
+		return cmp.Or(byLength(a.Form, b.Form), byLength(a.Stem, b.Stem))
 	})
-	return slices.Compact(out)
+	return slices.CompactFunc(out, func(a, b words.Word) bool { return a.Form == b.Form && a.Stem == b.Stem })
 }

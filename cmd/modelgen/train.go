@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 
+	"kassa/catalog/words"
 	"kassa/worker/modelfile"
 )
 
@@ -19,14 +20,14 @@ const (
 func train(w weights, texts [][]string, lexicon []concept) modelfile.Model {
 	s := newSpace(w, lexicon, texts)
 	var documents []map[int]float64
-	var all []word
+	var all []words.Word
 	for _, film := range texts {
 		sum := make(map[int]float64)
 		for _, text := range film {
 			for _, t := range unit(s.text(text)) {
 				sum[t.feature] += t.weight
 			}
-			all = append(all, words(text)...)
+			all = append(all, words.Split(text)...)
 		}
 		documents = append(documents, sum)
 	}
@@ -36,7 +37,7 @@ func train(w weights, texts [][]string, lexicon []concept) modelfile.Model {
 			for feature, weight := range s.text(phrase) {
 				sum[feature] += weight
 			}
-			all = append(all, words(phrase)...)
+			all = append(all, words.Split(phrase)...)
 		}
 		documents = append(documents, sum)
 	}
@@ -44,7 +45,7 @@ func train(w weights, texts [][]string, lexicon []concept) modelfile.Model {
 }
 
 // tabulate gives every piece its row.
-func tabulate(s *space, p *projection, all []word) modelfile.Model {
+func tabulate(s *space, p *projection, all []words.Word) modelfile.Model {
 	m := modelfile.Model{SequenceMax: sequenceMax, WordBytesMax: wordBytesMax}
 	for _, special := range modelfile.Special() {
 		m.Pieces = append(m.Pieces, special)
