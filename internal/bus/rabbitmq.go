@@ -56,19 +56,12 @@ func declare(channel *amqp091.Channel) error {
 			return fmt.Errorf("declare exchange %s: %w", exchange, err)
 		}
 	}
-	for queue := range queues {
-		if err := declareQueue(channel, queue); err != nil {
-			return err
+	for queue, arguments := range queues {
+		if _, err := channel.QueueDeclare(queue, true, false, false, false, arguments); err != nil {
+			return fmt.Errorf("declare queue %s: %w", queue, err)
 		}
 	}
-	return nil
-}
-
-func declareQueue(channel *amqp091.Channel, queue string) error {
-	if _, err := channel.QueueDeclare(queue, true, false, false, false, queues[queue]); err != nil {
-		return fmt.Errorf("declare queue %s: %w", queue, err)
-	}
-	if exchange, bound := bindings[queue]; bound {
+	for queue, exchange := range bindings {
 		if err := channel.QueueBind(queue, "", exchange, false, nil); err != nil {
 			return fmt.Errorf("bind queue %s: %w", queue, err)
 		}
@@ -77,14 +70,15 @@ func declareQueue(channel *amqp091.Channel, queue string) error {
 }
 
 // topology is declare in the form that the adapter calls: before each
-// subscription, and after a reconnection, when a queue may have been deleted.
+// subscription, and after a reconnection. By then a queue may have been deleted,
+// or the broker may stand on an empty disk.
 type topology struct{}
 
-func (topology) BuildTopology(channel *amqp091.Channel, queue, _ string, _ amqp.Config, _ watermill.LoggerAdapter) error {
-	return declareQueue(channel, queue)
+func (topology) BuildTopology(channel *amqp091.Channel, _, _ string, _ amqp.Config, _ watermill.LoggerAdapter) error {
+	return declare(channel)
 }
 
-func (topology) ExchangeDeclare(*amqp091.Channel, string, amqp.Config) error { return nil } // awaitBroker did
+func (topology) ExchangeDeclare(*amqp091.Channel, string, amqp.Config) error { return nil } // declare does
 
 // marshaler carries headers as strings. The adapter's own fails on the integers
 // that quorum queues add to what is delivered again.

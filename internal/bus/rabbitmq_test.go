@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ThreeDotsLabs/watermill-amqp/v2/pkg/amqp"
 	amqp091 "github.com/rabbitmq/amqp091-go"
 
 	"kassa/eventstore"
@@ -188,6 +189,75 @@ func TestADeletedQueueIsMadeAgain(t *testing.T) {
 		case <-stop:
 			t.Fatal("nothing arrives any more")
 		}
+	}
+}
+
+// A broker that comes back on an empty disk is set up again by whoever consumes.
+func TestABrokerThatLostEverything(t *testing.T) {
+	b := newBroker(t)
+	store, _ := log(t, 5)
+	batch := readAll(t, store)
+	events := make(chan int, 100)
+	got, settle := answers(100)
+	bus := b.run(t, b.Address, Handlers{Work: echo, Answer: settle,
+		Events: func(_ context.Context, batch []eventstore.Recorded) error { events <- len(batch); return nil }})
+	must(t, b.LoseEverything())
+	deadline := time.After(60 * time.Second)
+	again := time.NewTicker(200 * time.Millisecond)
+	defer again.Stop()
+	var answered, heard bool
+	for !answered || !heard { // what is published before all of it stands is lost, or refused
+		_ = bus.PublishWork(errand(1), []byte("text"))
+		_ = bus.PublishEvents(batch)
+		select {
+		case a := <-got:
+			answered = answered || a.answer == "re: text"
+		case n := <-events:
+			heard = heard || n == len(batch)
+		case <-again.C:
+		case <-deadline:
+			t.Fatalf("the broker was not set up again: answers come %t, events %t", answered, heard)
+		}
+	}
+}
+
+// What the broker refuses is an error of whoever publishes it. In a transaction
+// the adapter would swallow it.
+func TestARefusedPublishIsAnError(t *testing.T) {
+	b := newBroker(t)
+	store, _ := log(t, 5)
+	bus := b.bus(t, b.Address)
+	must(t, bus.PublishEvents(readAll(t, store)))
+	must(t, b.DeleteExchange(eventsExchange))
+	if err := bus.PublishEvents(readAll(t, store)); err == nil {
+		t.Error("events that no exchange takes are published")
+	}
+	must(t, bus.PublishWork(errand(1), []byte("text"))) // the connection is as good as before
+}
+
+// Settings of the adapter that lose messages or channels are never on.
+func TestTheAdapterIsSetUpSafely(t *testing.T) {
+	for _, c := range []amqp.Config{brokerConfig("amqp://x", "", workQueue), brokerConfig("amqp://x", eventsExchange, eventsQueue)} {
+		if c.Publish.Transactional || c.Publish.ChannelPoolSize != 0 || !c.Publish.ConfirmDelivery {
+			t.Errorf("publishing is set up as %+v", c.Publish)
+		}
+		if c.Consume.Qos.PrefetchCount != 1 || c.Consume.NoRequeueOnNack || c.Consume.Exclusive {
+			t.Errorf("consuming is set up as %+v", c.Consume)
+		}
+		if _, ours := c.Marshaler.(marshaler); !ours || !c.Queue.Durable || !c.Exchange.Durable {
+			t.Errorf("marshaler %T, durable queue %t and exchange %t", c.Marshaler, c.Queue.Durable, c.Exchange.Durable)
+		}
+	}
+}
+
+// Headers that others add, whatever their type, do not keep a message from being
+// read; the adapter's own marshaler fails on them.
+func TestForeignHeaders(t *testing.T) {
+	m, err := marshaler{}.Unmarshal(amqp091.Delivery{Acknowledger: &amqp091.Channel{}, Body: []byte("text"),
+		Headers: amqp091.Table{headerID: "id", "x-delivery-count": int64(3), "x-death": []any{amqp091.Table{"count": int64(1)}}, headerUser: "u_1"}})
+	must(t, err)
+	if m.UUID != "id" || m.Metadata.Get(headerUser) != "u_1" || len(m.Metadata) != 1 {
+		t.Errorf("%+v", m)
 	}
 }
 

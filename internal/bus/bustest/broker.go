@@ -36,8 +36,7 @@ func New(t testing.TB) *Broker {
 	b := &Broker{vhost: "test-" + strings.ToLower(rand.Text()), user: address.User.Username(), management: management}
 	address.Path = "/" + b.vhost
 	b.Address = address.String()
-	must(t, b.manage("PUT", "/api/vhosts/"+b.vhost, "", nil))
-	must(t, b.MayRead(true))
+	must(t, b.make())
 	t.Cleanup(func() { must(t, b.manage("DELETE", "/api/vhosts/"+b.vhost, "", nil)) })
 	return b
 }
@@ -45,6 +44,26 @@ func New(t testing.TB) *Broker {
 // DeleteQueue deletes a queue with all that waits in it.
 func (b *Broker) DeleteQueue(name string) error {
 	return b.manage("DELETE", "/api/queues/"+b.vhost+"/"+name, "", nil)
+}
+
+// LoseEverything is a broker that comes back on an empty disk.
+func (b *Broker) LoseEverything() error {
+	if err := b.manage("DELETE", "/api/vhosts/"+b.vhost, "", nil); err != nil {
+		return err
+	}
+	return b.make()
+}
+
+func (b *Broker) make() error {
+	if err := b.manage("PUT", "/api/vhosts/"+b.vhost, "", nil); err != nil {
+		return err
+	}
+	return b.MayRead(true)
+}
+
+// DeleteExchange deletes an exchange and its bindings.
+func (b *Broker) DeleteExchange(name string) error {
+	return b.manage("DELETE", "/api/exchanges/"+b.vhost+"/"+name, "", nil)
 }
 
 // CutConnections closes every connection of the virtual host.
