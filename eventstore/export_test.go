@@ -5,6 +5,8 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/jackc/pgx/v5/pgxpool"
+
 	"kassa/schema"
 )
 
@@ -39,6 +41,23 @@ func OpenFaults(ctx context.Context, db *schema.SQLite) (*Store, *Faults, error)
 	f := &Faults{engine: e, once: map[Step]func() error{}}
 	s, err := open(ctx, f)
 	return s, f, err
+}
+
+// OpenFaultsPostgres is OpenFaults in a database.
+func OpenFaultsPostgres(ctx context.Context, pool *pgxpool.Pool) (*Store, *Faults, error) {
+	f := &Faults{engine: &postgres{pool: pool}, once: map[Step]func() error{}}
+	s, err := open(ctx, f)
+	return s, f, err
+}
+
+// deaf is a process whose notifications get lost, all of them.
+type deaf struct{ *postgres }
+
+func (deaf) listen(context.Context, func(Position)) {}
+
+// OpenDeaf opens a store to which nobody tells anything.
+func OpenDeaf(ctx context.Context, pool *pgxpool.Pool) (*Store, error) {
+	return open(ctx, deaf{&postgres{pool: pool}})
 }
 
 // Once lets fn run at the next time that the step is reached. Its error is the

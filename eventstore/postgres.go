@@ -17,6 +17,9 @@ import (
 // processes may append at once; the head row's lock puts their batches in order.
 func Postgres(ctx context.Context, pool *pgxpool.Pool) (*Store, error) {
 	e := &postgres{pool: pool}
+	if err := e.decides(ctx); err != nil {
+		return nil, err
+	}
 	head, err := e.head(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("read the head of the log: %w", err)
@@ -25,6 +28,20 @@ func Postgres(ctx context.Context, pool *pgxpool.Pool) (*Store, error) {
 		return nil, err
 	}
 	return open(ctx, e)
+}
+
+// decides refuses a replica: it may be behind, and a refusal that rests on it would
+// be of the past.
+func (e *postgres) decides(ctx context.Context) error {
+	var readOnly bool
+	err := e.pool.QueryRow(ctx, `SELECT current_setting('transaction_read_only')::bool`).Scan(&readOnly)
+	if err != nil {
+		return fmt.Errorf("ask whether the database takes writes: %w", err)
+	}
+	if readOnly {
+		return fmt.Errorf("%w: the database is a replica, or takes no writes: give the address of the primary", ErrReadOnly)
+	}
+	return nil
 }
 
 // ReadPostgres opens the log for an audit; see ReadSQLite.
