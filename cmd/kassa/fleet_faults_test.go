@@ -91,6 +91,7 @@ var faultsOfOurOwn = []fault{
 		queues := []string{"kassa.work", "kassa.answers", "kassa.events.views", "kassa.dead.settle"}
 		return f.broker.DeleteQueue(queues[random.IntN(len(queues))])
 	}},
+	{"broker loses everything", func(_ context.Context, f *fleet, _ *rand.Rand) error { return f.broker.LoseEverything() }},
 	{"broker delivers nothing", func(_ context.Context, f *fleet, random *rand.Rand) error {
 		if err := f.broker.MayRead(false); err != nil {
 			return err
