@@ -17,7 +17,7 @@ func CatchUpOne(ctx context.Context, pool *pgxpool.Pool, log Log, table string) 
 		if p.Table() == table {
 			f := &feed{projection: p, pool: pool, schema: servedSchema}
 			return inBatches(ctx, log, 0, func(batch []eventstore.Recorded) error {
-				_, err := f.receive(ctx, log, batch)
+				_, err := f.receive(ctx, batch)
 				return err
 			})
 		}

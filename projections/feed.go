@@ -55,33 +55,21 @@ func (f *feed) stands(at eventstore.Position) {
 }
 
 // follow receives batches until there are no more.
-func (f *feed) follow(ctx context.Context, log Log, batches <-chan []eventstore.Recorded) error {
+func (f *feed) follow(ctx context.Context, batches <-chan []eventstore.Recorded) error {
 	for batch := range batches {
-		if _, err := f.receive(ctx, log, batch); err != nil {
+		if _, err := f.receive(ctx, batch); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// receive applies the entries of a batch that the table does not hold, and what is
-// missing before them, which it reads from the log. It gives the table's position.
-func (f *feed) receive(ctx context.Context, log Log, batch []eventstore.Recorded) (eventstore.Position, error) {
+// receive applies the entries of a batch that the table does not hold, and gives
+// the table's position. Where it does not follow, the error wraps ErrGap.
+func (f *feed) receive(ctx context.Context, batch []eventstore.Recorded) (eventstore.Position, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	err := f.apply(ctx, batch)
-	for errors.Is(err, ErrGap) {
-		missing, readErr := log.After(ctx, f.at, batchMost)
-		switch {
-		case readErr != nil:
-			return f.at, readErr
-		case len(missing) == 0:
-			return f.at, fmt.Errorf("a batch begins at position %d, the log ends at %d", batch[0].Position, f.at)
-		}
-		if err = f.apply(ctx, missing); err == nil {
-			err = f.apply(ctx, batch)
-		}
-	}
 	return f.at, err
 }
 

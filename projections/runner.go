@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"math"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -40,6 +42,9 @@ type Runner struct {
 	pool   *pgxpool.Pool
 	logger *slog.Logger
 	feeds  []*feed
+
+	catching sync.Mutex   // one scan of the log at a time
+	told     atomic.Int64 // the position of the last news
 }
 
 // NewRunner gives a runner for these views. It uses up to seven connections of
@@ -101,6 +106,8 @@ func (r *Runner) CatchUp(ctx context.Context) error {
 
 // catchUp gives the end of the log to which it came.
 func (r *Runner) catchUp(ctx context.Context) (eventstore.Position, error) {
+	r.catching.Lock()
+	defer r.catching.Unlock()
 	end, err := r.look(ctx)
 	if err != nil {
 		return 0, err
@@ -110,7 +117,7 @@ func (r *Runner) catchUp(ctx context.Context) (eventstore.Position, error) {
 	lanes := make([]chan []eventstore.Recorded, len(r.feeds))
 	for i, f := range r.feeds {
 		lanes[i] = make(chan []eventstore.Recorded, 1)
-		g.Go(func() error { return f.follow(within, r.log, lanes[i]) })
+		g.Go(func() error { return f.follow(within, lanes[i]) })
 	}
 	g.Go(func() error {
 		defer func() {
@@ -152,6 +159,7 @@ func (r *Runner) look(ctx context.Context) (eventstore.Position, error) {
 		f.stands(position)
 		least = min(least, position)
 	}
+	r.told.Store(int64(least))
 	return least, nil
 }
 
@@ -184,19 +192,38 @@ func (r *Runner) Receive(ctx context.Context, batch []eventstore.Recorded) error
 	if len(batch) == 0 {
 		return nil
 	}
-	var g errgroup.Group // a view that meets something broken does not stop the others before it
-	at := make([]eventstore.Position, len(r.feeds))
-	for i, f := range r.feeds {
-		g.Go(func() (err error) { at[i], err = f.receive(ctx, r.log, batch); return err })
-	}
-	if err := g.Wait(); err != nil { // step 1
+	at, err := r.spread(ctx, batch) // step 1
+	if errors.Is(err, ErrGap) {
+		end, err := r.catchUp(ctx)
+		if err == nil && end < last(batch) {
+			return fmt.Errorf("a batch begins at position %d, the log ends at %d", batch[0].Position, end)
+		}
 		return err
 	}
-	return r.tell(ctx, slices.Min(at), batch) // step 2
+	if err != nil {
+		return err
+	}
+	return r.tell(ctx, at, batch) // step 2
 }
 
-// tell says that all views have come to the position, and what the batch ended.
+// spread brings a batch to every view, and gives the least position to which they
+// came. A view that meets something broken does not stop the others before it.
+func (r *Runner) spread(ctx context.Context, batch []eventstore.Recorded) (eventstore.Position, error) {
+	var g errgroup.Group
+	at := make([]eventstore.Position, len(r.feeds))
+	for i, f := range r.feeds {
+		g.Go(func() (err error) { at[i], err = f.receive(ctx, batch); return err })
+	}
+	err := g.Wait()
+	return slices.Min(at), err
+}
+
+// tell says that all views have come to the position, and what the batch ended,
+// unless it was told before.
 func (r *Runner) tell(ctx context.Context, at eventstore.Position, batch []eventstore.Recorded) error {
+	if int64(at) <= r.told.Load() {
+		return nil
+	}
 	var ended []domain.PredictionID
 	for _, rec := range batch {
 		if id, ok := endingOf(rec.Event); ok {
@@ -206,5 +233,6 @@ func (r *Runner) tell(ctx context.Context, at eventstore.Position, batch []event
 	if err := tell(ctx, r.pool, at, ended); err != nil {
 		return fmt.Errorf("tell that the views are at position %d: %w", at, err)
 	}
+	r.told.Store(int64(at))
 	return nil
 }
