@@ -26,6 +26,7 @@ const windowMax = 512
 var (
 	batchBuckets    = []int{1, 4, 16, batchLimit}
 	sequenceBuckets = []int{16, 32, 64, 128, 256, windowMax}
+	sessionOptions  = []options.WithOption{options.WithGoMLXBatchBuckets(batchBuckets), options.WithGoMLXSequenceBuckets(sequenceBuckets)}
 )
 
 // model is an opened model.
@@ -54,8 +55,7 @@ func load(dir string) (m model, err error) {
 		return m, err
 	}
 	// Not the caller's context: hugot ends every inference with the session's.
-	session, err := hugot.NewGoSession(context.Background(),
-		options.WithGoMLXBatchBuckets(batchBuckets), options.WithGoMLXSequenceBuckets(sequenceBuckets))
+	session, err := hugot.NewGoSession(context.Background(), sessionOptions...)
 	if err != nil {
 		return m, fmt.Errorf("start hugot session: %w", err)
 	}
