@@ -178,7 +178,7 @@ func (f *fleet) checkCounts(actors []*actor, v verdict) {
 // inGroups does something for everybody, a few at a time.
 func (f *fleet) inGroups(what string, actors []*actor, do func(*testing.T, int, *actor)) {
 	f.t.Run(what, func(t *testing.T) {
-		const groups = 4
+		const groups = 16
 		for g := range groups {
 			t.Run(strconv.Itoa(g), func(t *testing.T) {
 				t.Parallel()
