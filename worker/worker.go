@@ -15,6 +15,8 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	lru "github.com/hashicorp/golang-lru/v2"
 )
 
 //go:generate go run kassa/cmd/modelgen -catalog ../catalog/films -lexicon ../cmd/modelgen/lexicon.tsv -out model
@@ -50,6 +52,7 @@ type Embedder struct {
 	model     // what load makes; unchanged afterwards
 	batchMax  int
 	temporary string // folder to remove at the end, or ""
+	recent    *lru.Cache[string, remembered]
 
 	jobs     chan job
 	closing  chan struct{} // closed by the first Close
@@ -89,6 +92,7 @@ func start(m model, batchMax int) *Embedder {
 	e := &Embedder{
 		model:    m,
 		batchMax: batchMax,
+		recent:   newRecent(),
 		jobs:     make(chan job), // unbuffered: a caller that leaves takes its text with it
 		closing:  make(chan struct{}),
 		finished: make(chan struct{}),
@@ -110,9 +114,13 @@ func (e *Embedder) Dimensions() int { return e.dims }
 // or a fault of the model.
 func (e *Embedder) Embed(ctx context.Context, text string) (Answer, error) {
 	asked := time.Now()
-	vector, err := e.embed(ctx, text)
-	if err != nil {
-		return Answer{}, err
+	vector, ok := e.recall(text, asked)
+	if !ok {
+		var err error
+		if vector, err = e.embed(ctx, text); err != nil {
+			return Answer{}, err
+		}
+		e.remember(text, vector, asked)
 	}
 	return Answer{
 		Embedding:      vector,
