@@ -16,6 +16,8 @@ import (
 	"time"
 	"unicode/utf8"
 
+	lru "github.com/hashicorp/golang-lru/v2"
+
 	"kassa/domain"
 	"kassa/eventstore"
 )
@@ -57,7 +59,22 @@ type Handler struct {
 
 	inFlight sync.Map // ids of client commands that run in this process
 	lanes    [256]chan struct{}
+	claims   *lru.Cache[string, domain.UserID] // whose an e-mail is, by its hash
 	ready    sync.Once
+}
+
+// claimsKept bounds the e-mails that are remembered, some two hundred bytes each.
+const claimsKept = 100_000
+
+// prepare makes what the zero value lacks.
+func (h *Handler) prepare() {
+	for i := range h.lanes {
+		h.lanes[i] = make(chan struct{}, 1)
+	}
+	var err error
+	if h.claims, err = lru.New[string, domain.UserID](claimsKept); err != nil {
+		panic(err) // the size is a constant above zero
+	}
 }
 
 // Result is what a command came to.
@@ -199,11 +216,7 @@ func shortHash(s string) string {
 // lane lets one command of an account decide at a time in this process: two at
 // once would only conflict, and one of them would decide again for nothing.
 func (h *Handler) lane(ctx context.Context, u domain.UserID) (leave func(), err error) {
-	h.ready.Do(func() {
-		for i := range h.lanes {
-			h.lanes[i] = make(chan struct{}, 1)
-		}
-	})
+	h.ready.Do(h.prepare)
 	lane := h.lanes[maphash.String(laneSeed, string(u))%uint64(len(h.lanes))]
 	select {
 	case lane <- struct{}{}:

@@ -103,7 +103,8 @@ func signedUp(email string) func(eventstore.Receipt, error) (SignedUp, error) {
 }
 
 // FindUser gives the account of an e-mail, or the refusal account_not_found. It
-// reads the e-mail's stream, not a view, so it knows of a sign-up at once.
+// reads the e-mail's stream, not a view, so it knows of a sign-up at once; and only
+// once, since every request with Basic credentials asks, and a claim stands for ever.
 func (h *Handler) FindUser(ctx context.Context, email string) (domain.UserID, error) {
 	email, err := domain.NormalizeEmail(email)
 	if err != nil {
@@ -113,12 +114,17 @@ func (h *Handler) FindUser(ctx context.Context, email string) (domain.UserID, er
 }
 
 func (h *Handler) userOf(ctx context.Context, claim string) (domain.UserID, error) {
+	h.ready.Do(h.prepare)
+	if u, ok := h.claims.Get(claim); ok {
+		return u, nil
+	}
 	list, err := h.Log.Stream(ctx, eventstore.EmailStream(claim), 0, 1)
 	if err != nil {
 		return "", err
 	}
 	if len(list) > 0 {
 		if e, ok := list[0].Event.(domain.EmailClaimed); ok {
+			h.claims.Add(claim, e.User)
 			return e.User, nil
 		}
 	}

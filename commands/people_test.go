@@ -1,6 +1,7 @@
 package commands_test
 
 import (
+	"context"
 	"strings"
 	"testing"
 
@@ -99,6 +100,24 @@ func TestFindUser(t *testing.T) {
 	refused(t, err, domain.InvalidEmail)
 	if u, err := w.process().FindUser(t.Context(), "ada@example.org"); err != nil || u != ada {
 		t.Errorf("another process found %q, %v", u, err)
+	}
+}
+
+// Whose an e-mail is, is read once; that nobody has it is asked each time.
+func TestFindUserRemembers(t *testing.T) {
+	w := newWorld(t)
+	_, err := w.FindUser(t.Context(), "ada@example.org")
+	refused(t, err, domain.AccountNotFound)
+	ada := w.person("ada")
+	for range 2 {
+		if u, err := w.FindUser(t.Context(), "ada@example.org"); err != nil || u != ada {
+			t.Errorf("found %q, %v", u, err)
+		}
+	}
+	left, leave := context.WithCancel(t.Context())
+	leave()
+	if u, err := w.FindUser(left, "ada@example.org"); err != nil || u != ada {
+		t.Errorf("it was read again: %q, %v", u, err)
 	}
 }
 

@@ -139,10 +139,13 @@ func (s *Server) guard(rt route) http.Handler {
 		}
 		return rt.serve(w, r)
 	})
-	if rt.access == everybody {
+	switch rt.access {
+	case everybody:
 		return serve
+	case admin:
+		return s.Identity.Middleware(serve)
 	}
-	return s.Identity.Middleware(serve)
+	return s.Identity.UserOnly(serve)
 }
 
 func (s *Server) admit(rt route, w http.ResponseWriter, r *http.Request) error {

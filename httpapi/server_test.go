@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"kassa/commands"
 	"kassa/domain"
@@ -290,6 +291,45 @@ func TestPanics(t *testing.T) {
 	if err == nil {
 		t.Error("half an answer looks whole")
 	}
+}
+
+// Somebody whom the views have known for a while is let in without asking them;
+// who is an admin is asked each time.
+func TestKnownPeople(t *testing.T) {
+	w := newWorld(t, identity.Limits{Off: true})
+	w.join("ada")
+	asked := &countedViews{Views: w.views}
+	w.server.Identity.Views = asked
+	h := w.server.Handler()
+	for _, tt := range []struct {
+		path    string
+		later   time.Duration
+		asks    int
+		answers int
+	}{
+		{"/api/users/balance", 0, 1, http.StatusOK},
+		{"/api/users/balance", time.Second, 1, http.StatusOK},
+		{"/api/users/balance", 5 * time.Second, 0, http.StatusOK},
+		{"/api/admin/users", 0, 1, http.StatusForbidden},
+		{"/api/users/balance", time.Hour, 0, http.StatusOK},
+	} {
+		asked.users = 0
+		w.clock.advance(tt.later)
+		if got := w.send(h, "GET", tt.path, "ada", ""); got.Code != tt.answers || asked.users != tt.asks {
+			t.Errorf("%s, %s later: %d, and the views were asked %d times, want %d, %d", tt.path, tt.later, got.Code, asked.users, tt.answers, tt.asks)
+		}
+	}
+}
+
+// countedViews counts the questions about people.
+type countedViews struct {
+	identity.Views
+	users int
+}
+
+func (v *countedViews) User(ctx context.Context, u domain.UserID) (projections.User, error) {
+	v.users++
+	return v.Views.User(ctx, u)
 }
 
 // The log names the route and says nothing of what was asked.

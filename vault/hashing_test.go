@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"kassa/domain"
 	"kassa/schema"
@@ -62,6 +63,31 @@ func TestWhoHashes(t *testing.T) {
 	}
 	if !v.Remembered("u_ada", "a long walk home") || v.Remembered("u_ada", "another password") {
 		t.Error("what is remembered is wrong")
+	}
+}
+
+// A yes that is a minute old is no word any more until the stored hash was looked at:
+// the same one needs no slot, another one does.
+func TestAnOldYes(t *testing.T) {
+	v := busy(t)
+	const password = "a long walk home"
+	name := v.credential("u_ada", password)
+	age := func(change string) {
+		yes, _ := v.verified.Get(name)
+		v.verified.Add(name, verified{yes.hash + change, time.Now().Add(-checkedFor)})
+	}
+	age("")
+	if v.Remembered("u_ada", password) {
+		t.Error("an old yes is taken for a new one")
+	}
+	if ok, err := v.Verify(t.Context(), "u_ada", password); !ok || err != nil || !v.Remembered("u_ada", password) {
+		t.Errorf("an old yes of the same hash: %t, %v", ok, err)
+	}
+	age(" that was")
+	left, leave := context.WithCancel(t.Context())
+	leave()
+	if ok, err := v.Verify(left, "u_ada", password); ok || !errors.Is(err, context.Canceled) {
+		t.Errorf("an old yes of another hash did not wait for a slot: %t, %v", ok, err)
 	}
 }
 

@@ -26,9 +26,23 @@ const (
 	MaxPassword = 128
 )
 
-// verifiedFor is how long a verified password is remembered, so that a client
-// with Basic authentication does not cost an argon2id a request.
-const verifiedFor = time.Minute
+// A verified password is remembered, so that a client with Basic authentication does
+// not cost an argon2id a request. After checkedFor the stored hash is read again:
+// while it is the one that the password was verified against, the answer is still
+// yes, and nothing is hashed. After verifiedFor all is forgotten.
+const (
+	checkedFor  = time.Minute
+	verifiedFor = time.Hour
+)
+
+// verified is a yes that Verify gave.
+type verified struct {
+	hash string    // against which, as it is stored
+	at   time.Time // when that was last read
+}
+
+// fresh says whether the yes holds without a look at the stored hash.
+func (y verified) fresh() bool { return time.Since(y.at) < checkedFor }
 
 //go:embed blocklist.txt
 var blocklistFile string
@@ -138,14 +152,15 @@ func (h hashing) verify(ctx context.Context, phc, password string) (bool, error)
 }
 
 // Verify says whether this is the person's password. An empty user stands for
-// somebody unknown: the answer is no, after as long a time. A recent yes is
-// remembered in memory under a keyed hash.
+// somebody unknown: the answer is no, after as long a time. A yes is remembered in
+// memory under a keyed hash.
 func (v *Vault) Verify(ctx context.Context, u domain.UserID, password string) (bool, error) {
 	if len(password) > 4*MaxPassword {
 		return false, nil
 	}
 	name := v.credential(u, password)
-	if v.verified.Contains(name) {
+	yes, earlier := v.verified.Get(name)
+	if earlier && yes.fresh() {
 		return true, nil
 	}
 	phc, err := v.hashing.dummy, error(nil)
@@ -156,18 +171,24 @@ func (v *Vault) Verify(ctx context.Context, u domain.UserID, password string) (b
 			return false, fmt.Errorf("read the password of %s: %w", u, err)
 		}
 	}
-	ok, err := v.hashing.verify(ctx, phc, password)
-	if err != nil || !ok || u == "" {
-		return false, err
+	if !earlier || u == "" || yes.hash != phc {
+		ok, err := v.hashing.verify(ctx, phc, password)
+		if err != nil || !ok || u == "" {
+			return false, err
+		}
 	}
-	v.verified.Add(name, struct{}{})
+	v.verified.Add(name, verified{phc, time.Now()})
 	return true, nil
 }
 
 // Remembered says whether Verify would say yes without hashing, so that asking it
 // costs nothing and tells nobody anything new.
 func (v *Vault) Remembered(u domain.UserID, password string) bool {
-	return len(password) <= 4*MaxPassword && v.verified.Contains(v.credential(u, password))
+	if len(password) > 4*MaxPassword {
+		return false
+	}
+	yes, ok := v.verified.Get(v.credential(u, password))
+	return ok && yes.fresh()
 }
 
 func (v *Vault) credential(u domain.UserID, password string) [sha256.Size]byte {

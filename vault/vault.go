@@ -9,6 +9,7 @@ import (
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
+	"database/sql"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -89,6 +90,15 @@ type database interface {
 
 var errNone = errors.New("vault: no such row")
 
+// one reads the only column of the only row, of either driver: pgx's error for no
+// row wraps that of database/sql.
+func one[V any](row interface{ Scan(columns ...any) error }) (v V, err error) {
+	if err = row.Scan(&v); errors.Is(err, sql.ErrNoRows) {
+		err = errNone
+	}
+	return v, err
+}
+
 // Vault is safe for concurrent use.
 type Vault struct {
 	db       database
@@ -96,7 +106,7 @@ type Vault struct {
 	wrapKey  []byte
 	keys     *lru.Cache[domain.UserID, []byte]
 	hashing  hashing
-	verified *expirable.LRU[[sha256.Size]byte, struct{}]
+	verified *expirable.LRU[[sha256.Size]byte, verified]
 	cacheKey []byte // of this process only: names in verified mean nothing outside it
 }
 
@@ -122,7 +132,7 @@ func open(db database, secret Secret, o Options) (*Vault, error) {
 		return nil, err
 	}
 	v := &Vault{db: db, emailKey: emailKey, wrapKey: wrapKey, keys: keys, hashing: newHashing(o.Argon2),
-		verified: expirable.NewLRU[[sha256.Size]byte, struct{}](10_000, nil, verifiedFor), cacheKey: make([]byte, 32)}
+		verified: expirable.NewLRU[[sha256.Size]byte, verified](10_000, nil, verifiedFor), cacheKey: make([]byte, 32)}
 	rand.Read(v.cacheKey)
 	return v, nil
 }
@@ -154,6 +164,6 @@ func (v *Vault) Enroll(ctx context.Context, u domain.UserID, password string) er
 		return fmt.Errorf("enroll %s: %w", u, err)
 	}
 	v.keys.Add(u, key)
-	v.verified.Add(v.credential(u, password), struct{}{}) // whoever signs up goes on at once
+	v.verified.Add(v.credential(u, password), verified{hash, time.Now()}) // whoever signs up goes on at once
 	return nil
 }

@@ -24,9 +24,9 @@ import (
 // Person is who sent a request.
 type Person struct {
 	User    domain.UserID
-	Email   string // "" where the personal data is erased
-	Admin   bool
-	Session bool // by cookie, else by Basic
+	Email   string // "" where the personal data is erased, and behind UserOnly
+	Admin   bool   // false behind UserOnly
+	Session bool   // by cookie, else by Basic
 }
 
 type personKey struct{}
@@ -73,6 +73,7 @@ type Authenticator struct {
 
 	verifying singleflight.Group
 	limiters  limiters
+	known     known
 }
 
 // viewsWait bounds the wait for views that have not come to a new sign-up yet.
@@ -83,8 +84,21 @@ const viewsWait = 5 * time.Second
 // cleared and the request goes on as anonymous. The views know everybody whom it
 // attaches.
 func (a *Authenticator) Middleware(next http.Handler) http.Handler {
+	return a.attach(a.person, next)
+}
+
+// UserOnly is Middleware for what needs neither the person's e-mail nor whether
+// they are an admin: those are left out, and the views need not be asked each time.
+func (a *Authenticator) UserOnly(next http.Handler) http.Handler {
+	return a.attach(a.userOnly, next)
+}
+
+// reader gives what is known of a user.
+type reader func(ctx context.Context, u domain.UserID) (Person, error)
+
+func (a *Authenticator) attach(read reader, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		person, ok, err := a.identify(w, r)
+		person, ok, err := a.identify(w, r, read)
 		if err != nil {
 			a.Problems.Refuse(w, r, err)
 			return
@@ -96,13 +110,13 @@ func (a *Authenticator) Middleware(next http.Handler) http.Handler {
 	})
 }
 
-func (a *Authenticator) identify(w http.ResponseWriter, r *http.Request) (Person, bool, error) {
+func (a *Authenticator) identify(w http.ResponseWriter, r *http.Request, read reader) (Person, bool, error) {
 	if r.Header.Get("Authorization") != "" {
 		email, password, ok := r.BasicAuth()
 		if !ok {
 			return Person{}, false, domain.Reject(domain.InvalidCredentials, "only Basic credentials are known here")
 		}
-		person, err := a.check(r, email, password)
+		person, err := a.check(r, email, password, read)
 		return person, err == nil, err
 	}
 	cookie, err := r.Cookie(a.cookieName())
@@ -117,7 +131,7 @@ func (a *Authenticator) identify(w http.ResponseWriter, r *http.Request) (Person
 		a.setCookie(w, "")
 		return Person{}, false, nil
 	}
-	person, err := a.person(r.Context(), u)
+	person, err := read(r.Context(), u)
 	person.Session = true
 	return person, err == nil, err
 }
@@ -126,7 +140,7 @@ func (a *Authenticator) identify(w http.ResponseWriter, r *http.Request) (Person
 // invalid_credentials, which does not say whether the account exists, or a
 // *problem.TooMany. A session that the browser had before is ended.
 func (a *Authenticator) SignIn(ctx context.Context, w http.ResponseWriter, r *http.Request, email, password string) (Person, error) {
-	person, err := a.check(r.WithContext(ctx), email, password)
+	person, err := a.check(r.WithContext(ctx), email, password, a.person)
 	if err != nil {
 		return Person{}, err
 	}
@@ -170,7 +184,7 @@ func (a *Authenticator) endSession(r *http.Request) error {
 }
 
 // check gives the person whose e-mail and password these are.
-func (a *Authenticator) check(r *http.Request, email, password string) (Person, error) {
+func (a *Authenticator) check(r *http.Request, email, password string, read reader) (Person, error) {
 	u, err := a.People.FindUser(r.Context(), email)
 	if err != nil && domain.RefusalIn(err) == nil {
 		return Person{}, fmt.Errorf("find who signs in: %w", err)
@@ -180,7 +194,7 @@ func (a *Authenticator) check(r *http.Request, email, password string) (Person, 
 			return Person{}, err
 		}
 	}
-	return a.person(r.Context(), u)
+	return read(r.Context(), u)
 }
 
 // verify hashes the password, which costs time and counts against the limits.
