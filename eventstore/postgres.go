@@ -94,6 +94,11 @@ type postgresBatch struct {
 	was    known
 }
 
+// lockHead takes the head row. A process that is frozen or cut off while it holds
+// the row would stall all others: the server ends its session, and with it the
+// transaction, when the second round trip does not come in two seconds.
+const lockHead = `SELECT size, root FROM head WHERE set_config('idle_in_transaction_session_timeout', '2s', true) <> '' FOR UPDATE`
+
 // begin is the first round trip: BEGIN, the head FOR UPDATE, versions, commands.
 // Under READ COMMITTED each statement sees what was committed when it began, so
 // those behind the lock see all of the batch before.
@@ -105,7 +110,7 @@ func (e *postgres) begin(ctx context.Context, streams []Stream, commands []strin
 	b := &postgresBatch{engine: e, conn: conn, was: known{versions: map[Stream]Version{}, commands: map[string]Position{}}}
 	pipe := &pgx.Batch{}
 	pipe.Queue(`BEGIN`)
-	pipe.Queue(`SELECT size, root FROM head FOR UPDATE`).QueryRow(func(row pgx.Row) (err error) {
+	pipe.Queue(lockHead).QueryRow(func(row pgx.Row) (err error) {
 		b.was.head, err = scanPostgresHead(row)
 		return err
 	})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -64,6 +65,41 @@ func waitForLock(t *testing.T, watcher *pgx.Conn) {
 			WHERE datname = current_database() AND wait_event_type = 'Lock')`).Scan(&waiting))
 		return waiting
 	})
+}
+
+// A process that is frozen, or whose network is cut, while it holds the head does not
+// stall the others for long. When it goes on, it learns that its batch is not in the
+// log, or does not know; the same command again finds out.
+func TestPostgresFrozenProcessLetsGo(t *testing.T) {
+	url := schematest.Postgres(t)
+	other := inPostgres(t, url)()
+	pool, err := schema.OpenPostgres(t.Context(), url, 4)
+	must(t, err)
+	t.Cleanup(pool.Close)
+	store, faults, err := eventstore.OpenFaultsPostgres(t.Context(), pool)
+	must(t, err)
+	t.Cleanup(store.Close)
+	frozen, thawed := make(chan struct{}), make(chan struct{})
+	faults.Once(eventstore.BeforeCommit, func() error { close(frozen); <-thawed; return nil })
+	a, done := commanded(plain("s", 0, 1), "key", "x"), make(chan error, 1)
+	go func() { _, err := store.Append(context.Background(), a); done <- err }()
+	<-frozen
+	began := time.Now()
+	_, err = other.Append(t.Context(), plain("other", 0, 1))
+	must(t, err)
+	if waited := time.Since(began); waited > 10*time.Second {
+		t.Errorf("the others waited for %s", waited)
+	}
+	close(thawed)
+	if err := <-done; !errors.Is(err, eventstore.ErrUnknown) {
+		t.Errorf("the batch whose session is gone gave %v", err)
+	}
+	r, err := store.Append(t.Context(), a)
+	must(t, err)
+	if r.Replayed || r.Position() != 2 {
+		t.Errorf("position %d, replayed %t", r.Position(), r.Replayed)
+	}
+	eventstoretest.CheckLog(t, other)
 }
 
 // A read that breaks off in the middle is an error, never a shorter list. Here the

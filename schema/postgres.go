@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -37,6 +38,7 @@ func OpenPostgres(ctx context.Context, url string, conns int32) (*pgxpool.Pool, 
 	config.MaxConns = conns
 	config.MaxConnIdleTime = 5 * time.Minute
 	config.ConnConfig.ConnectTimeout = 5 * time.Second
+	config.ConnConfig.DialFunc = dialer.DialContext
 	config.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
 		_, err := conn.Exec(ctx, "SET ROLE "+AppRole)
 		return err
@@ -50,6 +52,11 @@ func OpenPostgres(ctx context.Context, url string, conns int32) (*pgxpool.Pool, 
 	}
 	return pool, nil
 }
+
+// dialer finds out within half a minute that a server is gone without a word, as
+// the server does of us. Some connections wait for hours: for a leader's lock, or
+// for news.
+var dialer = net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 10 * time.Second, Interval: 5 * time.Second, Count: 3}}
 
 // withoutURL keeps a password in a malformed URL out of the log.
 func withoutURL(err error) error {
