@@ -2,7 +2,6 @@ package vault
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -27,18 +26,11 @@ func (p postgres) enroll(ctx context.Context, u domain.UserID, wrapped []byte, h
 }
 
 func (p postgres) key(ctx context.Context, u domain.UserID) ([]byte, error) {
-	return oneRow[[]byte](p.pool.QueryRow(ctx, `SELECT wrapped FROM subject_keys WHERE user_id = $1`, string(u)))
+	return one[[]byte](p.pool.QueryRow(ctx, `SELECT wrapped FROM subject_keys WHERE user_id = $1`, string(u)))
 }
 
 func (p postgres) password(ctx context.Context, u domain.UserID) (string, error) {
-	return oneRow[string](p.pool.QueryRow(ctx, `SELECT hash FROM passwords WHERE user_id = $1`, string(u)))
-}
-
-func oneRow[V any](row pgx.Row) (v V, err error) {
-	if err = row.Scan(&v); errors.Is(err, pgx.ErrNoRows) {
-		err = errNone
-	}
-	return v, err
+	return one[string](p.pool.QueryRow(ctx, `SELECT hash FROM passwords WHERE user_id = $1`, string(u)))
 }
 
 func (p postgres) addSession(ctx context.Context, token []byte, u domain.UserID, expires time.Time) error {
@@ -47,7 +39,7 @@ func (p postgres) addSession(ctx context.Context, token []byte, u domain.UserID,
 }
 
 func (p postgres) session(ctx context.Context, token []byte, now time.Time) (domain.UserID, error) {
-	return oneRow[domain.UserID](p.pool.QueryRow(ctx, `SELECT user_id FROM sessions WHERE token_hash = $1 AND expires_at > $2`, token, now))
+	return one[domain.UserID](p.pool.QueryRow(ctx, `SELECT user_id FROM sessions WHERE token_hash = $1 AND expires_at > $2`, token, now))
 }
 
 func (p postgres) endSession(ctx context.Context, token []byte) error {

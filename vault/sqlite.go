@@ -2,7 +2,6 @@ package vault
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"time"
 
@@ -38,13 +37,6 @@ func (s sqlite) key(ctx context.Context, u domain.UserID) ([]byte, error) {
 
 func (s sqlite) password(ctx context.Context, u domain.UserID) (string, error) {
 	return one[string](s.db.Read.QueryRowContext(ctx, `SELECT hash FROM passwords WHERE user_id = ?`, string(u)))
-}
-
-func one[V any](row *sql.Row) (v V, err error) {
-	if err = row.Scan(&v); errors.Is(err, sql.ErrNoRows) {
-		err = errNone
-	}
-	return v, err
 }
 
 func (s sqlite) addSession(ctx context.Context, token []byte, u domain.UserID, expires time.Time) error {
