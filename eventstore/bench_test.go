@@ -13,7 +13,6 @@ import (
 	"kassa/domain"
 	"kassa/eventstore"
 	"kassa/eventstore/eventstoretest"
-	"kassa/schema"
 )
 
 // BenchmarkAppend is what a command costs the ledger: load the account from
@@ -162,7 +161,7 @@ func BenchmarkReplay(b *testing.B) {
 	var ours, floor stopwatch
 	for b.Loop() {
 		ours.time(int(head.Size), func() { must(b, replayed(ctx, store)) })
-		floor.time(int(head.Size), func() { must(b, bareScan(ctx, db)) })
+		floor.time(int(head.Size), func() { must(b, eventstoretest.BareScan(ctx, db)) })
 	}
 	b.ReportMetric(ours.rate(), "events/s")
 	b.ReportMetric(floor.rate(), "bare/s")
@@ -187,23 +186,6 @@ func replayed(ctx context.Context, store *eventstore.Store) error {
 		}
 		return nil
 	})
-}
-
-func bareScan(ctx context.Context, db *schema.SQLite) error {
-	rows, err := db.Read.QueryContext(ctx, `SELECT position, stream, version, coalesce(command, ''), hashes, entry FROM events ORDER BY position`)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	var position, version int64
-	var stream, command string
-	var hashes, entry []byte
-	for rows.Next() {
-		if err := rows.Scan(&position, &stream, &version, &command, &hashes, &entry); err != nil {
-			return err
-		}
-	}
-	return rows.Err()
 }
 
 // BenchmarkDecision is a whole decision (load, decide, append) on a wallet of ten

@@ -1,6 +1,11 @@
 package eventstore
 
-import "context"
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+)
 
 // engine is a database under the store. It keeps rows and answers questions; all
 // rules are above it.
@@ -69,4 +74,39 @@ type snapshot struct {
 	version Version
 	format  int
 	state   []byte
+}
+
+// scanner is one row of an answer, of either driver. That there is none is
+// sql.ErrNoRows; pgx's own error wraps it.
+type scanner interface{ Scan(columns ...any) error }
+
+// scanHead reads size and root.
+func scanHead(found scanner) (Head, error) {
+	var h Head
+	var root []byte
+	if err := found.Scan(&h.Size, &root); err != nil {
+		return Head{}, err
+	}
+	if len(root) != len(h.Root) {
+		return Head{}, fmt.Errorf("%w: the head's root has %d bytes", ErrCorrupt, len(root))
+	}
+	copy(h.Root[:], root)
+	return h, nil
+}
+
+// scanPosition gives 0 where there is no row.
+func scanPosition(found scanner) (at Position, err error) {
+	if err = found.Scan(&at); errors.Is(err, sql.ErrNoRows) {
+		return 0, nil
+	}
+	return at, err
+}
+
+// scanSnapshot reads stream, version, format and state; it gives the zero snapshot
+// where there is no row.
+func scanSnapshot(found scanner) (s snapshot, err error) {
+	if err = found.Scan(&s.stream, &s.version, &s.format, &s.state); errors.Is(err, sql.ErrNoRows) {
+		return snapshot{}, nil
+	}
+	return s, err
 }

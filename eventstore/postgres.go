@@ -111,7 +111,7 @@ func (e *postgres) begin(ctx context.Context, streams []Stream, commands []strin
 	pipe := &pgx.Batch{}
 	pipe.Queue(`BEGIN`)
 	pipe.Queue(lockHead).QueryRow(func(row pgx.Row) (err error) {
-		b.was.head, err = scanPostgresHead(row)
+		b.was.head, err = scanHead(row)
 		return err
 	})
 	pipe.Queue(`SELECT s, (SELECT max(version) FROM event_index WHERE stream = s) FROM unnest($1::text[]) s`, streams).
@@ -197,20 +197,8 @@ func conflictByName(err error) error {
 	return err
 }
 
-func scanPostgresHead(row pgx.Row) (Head, error) {
-	var h Head
-	var root []byte
-	if err := row.Scan(&h.Size, &root); err != nil {
-		return Head{}, err
-	}
-	if copy(h.Root[:], root) != len(h.Root) {
-		return Head{}, fmt.Errorf("%w: the head's root has %d bytes", ErrCorrupt, len(root))
-	}
-	return h, nil
-}
-
 func (e *postgres) head(ctx context.Context) (Head, error) {
-	return scanPostgresHead(e.pool.QueryRow(ctx, `SELECT size, root FROM head`))
+	return scanHead(e.pool.QueryRow(ctx, `SELECT size, root FROM head`))
 }
 
 // Both tables are read, and joined outwards, so that verify sees a row that one of
@@ -241,15 +229,7 @@ func (e *postgres) stream(ctx context.Context, s Stream, after Version, limit in
 }
 
 func (e *postgres) command(ctx context.Context, id string) (Position, error) {
-	return optionalRow[Position](e.pool.QueryRow(ctx, `SELECT position FROM event_index WHERE command = $1`, id))
-}
-
-// optionalRow reads one number, 0 where there is no row.
-func optionalRow[N ~int64](row pgx.Row) (n N, err error) {
-	if err = row.Scan(&n); errors.Is(err, pgx.ErrNoRows) {
-		return 0, nil
-	}
-	return n, err
+	return scanPosition(e.pool.QueryRow(ctx, `SELECT position FROM event_index WHERE command = $1`, id))
 }
 
 func (e *postgres) nodes(ctx context.Context, at []Position) (map[Position][]byte, error) {
@@ -268,13 +248,7 @@ func (e *postgres) nodes(ctx context.Context, at []Position) (map[Position][]byt
 }
 
 func (e *postgres) snapshot(ctx context.Context, s Stream) (snapshot, error) {
-	snap := snapshot{stream: s}
-	err := e.pool.QueryRow(ctx, `SELECT version, format, state FROM snapshots WHERE stream = $1`, string(s)).
-		Scan(&snap.version, &snap.format, &snap.state)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return snapshot{}, nil
-	}
-	return snap, err
+	return scanSnapshot(e.pool.QueryRow(ctx, `SELECT stream, version, format, state FROM snapshots WHERE stream = $1`, string(s)))
 }
 
 func (e *postgres) saveSnapshots(ctx context.Context, list []snapshot) error {
@@ -293,14 +267,11 @@ func (e *postgres) snapshots(ctx context.Context, after Stream, limit int) ([]sn
 	if err != nil {
 		return nil, err
 	}
-	return pgx.CollectRows(rows, func(found pgx.CollectableRow) (s snapshot, err error) {
-		err = found.Scan(&s.stream, &s.version, &s.format, &s.state)
-		return s, err
-	})
+	return pgx.CollectRows(rows, func(found pgx.CollectableRow) (snapshot, error) { return scanSnapshot(found) })
 }
 
 func (e *postgres) checkpoint(ctx context.Context, name string) (Position, error) {
-	return optionalRow[Position](e.pool.QueryRow(ctx, `SELECT position FROM checkpoints WHERE name = $1`, name))
+	return scanPosition(e.pool.QueryRow(ctx, `SELECT position FROM checkpoints WHERE name = $1`, name))
 }
 
 func (e *postgres) setCheckpoint(ctx context.Context, name string, at Position) error {

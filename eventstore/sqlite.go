@@ -157,19 +157,6 @@ func insertRows(n int) string {
 		strings.Repeat(`,(?,?,?,?,?,?)`, n-1)
 }
 
-func scanHead(row *sql.Row) (Head, error) {
-	var size int64
-	var root []byte
-	if err := row.Scan(&size, &root); err != nil {
-		return Head{}, err
-	}
-	h := Head{Size: Position(size)}
-	if copy(h.Root[:], root) != len(h.Root) {
-		return Head{}, fmt.Errorf("%w: the head's root has %d bytes", ErrCorrupt, len(root))
-	}
-	return h, nil
-}
-
 func (e sqlite) head(ctx context.Context) (Head, error) {
 	return scanHead(e.db.Read.QueryRowContext(ctx, selectHead))
 }
@@ -202,15 +189,7 @@ func (e sqlite) stream(ctx context.Context, s Stream, after Version, limit int) 
 }
 
 func (e sqlite) command(ctx context.Context, id string) (Position, error) {
-	return optional[Position](e.db.Read.QueryRowContext(ctx, `SELECT position FROM events WHERE command = ?`, id))
-}
-
-// optional reads one number, 0 where there is no row.
-func optional[N ~int64](row *sql.Row) (n N, err error) {
-	if err = row.Scan(&n); errors.Is(err, sql.ErrNoRows) {
-		return 0, nil
-	}
-	return n, err
+	return scanPosition(e.db.Read.QueryRowContext(ctx, `SELECT position FROM events WHERE command = ?`, id))
 }
 
 func (e sqlite) nodes(ctx context.Context, at []Position) (map[Position][]byte, error) {
@@ -236,13 +215,7 @@ func (e sqlite) nodes(ctx context.Context, at []Position) (map[Position][]byte, 
 }
 
 func (e sqlite) snapshot(ctx context.Context, s Stream) (snapshot, error) {
-	snap := snapshot{stream: s}
-	err := e.db.Read.QueryRowContext(ctx, `SELECT version, format, state FROM snapshots WHERE stream = ?`, string(s)).
-		Scan(&snap.version, &snap.format, &snap.state)
-	if errors.Is(err, sql.ErrNoRows) {
-		return snapshot{}, nil
-	}
-	return snap, err
+	return scanSnapshot(e.db.Read.QueryRowContext(ctx, `SELECT stream, version, format, state FROM snapshots WHERE stream = ?`, string(s)))
 }
 
 func (e sqlite) saveSnapshots(ctx context.Context, list []snapshot) error {
@@ -270,8 +243,8 @@ func (e sqlite) snapshots(ctx context.Context, after Stream, limit int) ([]snaps
 	defer rows.Close()
 	var list []snapshot
 	for rows.Next() {
-		var s snapshot
-		if err := rows.Scan(&s.stream, &s.version, &s.format, &s.state); err != nil {
+		s, err := scanSnapshot(rows)
+		if err != nil {
 			return nil, err
 		}
 		list = append(list, s)
@@ -280,7 +253,7 @@ func (e sqlite) snapshots(ctx context.Context, after Stream, limit int) ([]snaps
 }
 
 func (e sqlite) checkpoint(ctx context.Context, name string) (Position, error) {
-	return optional[Position](e.db.Read.QueryRowContext(ctx, `SELECT position FROM checkpoints WHERE name = ?`, name))
+	return scanPosition(e.db.Read.QueryRowContext(ctx, `SELECT position FROM checkpoints WHERE name = ?`, name))
 }
 
 func (e sqlite) setCheckpoint(ctx context.Context, name string, at Position) error {
