@@ -2,7 +2,6 @@ package schema
 
 import (
 	"context"
-	"database/sql"
 	"embed"
 	"errors"
 	"fmt"
@@ -77,12 +76,9 @@ type Migration struct {
 func PlanPostgres(ctx context.Context, url string) ([]Migration, error) {
 	var plan []Migration
 	err := withProvider(url, func(p *goose.Provider) error {
-		current, target, err := p.GetVersions(ctx)
+		current, _, err := versions(ctx, p)
 		if err != nil {
 			return err
-		}
-		if current > target {
-			return newer(current, target)
 		}
 		for _, source := range p.ListSources() {
 			if source.Version > current {
@@ -99,12 +95,8 @@ func PlanPostgres(ctx context.Context, url string) ([]Migration, error) {
 func MigratePostgres(ctx context.Context, url string) ([]Migration, error) {
 	var done []Migration
 	err := withProvider(url, func(p *goose.Provider) error {
-		current, target, err := p.GetVersions(ctx)
-		if err != nil {
+		if _, _, err := versions(ctx, p); err != nil {
 			return err
-		}
-		if current > target {
-			return newer(current, target)
 		}
 		results, err := p.Up(ctx)
 		for _, r := range results {
@@ -115,22 +107,13 @@ func MigratePostgres(ctx context.Context, url string) ([]Migration, error) {
 	return done, err
 }
 
-func newer(current, target int64) error {
-	return fmt.Errorf("%w: it has version %d, and %d is known here", ErrNewer, current, target)
-}
-
 func checkVersion(ctx context.Context, url string) error {
 	return withProvider(url, func(p *goose.Provider) error {
-		current, target, err := p.GetVersions(ctx)
-		switch {
-		case err != nil:
-			return fmt.Errorf("read the database's version: %w", err)
-		case current > target:
-			return newer(current, target)
-		case current < target:
-			return fmt.Errorf("%w: it has version %d of %d", ErrOlder, current, target)
+		current, target, err := versions(ctx, p)
+		if err == nil && current < target {
+			err = fmt.Errorf("%w: it has version %d of %d", ErrOlder, current, target)
 		}
-		return nil
+		return err
 	})
 }
 
@@ -147,7 +130,7 @@ func withProvider(url string, do func(*goose.Provider) error) error {
 	if err != nil {
 		return err
 	}
-	var db *sql.DB = stdlib.OpenDB(*config)
+	db := stdlib.OpenDB(*config)
 	defer db.Close()
 	provider, err := goose.NewProvider(goose.DialectPostgres, db, files, goose.WithSessionLocker(locker))
 	if err != nil {

@@ -93,13 +93,22 @@ func migrateSQLite(ctx context.Context, db *sql.DB) error {
 	if err != nil {
 		return err
 	}
-	current, target, err := provider.GetVersions(ctx)
-	if err != nil {
+	if _, _, err := versions(ctx, provider); err != nil {
 		return err
-	}
-	if current > target {
-		return fmt.Errorf("%w: it has version %d, and %d is known here", ErrNewer, current, target)
 	}
 	_, err = provider.Up(ctx)
 	return err
+}
+
+// versions are the database's and this binary's. A newer database than this binary
+// knows is ErrNewer.
+func versions(ctx context.Context, p *goose.Provider) (current, target int64, err error) {
+	current, target, err = p.GetVersions(ctx)
+	if err != nil {
+		return 0, 0, fmt.Errorf("read the database's version: %w", err)
+	}
+	if current > target {
+		return 0, 0, fmt.Errorf("%w: it has version %d, and %d is known here", ErrNewer, current, target)
+	}
+	return current, target, nil
 }
