@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"kassa/audit"
 	"kassa/eventstore"
@@ -27,25 +26,35 @@ func newLedger(t testing.TB, seed uint64, appends int) ledger {
 	t.Helper()
 	ctx := t.Context()
 	l := ledger{file: filepath.Join(t.TempDir(), "kassa.db")}
-	db, err := schema.OpenSQLite(ctx, l.file)
-	must(t, err)
-	defer db.Close()
-	store, err := eventstore.SQLite(ctx, db)
-	must(t, err)
-	defer store.Close()
+	store, shut := open(t, l.file)
+	defer shut()
 	town := eventstoretest.NewTown(seed, 3)
 	for range appends {
 		_, err := store.Append(ctx, town.Append(3, 8))
 		must(t, err)
 	}
-	eventually(t, "a snapshot", func() bool {
+	eventstoretest.Eventually(t, "a snapshot", func() bool {
 		n := 0
 		must(t, store.Snapshots(ctx, func(eventstore.Snapshot) error { n++; return nil }))
 		return n > 0
 	})
+	var err error
 	l.head, err = store.Head(ctx)
 	must(t, err)
 	return l
+}
+
+// open opens a log to be written, until shut is called.
+func open(t testing.TB, file string) (store *eventstore.Store, shut func()) {
+	t.Helper()
+	db, err := schema.OpenSQLite(t.Context(), file)
+	must(t, err)
+	store, err = eventstore.SQLite(t.Context(), db)
+	must(t, err)
+	return store, func() {
+		store.Close()
+		must(t, db.Close())
+	}
 }
 
 // tampered gives a copy that was changed by these statements, in one session of
@@ -156,16 +165,5 @@ func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
-	}
-}
-
-func eventually(t testing.TB, what string, done func() bool) {
-	t.Helper()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for deadline := time.Now().Add(10 * time.Second); !done(); <-tick.C {
-		if time.Now().After(deadline) {
-			t.Fatalf("%s did not come in 10 s", what)
-		}
 	}
 }

@@ -13,7 +13,6 @@ import (
 	"kassa/domain"
 	"kassa/eventstore"
 	"kassa/eventstore/eventstoretest"
-	"kassa/schema"
 )
 
 func TestVerifyReportsWhatTheLedgerCameTo(t *testing.T) {
@@ -61,13 +60,8 @@ func TestVerifyReportsWhatTheLedgerCameTo(t *testing.T) {
 }
 
 func TestVerifyOfAnEmptyLog(t *testing.T) {
-	ctx := t.Context()
-	db, err := schema.OpenSQLite(ctx, filepath.Join(t.TempDir(), "kassa.db"))
-	must(t, err)
-	defer db.Close()
-	store, err := eventstore.SQLite(ctx, db)
-	must(t, err)
-	defer store.Close()
+	store, shut := open(t, filepath.Join(t.TempDir(), "kassa.db"))
+	defer shut()
 	if report := audittest.CheckLedger(t, store); report.Head.Size != 0 || report.Accounts != 0 {
 		t.Errorf("an empty log came to %+v", report)
 	}
@@ -87,12 +81,8 @@ func TestVerifyNamesWhatAFurtherCheckFinds(t *testing.T) {
 // The log grows while it is verified; that is no fault.
 func TestVerifyBesideAppends(t *testing.T) {
 	ctx := t.Context()
-	db, err := schema.OpenSQLite(ctx, filepath.Join(t.TempDir(), "kassa.db"))
-	must(t, err)
-	defer db.Close()
-	store, err := eventstore.SQLite(ctx, db)
-	must(t, err)
-	defer store.Close()
+	store, shut := open(t, filepath.Join(t.TempDir(), "kassa.db"))
+	defer shut()
 
 	verified := make(chan struct{})
 	var writers sync.WaitGroup
@@ -127,12 +117,8 @@ func TestVerifyBesideAppends(t *testing.T) {
 func BenchmarkVerify(b *testing.B) {
 	const entries = 1_000_000
 	ctx := b.Context()
-	db, err := schema.OpenSQLite(ctx, filepath.Join(b.TempDir(), "kassa.db"))
-	must(b, err)
-	defer db.Close()
-	store, err := eventstore.SQLite(ctx, db)
-	must(b, err)
-	defer store.Close()
+	store, shut := open(b, filepath.Join(b.TempDir(), "kassa.db"))
+	defer shut()
 	town := eventstoretest.NewTown(1, 20_000)
 	for n := 0; n < entries; {
 		r, err := store.Append(ctx, town.Append(64, 8))

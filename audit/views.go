@@ -49,75 +49,61 @@ func CompareTotals(ctx context.Context, report Report, views projections.Views) 
 // position, show the same: every person, every line of both histories, and the
 // trial balance. It is how live views are held against a replay.
 func CompareViews(ctx context.Context, got, want projections.Views) error {
-	if err := same(ctx, "trial balance", got.Trial, want.Trial); err != nil {
+	_, err := same("trial balance", got, want, func(v projections.Views) (projections.Trial, error) { return v.Trial(ctx) })
+	if err != nil {
 		return err
 	}
-	return eachPage(func(q projections.PageQuery) (string, error) {
-		users, err := want.Users(ctx, q)
-		if err != nil {
-			return "", err
-		}
-		err = same(ctx, "page of users", func(ctx context.Context) (projections.Page[projections.User], error) {
-			return got.Users(ctx, q)
-		}, func(context.Context) (projections.Page[projections.User], error) { return users, nil })
-		for _, u := range users.Items {
-			err = errors.Join(err, compareHistories(ctx, got, want, u.ID))
-		}
-		return users.Next, err
-	})
+	users := func(v projections.Views, q projections.PageQuery) (projections.Page[projections.User], error) {
+		return v.Users(ctx, q)
+	}
+	return samePages("page of users", got, want, users, func(u projections.User) error { return compareHistories(ctx, got, want, u.ID) })
 }
 
 func compareHistories(ctx context.Context, got, want projections.Views, u domain.UserID) error {
-	err := eachPage(func(q projections.PageQuery) (next string, err error) {
-		of := func(v projections.Views) func(context.Context) (projections.Page[projections.Transaction], error) {
-			return func(ctx context.Context) (projections.Page[projections.Transaction], error) {
-				page, err := v.Transactions(ctx, u, projections.TransactionQuery{PageQuery: q})
-				next = page.Next
-				return page, err
-			}
-		}
-		err = same(ctx, "transactions of "+string(u), of(got), of(want))
-		return next, err
-	})
-	if err != nil {
+	transactions := func(v projections.Views, q projections.PageQuery) (projections.Page[projections.Transaction], error) {
+		return v.Transactions(ctx, u, projections.TransactionQuery{PageQuery: q})
+	}
+	predictions := func(v projections.Views, q projections.PageQuery) (projections.Page[projections.Prediction], error) {
+		return v.Predictions(ctx, u, projections.PredictionQuery{PageQuery: q})
+	}
+	if err := samePages("transactions of "+string(u), got, want, transactions, nil); err != nil {
 		return err
 	}
-	return eachPage(func(q projections.PageQuery) (next string, err error) {
-		of := func(v projections.Views) func(context.Context) (projections.Page[projections.Prediction], error) {
-			return func(ctx context.Context) (projections.Page[projections.Prediction], error) {
-				page, err := v.Predictions(ctx, u, projections.PredictionQuery{PageQuery: q})
-				next = page.Next
-				return page, err
-			}
-		}
-		err = same(ctx, "predictions of "+string(u), of(got), of(want))
-		return next, err
-	})
+	return samePages("predictions of "+string(u), got, want, predictions, nil)
 }
 
-func eachPage(page func(projections.PageQuery) (next string, err error)) error {
+// samePages compares a whole list, and calls each, unless it is nil, for every line
+// of it, also of a page that differs.
+func samePages[T any](what string, got, want projections.Views,
+	read func(projections.Views, projections.PageQuery) (projections.Page[T], error), each func(T) error) error {
 	q := projections.PageQuery{Limit: projections.MaxPage}
 	for {
-		next, err := page(q)
-		if err != nil || next == "" {
+		page, err := same(what, got, want, func(v projections.Views) (projections.Page[T], error) { return read(v, q) })
+		if each != nil {
+			for _, line := range page.Items {
+				err = errors.Join(err, each(line))
+			}
+		}
+		if err != nil || page.Next == "" {
 			return err
 		}
-		q.Cursor = next
+		q.Cursor = page.Next
 	}
 }
 
-// same asks both and compares.
-func same[T any](ctx context.Context, what string, got, want func(context.Context) (T, error)) error {
-	g, err := got(ctx)
+// same asks both and compares. It gives what was wanted, also where they differ.
+func same[T any](what string, got, want projections.Views, read func(projections.Views) (T, error)) (T, error) {
+	var none T
+	g, err := read(got)
 	if err != nil {
-		return fmt.Errorf("%s: %w", what, err)
+		return none, fmt.Errorf("%s: %w", what, err)
 	}
-	w, err := want(ctx)
+	w, err := read(want)
 	if err != nil {
-		return fmt.Errorf("%s: %w", what, err)
+		return none, fmt.Errorf("%s: %w", what, err)
 	}
 	if !reflect.DeepEqual(g, w) {
-		return fmt.Errorf("views differ in the %s:\n got %+v\nwant %+v", what, g, w)
+		return w, fmt.Errorf("views differ in the %s:\n got %+v\nwant %+v", what, g, w)
 	}
-	return nil
+	return w, nil
 }
