@@ -105,6 +105,12 @@ func (w *town) record(t *rapid.T, u domain.UserID, account *domain.Account, e do
 	}
 }
 
+// twice runs a command two times over, and tells whether it did something each time.
+func (w *town) twice(t *rapid.T, u domain.UserID, command func(domain.Account) ([]domain.Event, error)) bool {
+	first, second := w.decide(t, u, command), w.decide(t, u, command)
+	return len(first) > 0 && len(second) > 0
+}
+
 func asText(t *rapid.T, a domain.Account) string {
 	b, err := json.Marshal(a)
 	if err != nil {
@@ -189,7 +195,7 @@ func (w *town) commands() map[string]func(*rapid.T) {
 			u := anyone(t, "user")
 			bonus := domain.Credits(rapid.Int64Range(-1, 12).Draw(t, "bonus"))
 			sign := func(a domain.Account) ([]domain.Event, error) { return a.SignUp(u, sealed, bonus) }
-			if len(w.decide(t, u, sign)) > 0 && len(w.decide(t, u, sign)) > 0 {
+			if w.twice(t, u, sign) {
 				t.Fatal("an account was opened twice")
 			}
 		},
@@ -206,7 +212,7 @@ func (w *town) commands() map[string]func(*rapid.T) {
 			q := domain.Question{Prediction: domain.PredictionID(fmt.Sprintf("p_%d", len(w.asked)+1)), Text: sealed,
 				Price: price, Limit: 10, ExpiresAt: w.now.Add(2 * time.Minute)}
 			asking := func(a domain.Account) ([]domain.Event, error) { return a.RequestPrediction(q) }
-			if len(w.decide(t, u, asking)) > 0 && len(w.decide(t, u, asking)) > 0 {
+			if w.twice(t, u, asking) {
 				t.Fatalf("%s was held twice", q.Prediction)
 			}
 		},

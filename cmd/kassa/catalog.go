@@ -148,11 +148,7 @@ type searchFilms struct {
 func (s searchFilms) Run(ctx context.Context, c *console, line *commandLine) error {
 	text := strings.Join(s.Text, " ")
 	return line.Catalog.with(ctx, func(films *catalog.Catalogue, model *worker.Embedder) error {
-		answer, err := model.Embed(ctx, text)
-		if err != nil {
-			return err
-		}
-		found, err := films.Nearest(ctx, catalog.Query{Model: answer.ModelVersion, Vector: answer.Embedding, Text: text, Limit: s.Limit})
+		found, err := search(ctx, films, model, text, s.Limit)
 		if err != nil {
 			return err
 		}
@@ -164,6 +160,15 @@ func (s searchFilms) Run(ctx context.Context, c *console, line *commandLine) err
 		}
 		return table.Flush()
 	})
+}
+
+// search finds the films nearest to a text.
+func search(ctx context.Context, films *catalog.Catalogue, model *worker.Embedder, text string, limit int) ([]catalog.Match, error) {
+	answer, err := model.Embed(ctx, text)
+	if err != nil {
+		return nil, err
+	}
+	return films.Nearest(ctx, catalog.Query{Model: answer.ModelVersion, Vector: answer.Embedding, Text: text, Limit: limit})
 }
 
 type scoreFilms struct {
@@ -182,14 +187,11 @@ func (s scoreFilms) Run(ctx context.Context, c *console, line *commandLine) erro
 	}
 	return line.Catalog.with(ctx, func(films *catalog.Catalogue, model *worker.Embedder) error {
 		kassa := func(text string) ([]catalog.Match, error) {
-			answer, err := model.Embed(ctx, text)
+			found, err := search(ctx, films, model, text, films.Len())
 			if errors.Is(err, worker.ErrNoMeaning) {
 				return nil, nil // no film is nearer than another
 			}
-			if err != nil {
-				return nil, err
-			}
-			return films.Nearest(ctx, catalog.Query{Model: answer.ModelVersion, Vector: answer.Embedding, Text: text, Limit: films.Len()})
+			return found, err
 		}
 		return catalog.WriteScores(c.out, queries, films.Movies(),
 			catalog.System{Name: "kassa", Rank: kassa},

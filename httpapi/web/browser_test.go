@@ -162,19 +162,20 @@ func (b *browser) typeIn(selector, text string) {
 // signUp opens an account by the form.
 func (b *browser) signUp(email string) {
 	b.t.Helper()
-	b.open("/web/signup")
-	b.typeIn("#email", email)
-	b.typeIn("#password", password)
-	b.press("form[action='/web/signup'] button")
-	b.until("be signed in", `document.querySelector('[data-purse]') !== null`)
+	b.enter("/web/signup", email)
 }
 
 func (b *browser) signIn(email string) {
 	b.t.Helper()
-	b.open("/web/signin")
+	b.enter("/web/signin", email)
+}
+
+func (b *browser) enter(path, email string) {
+	b.t.Helper()
+	b.open(path)
 	b.typeIn("#email", email)
 	b.typeIn("#password", password)
-	b.press("form[action='/web/signin'] button")
+	b.press(fmt.Sprintf("form[action='%s'] button", path))
 	b.until("be signed in", `document.querySelector('[data-purse]') !== null`)
 }
 
