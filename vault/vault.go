@@ -9,6 +9,7 @@ import (
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
+	"database/sql"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -88,6 +89,15 @@ type database interface {
 }
 
 var errNone = errors.New("vault: no such row")
+
+// one reads the only column of the only row, of either driver: pgx's error for no
+// row wraps that of database/sql.
+func one[V any](row interface{ Scan(columns ...any) error }) (v V, err error) {
+	if err = row.Scan(&v); errors.Is(err, sql.ErrNoRows) {
+		err = errNone
+	}
+	return v, err
+}
 
 // Vault is safe for concurrent use.
 type Vault struct {
