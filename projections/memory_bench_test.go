@@ -1,7 +1,6 @@
 package projections_test
 
 import (
-	"context"
 	"path/filepath"
 	"runtime"
 	"testing"
@@ -46,7 +45,7 @@ func BenchmarkMemoryReplay(b *testing.B) {
 		}
 		heap = heldBy(views)
 		start = time.Now()
-		fatal(b, bareScan(b.Context(), db))
+		fatal(b, eventstoretest.BareScan(b.Context(), db))
 		bare += time.Since(start).Seconds()
 	}
 	events := float64(size) * float64(b.N)
@@ -65,21 +64,4 @@ func heldBy(views *projections.Memory) float64 {
 	runtime.ReadMemStats(&m)
 	runtime.KeepAlive(views)
 	return float64(m.HeapAlloc)
-}
-
-func bareScan(ctx context.Context, db *schema.SQLite) error {
-	rows, err := db.Read.QueryContext(ctx, `SELECT position, stream, version, coalesce(command, ''), hashes, entry FROM events ORDER BY position`)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	var position, version int64
-	var stream, command string
-	var hashes, entry []byte
-	for rows.Next() {
-		if err := rows.Scan(&position, &stream, &version, &command, &hashes, &entry); err != nil {
-			return err
-		}
-	}
-	return rows.Err()
 }

@@ -209,6 +209,24 @@ func readPage[T any](ctx context.Context, v *Postgres, query string, q PageQuery
 	return found, nil
 }
 
+// readOne reads the only row of a query, or gives ErrNotFound; what names it in
+// the error of a read that fails.
+func readOne[T any](ctx context.Context, v *Postgres, what string, scan pgx.RowToFunc[T], query string, args ...any) (T, error) {
+	var none T
+	rows, err := v.pool.Query(ctx, query, args...)
+	if err != nil {
+		return none, fmt.Errorf("read %s: %w", what, err)
+	}
+	found, err := pgx.CollectExactlyOneRow(rows, scan)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return none, ErrNotFound
+	}
+	if err != nil {
+		return none, fmt.Errorf("read %s: %w", what, err)
+	}
+	return found, nil
+}
+
 // column gives one value of each row, as a statement takes it for unnest.
 func column[T, V any](rows []T, get func(*T) V) []V {
 	values := make([]V, len(rows))

@@ -2,7 +2,6 @@ package projections
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
@@ -59,14 +58,11 @@ func balanceColumns(list []Balance) []any {
 
 // Balance gives a wallet's balance.
 func (v *Postgres) Balance(ctx context.Context, u domain.UserID) (Balance, error) {
-	b := Balance{User: u}
-	err := v.pool.QueryRow(ctx, `SELECT available, held, position FROM `+served+balancesTable+` WHERE user_id = $1`, string(u)).
-		Scan(&b.Available, &b.Held, &b.Position)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return Balance{}, ErrNotFound
+	scan := func(row pgx.CollectableRow) (Balance, error) {
+		b := Balance{User: u}
+		err := row.Scan(&b.Available, &b.Held, &b.Position)
+		return b, err
 	}
-	if err != nil {
-		return Balance{}, fmt.Errorf("read the balance of %s: %w", u, err)
-	}
-	return b, nil
+	return readOne(ctx, v, "the balance of "+string(u), scan,
+		`SELECT available, held, position FROM `+served+balancesTable+` WHERE user_id = $1`, string(u))
 }

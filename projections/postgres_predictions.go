@@ -3,7 +3,6 @@ package projections
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"time"
 
@@ -155,18 +154,7 @@ func (v *Postgres) Predictions(ctx context.Context, u domain.UserID, q Predictio
 
 // Prediction gives one of the person's predictions.
 func (v *Postgres) Prediction(ctx context.Context, u domain.UserID, id domain.PredictionID) (Prediction, error) {
-	rows, err := v.pool.Query(ctx, selectPredictions+`WHERE id = $1 AND user_id = $2`, string(id), string(u))
-	if err != nil {
-		return Prediction{}, fmt.Errorf("read prediction %s: %w", id, err)
-	}
-	p, err := pgx.CollectExactlyOneRow(rows, scanPrediction)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return Prediction{}, ErrNotFound
-	}
-	if err != nil {
-		return Prediction{}, fmt.Errorf("read prediction %s: %w", id, err)
-	}
-	return p, nil
+	return readOne(ctx, v, "prediction "+string(id), scanPrediction, selectPredictions+`WHERE id = $1 AND user_id = $2`, string(id), string(u))
 }
 
 // OpenHolds lists predictions that have not ended and expire before the time.

@@ -2,7 +2,6 @@ package projections
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -69,18 +68,7 @@ func scanUser(row pgx.CollectableRow) (u User, err error) {
 
 // User gives one person.
 func (v *Postgres) User(ctx context.Context, u domain.UserID) (User, error) {
-	rows, err := v.pool.Query(ctx, selectUsers+`WHERE u.id = $1`, string(u))
-	if err != nil {
-		return User{}, fmt.Errorf("read user %s: %w", u, err)
-	}
-	found, err := pgx.CollectExactlyOneRow(rows, scanUser)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return User{}, ErrNotFound
-	}
-	if err != nil {
-		return User{}, fmt.Errorf("read user %s: %w", u, err)
-	}
-	return found, nil
+	return readOne(ctx, v, "user "+string(u), scanUser, selectUsers+`WHERE u.id = $1`, string(u))
 }
 
 // exists answers ErrNotFound for a list without lines of a person who is not there.
