@@ -18,14 +18,14 @@ import (
 )
 
 // people sign up.
-func (f *fleet) people(n int) []*actor {
+func (f *fleet) people(name string, n int) []*actor {
 	f.t.Helper()
 	url := f.of("api")[0].address()
 	actors := make([]*actor, n)
 	var all sync.WaitGroup
 	for i := range actors {
 		all.Go(func() {
-			actors[i] = &actor{client: client{url: url, email: fmt.Sprintf("actor%d@example.com", i), http: f.http}}
+			actors[i] = &actor{client: client{url: url, email: fmt.Sprintf("%s%d@example.com", name, i), http: f.http}}
 			a := actors[i].do(f.t.Context(), "POST", "/api/users/signup", "", credentials{actors[i].email, password})
 			if a.status != http.StatusCreated {
 				f.t.Errorf("sign up: %d %v %v", a.status, a.body, a.err)
@@ -112,6 +112,31 @@ func (f *fleet) look(ctx context.Context, a *actor, random *rand.Rand) {
 	if b.status == http.StatusOK && (b.number("balance") < 0 || b.number("held") < 0) {
 		f.t.Errorf("%s was shown the balance %v", a.email, b.body)
 	}
+}
+
+// recovery is how long the service may take until it answers again, after a fault
+// that is over.
+const recovery = time.Minute
+
+// recover asks until a question is answered with films: then every process that it
+// takes does its part again.
+func (f *fleet) recover(canary *actor, random *rand.Rand) time.Duration {
+	f.t.Helper()
+	began := time.Now()
+	for time.Since(began) < recovery {
+		name := strconv.FormatUint(random.Uint64(), 36)
+		credits := &entered{key: "credits " + name, path: "/api/users/balance/adjust", body: adjustment{Amount: 50}}
+		asked := &entered{key: "question " + name, path: "/api/events/prediction/new", body: question{Text: "a canary in a coal mine", wait: 1}}
+		for _, e := range []*entered{credits, asked} {
+			canary.enter(e)
+			e.answer = f.ask(f.t.Context(), canary, e, random)
+		}
+		if asked.answer.text("status") == "completed" {
+			return time.Since(began)
+		}
+	}
+	f.t.Errorf("no question was answered within %s", recovery)
+	return recovery
 }
 
 // prove holds what there is against the journals, and against the log. It is

@@ -31,7 +31,7 @@ func TestFleetWhoseNetworkIsCut(t *testing.T) {
 	lone.args = f.args("api", apart.front.there, bustest.NewProxy(t, f.database, apart.back.here).Address())
 	lone.wrap = apart.run
 	f.begin()
-	actors := f.people(16)
+	actors := f.people("actor", 16)
 	stop := f.load(actors, seed)
 	<-time.After(2 * time.Second)
 	before := f.asked.Load() - f.unknown.Load()
@@ -48,7 +48,7 @@ func TestFleetWhoseNetworkIsCut(t *testing.T) {
 	f.awaitReady()
 	v := f.prove(actors)
 	f.stop()
-	t.Log(f.table(map[string]int{fmt.Sprintf("cut for %s; ready %s after it", cut, back.Round(time.Millisecond)): 1}, actors, v, time.Since(up)))
+	t.Log(f.table(map[string]happened{fmt.Sprintf("link cut for %s", cut): {1, back}}, actors, v, time.Since(up)))
 	if during == 0 {
 		t.Error("the process that was not cut acknowledged nothing meanwhile")
 	}
