@@ -8,7 +8,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
+	"kassa/catalog"
 	"kassa/schema"
 )
 
@@ -219,6 +221,44 @@ func TestPortInUse(t *testing.T) {
 	code, _, complaints := kassa(t, "serve", "--data", t.TempDir(), "--addr", strings.TrimPrefix(s.url, "http://"))
 	if code != exitFailed || !strings.Contains(complaints, "address already in use") {
 		t.Errorf("exit code %d, %q", code, complaints)
+	}
+}
+
+// A film that is imported while the service runs is found soon after.
+func TestImportIntoARunningService(t *testing.T) {
+	data := t.TempDir()
+	s := serve(t, data)
+	ada := s.signUp(t, newHTTP(), "ada@example.com")
+	ctx := t.Context()
+	if a := ada.do(ctx, "POST", "/api/users/balance/adjust", "", adjustment{Amount: 1000}); a.status != http.StatusOK {
+		t.Fatalf("deposit: %d %v", a.status, a.body)
+	}
+	shipped, err := catalog.Shipped()
+	if err != nil {
+		t.Fatal(err)
+	}
+	own := shipped[0]
+	own.ID, own.Title = "the-quiet-ship-2001", "The Quiet Ship"
+	content, err := json.Marshal([]catalog.Movie{own})
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(data, "own.json")
+	if err := os.WriteFile(file, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if code, out, complaints := kassa(t, "catalog", "import", file, "--data", data); code != 0 || !strings.Contains(out, "1 added") {
+		t.Fatalf("import: %d %s%s", code, out, complaints)
+	}
+	for end := time.Now().Add(30 * time.Second); ; time.Sleep(200 * time.Millisecond) {
+		p := ada.do(ctx, "POST", "/api/events/prediction/new", "", question{Text: "the quiet ship", wait: 30})
+		movies, _ := p.body["movies"].([]any)
+		if len(movies) > 0 && movies[0].(map[string]any)["movie_id"] == own.ID {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("half a minute after the import the service answers %v", movies)
+		}
 	}
 }
 

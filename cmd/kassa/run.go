@@ -44,6 +44,9 @@ func (s *service) run(ctx context.Context, listener net.Listener) error {
 func (s *service) parts() []func(context.Context) error {
 	has := s.settings.has
 	list := []func(context.Context) error{s.watch}
+	if has(roleAPI, roleMatcher) {
+		list = append(list, func(ctx context.Context) error { return s.catalog.Follow(ctx, s.log) })
+	}
 	if s.bus != nil {
 		list = append(list, s.carry)
 	}
