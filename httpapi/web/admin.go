@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"strings"
@@ -157,8 +158,8 @@ func (p *Pages) adjust(v *visit) error {
 	if !sent.Has("confirm") {
 		return v.confirm(who, form)
 	}
-	result, err := once(v, func(key string) (commands.Result, error) {
-		return p.Commands.Adjust(v.r.Context(), commands.Adjust{Admin: v.Person.User, User: who.ID, Correction: form.correction(), Key: key})
+	result, err := once(v, func(ctx context.Context, key string) (commands.Result, error) {
+		return p.Commands.Adjust(ctx, commands.Adjust{Admin: v.Person.User, User: who.ID, Correction: form.correction(), Key: key})
 	})
 	if err != nil {
 		return v.refuseAdjust(who, form, err)

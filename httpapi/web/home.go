@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"net/http"
 	"strconv"
 
@@ -118,8 +119,8 @@ func withLimit(n int) []int {
 // ask sends the question.
 func (p *Pages) ask(v *visit) error {
 	form := v.draft()
-	a, err := once(v, func(key string) (commands.Asked, error) {
-		return p.Commands.Predict(v.r.Context(), commands.Predict{User: v.Person.User, Text: form.Text, Limit: form.Limit, Key: key})
+	a, err := once(v, func(ctx context.Context, key string) (commands.Asked, error) {
+		return p.Commands.Predict(ctx, commands.Predict{User: v.Person.User, Text: form.Text, Limit: form.Limit, Key: key})
 	})
 	if err == nil {
 		return v.sendAfter("/web/prediction/"+string(a.Prediction), note{kind: noteAsked, position: a.Position})

@@ -86,6 +86,7 @@ const (
 type house struct {
 	t       *testing.T
 	url     string
+	front   http.Handler // what stands behind url
 	store   *eventstore.Store
 	vault   *vault.Vault
 	views   *projections.Memory
@@ -126,8 +127,9 @@ func (f frail) OpenText(ctx context.Context, u domain.UserID, p domain.Predictio
 }
 
 type options struct {
-	limits identity.Limits
-	bonus  domain.Credits
+	limits   identity.Limits
+	bonus    domain.Credits
+	payments commands.Payments // nil: the sandbox
 }
 
 // open starts a house that ends with the test, and then proves its ledger.
@@ -149,7 +151,10 @@ func open(t *testing.T, o options) *house {
 	if h.vault, err = vault.SQLite(db, secret, vault.Options{Argon2: vault.Argon2{MemoryKiB: 64, Passes: 1}}); err != nil {
 		t.Fatal(err)
 	}
-	h.handler = &commands.Handler{Log: h.store, People: h.vault, Payments: commands.Sandbox{}, Now: h.now,
+	if o.payments == nil {
+		o.payments = commands.Sandbox{}
+	}
+	h.handler = &commands.Handler{Log: h.store, People: h.vault, Payments: o.payments, Now: h.now,
 		Price: price, Bonus: o.bonus, HoldExpiry: 2 * time.Minute}
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 3)
@@ -187,8 +192,8 @@ func (h *house) serve(ctx context.Context, o options, ended chan<- error) {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	h.url = "http://" + listener.Addr().String()
-	go func() { ended <- h.listen(ctx, listener, server.Handler()) }()
+	h.url, h.front = "http://"+listener.Addr().String(), server.Handler()
+	go func() { ended <- h.listen(ctx, listener, h.front) }()
 }
 
 // listen serves until ctx ends.

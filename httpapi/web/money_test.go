@@ -1,7 +1,11 @@
 package web_test
 
 import (
+	"context"
 	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -162,4 +166,41 @@ func TestQuestions(t *testing.T) {
 	}
 	g.open("/web/prediction-history?status=lost").is(http.StatusBadRequest)
 	g.open("/web/prediction-history?cursor=nonsense").is(http.StatusBadRequest)
+}
+
+// slowTill takes a payment when it is told to, and not from whom has left.
+type slowTill struct {
+	commands.Sandbox
+	charging, proceed chan struct{}
+}
+
+func (p slowTill) Charge(ctx context.Context, _ string, _ domain.UserID, _ domain.Credits) error {
+	p.charging <- struct{}{}
+	<-p.proceed
+	return ctx.Err()
+}
+
+// Whoever closes the page in the middle of a deposit has still paid and still gets it.
+func TestDepositEndsAlthoughTheBrowserLeft(t *testing.T) {
+	p := slowTill{charging: make(chan struct{}), proceed: make(chan struct{})}
+	h := open(t, options{bonus: bonus, payments: p})
+	g := h.member("en", "anna@example.org")
+	form := g.open("/web/deposit").form("/web/deposit")
+	form.Set("own", "30")
+	ctx, leave := context.WithCancel(t.Context())
+	r := httptest.NewRequestWithContext(ctx, http.MethodPost, h.url+"/web/deposit", strings.NewReader(form.Encode()))
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	for _, cookie := range g.client.Jar.Cookies(r.URL) {
+		r.AddCookie(cookie)
+	}
+	var running sync.WaitGroup
+	running.Go(func() { h.front.ServeHTTP(httptest.NewRecorder(), r) })
+	<-p.charging
+	leave()
+	close(p.proceed)
+	running.Wait()
+	account, err := h.handler.Account(t.Context(), h.user("anna@example.org"))
+	if err != nil || account.Available != bonus+30 {
+		t.Errorf("the wallet holds %d credits (%v), want the deposit", account.Available, err)
+	}
 }

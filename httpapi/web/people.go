@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"net/http"
 
 	"kassa/commands"
@@ -31,8 +32,8 @@ func (v *visit) showSign(name string, status int, page signPage) error {
 // knowledge of the form's key only, so the password is asked of it again.
 func (p *Pages) signUp(v *visit) error {
 	email, password := v.r.PostForm.Get("email"), v.r.PostForm.Get("password")
-	up, err := once(v, func(key string) (commands.SignedUp, error) {
-		return p.Commands.SignUp(v.r.Context(), commands.SignUp{Email: email, Password: password, Key: key})
+	up, err := once(v, func(ctx context.Context, key string) (commands.SignedUp, error) {
+		return p.Commands.SignUp(ctx, commands.SignUp{Email: email, Password: password, Key: key})
 	})
 	if err == nil && up.Replayed {
 		_, err = p.Door.SignIn(v.r.Context(), v.w, v.r, email, password)

@@ -50,6 +50,7 @@ const (
 	maxForm     = 64 << 10 // bytes
 	waitViews   = 3 * time.Second
 	waitCommand = 5 * time.Second
+	commandTime = 30 * time.Second
 )
 
 // enter finds out who visits, in which language, and waits for the views to know
@@ -156,8 +157,10 @@ func (v *visit) key() (string, error) {
 }
 
 // once carries out a command of the form. Where the same form is being carried out
-// already, it waits: of a double click the browser shows the second answer.
-func once[R any](v *visit, command func(key string) (R, error)) (R, error) {
+// already, it waits: of a double click the browser shows the second answer. Once
+// begun, a command ends as it would have although the browser left: a charge
+// without its deposit helps nobody.
+func once[R any](v *visit, command func(ctx context.Context, key string) (R, error)) (R, error) {
 	var none R
 	key, err := v.key()
 	if err != nil {
@@ -171,10 +174,12 @@ func once[R any](v *visit, command func(key string) (R, error)) (R, error) {
 	if err != nil {
 		return none, err
 	}
+	firm, end := context.WithTimeout(context.WithoutCancel(v.r.Context()), commandTime)
+	defer end()
 	ctx, cancel := context.WithTimeout(v.r.Context(), waitCommand)
 	defer cancel()
 	for {
-		result, err := command(key)
+		result, err := command(firm, key)
 		if refusal := domain.RefusalIn(err); refusal == nil || refusal.Code != domain.KeyInProgress {
 			return result, err
 		}

@@ -108,8 +108,8 @@ func (p *Pages) withdraw(v *visit) error {
 
 func (v *visit) move(command func(context.Context, commands.Move) (commands.Result, error), typed string) (commands.Result, domain.Credits, error) {
 	amount := parseAmount(typed)
-	result, err := once(v, func(key string) (commands.Result, error) {
-		return command(v.r.Context(), commands.Move{User: v.Person.User, Amount: amount, Key: key})
+	result, err := once(v, func(ctx context.Context, key string) (commands.Result, error) {
+		return command(ctx, commands.Move{User: v.Person.User, Amount: amount, Key: key})
 	})
 	return result, amount, err
 }
