@@ -196,6 +196,9 @@ func (p *Writer) Explain(w http.ResponseWriter, r *http.Request, err error) (dom
 		return Unavailable, "the request was given up" // nobody reads this
 	case errors.Is(err, eventstore.ErrClosed):
 		return Unavailable, "Kassa is shutting down, try again"
+	case errors.Is(err, eventstore.ErrUnknown):
+		log.ErrorContext(r.Context(), "the outcome of a request is unknown", "request", id, "error", err)
+		return Unavailable, "it is not known whether this was done; the same request with the same Idempotency-Key finds out"
 	case errors.Is(err, context.DeadlineExceeded):
 		log.WarnContext(r.Context(), "request ran out of time", "request", id, "error", err)
 		return Unavailable, "this took too long, try again"
