@@ -33,6 +33,10 @@ func (p postgres) password(ctx context.Context, u domain.UserID) (string, error)
 	return one[string](p.pool.QueryRow(ctx, `SELECT hash FROM passwords WHERE user_id = $1`, string(u)))
 }
 
+func (p postgres) anybody(ctx context.Context) (domain.UserID, error) {
+	return one[domain.UserID](p.pool.QueryRow(ctx, `SELECT user_id FROM subject_keys LIMIT 1`))
+}
+
 func (p postgres) addSession(ctx context.Context, token []byte, u domain.UserID, expires time.Time) error {
 	_, err := p.pool.Exec(ctx, `INSERT INTO sessions (token_hash, user_id, expires_at) VALUES ($1,$2,$3)`, token, string(u), expires)
 	return err

@@ -39,6 +39,10 @@ func (s sqlite) password(ctx context.Context, u domain.UserID) (string, error) {
 	return one[string](s.db.Read.QueryRowContext(ctx, `SELECT hash FROM passwords WHERE user_id = ?`, string(u)))
 }
 
+func (s sqlite) anybody(ctx context.Context) (domain.UserID, error) {
+	return one[domain.UserID](s.db.Read.QueryRowContext(ctx, `SELECT user_id FROM subject_keys LIMIT 1`))
+}
+
 func (s sqlite) addSession(ctx context.Context, token []byte, u domain.UserID, expires time.Time) error {
 	_, err := s.db.Write.ExecContext(ctx, `INSERT INTO sessions (token_hash, user_id, expires_at) VALUES (?,?,?)`, token, string(u), expires.Unix())
 	return err

@@ -81,6 +81,8 @@ type database interface {
 	// key and password answer errNone where there is no row.
 	key(ctx context.Context, u domain.UserID) ([]byte, error)
 	password(ctx context.Context, u domain.UserID) (string, error)
+	// anybody gives a person who has a key; errNone where nobody has.
+	anybody(ctx context.Context) (domain.UserID, error)
 
 	addSession(ctx context.Context, tokenHash []byte, u domain.UserID, expires time.Time) error
 	session(ctx context.Context, tokenHash []byte, now time.Time) (domain.UserID, error)
@@ -135,6 +137,33 @@ func open(db database, secret Secret, o Options) (*Vault, error) {
 		verified: expirable.NewLRU[[sha256.Size]byte, verified](10_000, nil, verifiedFor), cacheKey: make([]byte, 32)}
 	rand.Read(v.cacheKey)
 	return v, nil
+}
+
+// ErrSecret means that the people in the database enrolled under another secret.
+var ErrSecret = errors.New("this is not the secret under which the people of this ledger signed up; put back the installation's own")
+
+// CheckSecret refuses a secret other than the installation's, by opening somebody's
+// key with it. Under another one nobody could sign in, and every e-mail could sign
+// up again. Where nobody has enrolled, any secret is right.
+func (v *Vault) CheckSecret(ctx context.Context) error {
+	u, err := v.db.anybody(ctx)
+	if errors.Is(err, errNone) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("check the secret: %w", err)
+	}
+	wrapped, err := v.db.key(ctx, u)
+	if errors.Is(err, errNone) { // erased meanwhile
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("check the secret: %w", err)
+	}
+	if _, err := openWith(v.wrapKey, []byte(u), wrapped); err != nil {
+		return ErrSecret
+	}
+	return nil
 }
 
 // EmailHash gives the name of an e-mail's stream: a keyed hash, so that nobody

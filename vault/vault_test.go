@@ -249,8 +249,24 @@ func TestTheWrongSecret(t *testing.T) {
 	if err == nil || got != "" || errors.Is(err, vault.ErrErased) || !strings.Contains(err.Error(), "is this the installation's secret?") {
 		t.Errorf("opened to %q, %v", got, err)
 	}
+	if err := wrong.CheckSecret(t.Context()); !errors.Is(err, vault.ErrSecret) {
+		t.Errorf("the check says %v", err)
+	}
+	must(t, v.CheckSecret(t.Context()))
 	if v.EmailHash("ada@example.org") == wrong.EmailHash("ada@example.org") {
 		t.Error("the hash of an e-mail does not depend on the secret")
+	}
+}
+
+// Where nobody has enrolled, or nobody is left, any secret is right; a database that
+// cannot be asked is a fault.
+func TestCheckSecretOfNobody(t *testing.T) {
+	f := newFile(t)
+	v := f.open(t)
+	must(t, v.CheckSecret(t.Context()))
+	f.exec(t, `DROP TABLE subject_keys`)
+	if err := v.CheckSecret(t.Context()); err == nil || errors.Is(err, vault.ErrSecret) {
+		t.Errorf("without its table: %v", err)
 	}
 }
 

@@ -2,11 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"text/tabwriter"
 	"time"
 
 	"kassa/projections"
+	"kassa/vault"
 )
 
 type adminCommand struct {
@@ -83,8 +85,10 @@ func (listAdmins) Run(ctx context.Context, c *console, line *commandLine) error 
 				continue
 			}
 			email, err := l.vault.OpenEmail(ctx, u.ID, u.Email)
-			if err != nil {
+			if errors.Is(err, vault.ErrErased) {
 				email = "(erased)"
+			} else if err != nil {
+				return err
 			}
 			fmt.Fprintf(table, "%s\t%s\t%s\n", u.ID, email, u.SignedUpAt.Format(time.RFC3339))
 		}
