@@ -120,6 +120,12 @@ func TestStory(t *testing.T) {
 		t.Errorf("admin list: %s", out)
 	}
 
+	for _, name := range []string{"kassa.db", "kassa.db-wal", "kassa.db-shm", "secret"} {
+		if info, err := os.Stat(filepath.Join(data, name)); err != nil || info.Mode().Perm()&0o077 != 0 {
+			t.Errorf("%s is not for its owner only: %v, %v", name, info, err)
+		}
+	}
+
 	head := mustVerify(t, data)
 	if code := s.interrupt(t); code != 0 {
 		t.Errorf("exit code %d after Ctrl-C", code)
@@ -221,6 +227,23 @@ func TestPortInUse(t *testing.T) {
 	code, _, complaints := kassa(t, "serve", "--data", t.TempDir(), "--addr", strings.TrimPrefix(s.url, "http://"))
 	if code != exitFailed || !strings.Contains(complaints, "address already in use") {
 		t.Errorf("exit code %d, %q", code, complaints)
+	}
+}
+
+// A lost secret is not made anew: with it every e-mail could sign up once more.
+func TestAnotherSecretIsRefused(t *testing.T) {
+	data := t.TempDir()
+	s := serve(t, data)
+	s.signUp(t, newHTTP(), "ada@example.com")
+	s.interrupt(t)
+	if err := os.Remove(filepath.Join(data, "secret")); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // the first time there is none, the second time another
+		code, out, complaints := kassa(t, "admin", "grant", "ada@example.com", "--data", data)
+		if code != exitFailed || !strings.Contains(complaints, "this is not the secret") {
+			t.Errorf("exit code %d, %s%s", code, out, complaints)
+		}
 	}
 }
 

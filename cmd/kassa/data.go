@@ -76,13 +76,35 @@ func (d dataSettings) open(ctx context.Context) (*ledger, error) {
 	} else {
 		err = l.openFile(ctx, d.database(), secret)
 	}
+	if err == nil {
+		if err = l.vault.CheckSecret(ctx); errors.Is(err, vault.ErrSecret) {
+			err = fmt.Errorf("%s: %w", d.secret(), err)
+		}
+	}
 	if err != nil {
 		return nil, errors.Join(err, l.close())
 	}
 	return l, nil
 }
 
+// makePrivate makes a file that is missing, for its owner only. SQLite by itself
+// would let everybody read it who may look into the folder; what it keeps beside
+// the file has the file's mode.
+func makePrivate(path string) error {
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, os.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return file.Close()
+}
+
 func (l *ledger) openFile(ctx context.Context, path string, secret vault.Secret) (err error) {
+	if err := makePrivate(path); err != nil {
+		return fmt.Errorf("make the ledger: %w", err)
+	}
 	if l.file, err = schema.OpenSQLite(ctx, path); err != nil {
 		return err
 	}
