@@ -151,6 +151,13 @@ func TestIndex(t *testing.T) {
 	}
 	mustImport(t, file, movies, tilted{small}, Report{Added: many, Embedded: many})
 	agree(t, file, c, 10) // an index of so few vectors finds all
+	for _, conn := range c.store.(postgresStore).pool.AcquireAllIdle(ctx) {
+		var sorts string
+		if err := conn.QueryRow(ctx, `SHOW enable_sort`).Scan(&sorts); err != nil || sorts != "on" {
+			t.Errorf("a search left its settings on the connection: %q, %v", sorts, err)
+		}
+		conn.Release()
+	}
 	waitFor(t, func() bool {
 		return db.count(t, `SELECT idx_scan FROM pg_stat_user_indexes WHERE indexrelname LIKE 'vectors_near_%'`) > 0
 	})
