@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"kassa/catalog"
 	"kassa/commands"
@@ -23,11 +24,13 @@ type matcher struct {
 	commands  *commands.Handler
 }
 
-// carry publishes the errand of an event, where it asks for one.
+// carry publishes the errand of an event, where it asks for one. After its time it is
+// not carried: the hold expires, whatever a worker says. After a stall, what comes
+// too late would else be done first, until all that follows comes too late as well.
 func (m *matcher) carry(b *bus.Bus) func(context.Context, eventstore.Recorded) error {
 	return func(ctx context.Context, rec eventstore.Recorded) error {
 		asked, ok := rec.Event.(domain.PredictionRequested)
-		if !ok {
+		if !ok || !time.Now().Before(asked.ExpiresAt) {
 			return nil
 		}
 		errand := bus.Errand{User: string(asked.User), Prediction: string(asked.Prediction), Position: rec.Position}
