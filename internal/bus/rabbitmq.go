@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill"
@@ -87,12 +88,14 @@ type marshaler struct{}
 // headerID is the message's id.
 const headerID = "kassa_message"
 
-func (marshaler) Marshal(m *message.Message) (amqp091.Publishing, error) {
+func (marshaler) Marshal(m *message.Message) (amqp091.Publishing, error) { return marshal(m), nil }
+
+func marshal(m *message.Message) amqp091.Publishing {
 	headers := amqp091.Table{headerID: m.UUID}
 	for k, v := range m.Metadata {
 		headers[k] = v
 	}
-	return amqp091.Publishing{Headers: headers, Body: m.Payload, ContentType: "application/json", DeliveryMode: amqp091.Persistent}, nil
+	return amqp091.Publishing{Headers: headers, Body: m.Payload, ContentType: "application/json", DeliveryMode: amqp091.Persistent}
 }
 
 // errPhantom: when the broker ends a consumer, the adapter takes the closed
@@ -113,30 +116,6 @@ func (marshaler) Unmarshal(d amqp091.Delivery) (*message.Message, error) {
 	return m, nil
 }
 
-// publishTimeout is how long the broker may take to confirm. It may block for
-// ever, with its memory alarm raised, and the adapter would wait with it.
-var publishTimeout = 10 * time.Second // a variable for tests only
-
-// confirmed is a publisher whose waits end.
-type confirmed struct {
-	*amqp.Publisher
-}
-
-// Publish sends, and returns when the broker has the messages on disk. When it
-// takes too long, the connection is given up, which ends the adapter's wait; it
-// connects anew by itself. Whether the messages arrived is then unknown.
-func (p confirmed) Publish(topic string, messages ...*message.Message) error {
-	done := make(chan error, 1)
-	go func() { done <- p.Publisher.Publish(topic, messages...) }()
-	select {
-	case err := <-done:
-		return err
-	case <-time.After(publishTimeout):
-		_ = p.Connection().CloseDeadline(time.Now().Add(time.Second)) // it is broken already
-		return fmt.Errorf("the broker did not confirm within %s", publishTimeout)
-	}
-}
-
 // RabbitMQ gives a bus over a broker. It waits for the broker to be there, until
 // ctx ends; later it connects again by itself.
 func RabbitMQ(ctx context.Context, address string, log *slog.Logger) (*Bus, error) {
@@ -146,31 +125,9 @@ func RabbitMQ(ctx context.Context, address string, log *slog.Logger) (*Bus, erro
 	if err := awaitBroker(ctx, address, log); err != nil {
 		return nil, err
 	}
-	adapter := adapt(log)
-	direct := func(queue string) amqp.Config { return brokerConfig(address, "", queue) }
-	publisher, err := amqp.NewPublisher(direct(""), adapter)
-	if err != nil {
-		return nil, fmt.Errorf("connect to the broker: %w", err)
-	}
+	adapter, publisher := adapt(log), &publisher{address: address}
 	closers := []func() error{publisher.Close}
-	through := func(exchange, queue string, subscriptions int) (*channel, error) {
-		c := &channel{publisher: confirmed{publisher}, publishTo: []string{queue}}
-		if exchange != "" {
-			p, err := amqp.NewPublisher(brokerConfig(address, exchange, queue), adapter)
-			if err != nil {
-				return nil, fmt.Errorf("connect to the broker: %w", err)
-			}
-			closers = append(closers, p.Close)
-			c.publisher = confirmed{p}
-		}
-		if c.subscriber, err = amqp.NewSubscriber(brokerConfig(address, exchange, queue), adapter); err != nil {
-			return nil, fmt.Errorf("connect to the broker: %w", err)
-		}
-		for range subscriptions {
-			c.subscribeTo = append(c.subscribeTo, queue)
-		}
-		return c, nil
-	}
+	connected := func() error { return nil }
 	var all channels
 	for _, kind := range []struct {
 		to              **channel
@@ -182,16 +139,19 @@ func RabbitMQ(ctx context.Context, address string, log *slog.Logger) (*Bus, erro
 		{&all.answers, "", answersQueue, lanes},
 		{&all.dead, deadExchange, deadQueue, 1},
 	} {
-		if *kind.to, err = through(kind.exchange, kind.queue, kind.subscriptions); err != nil {
-			return nil, err
+		subscriber, err := amqp.NewSubscriber(brokerConfig(address, kind.exchange, kind.queue), adapter)
+		if err != nil {
+			return nil, fmt.Errorf("connect to the broker: %w", err)
 		}
-		closers = append(closers, (*kind.to).subscriber.Close)
-	}
-	connected := func() error {
-		if !publisher.IsConnected() {
-			return errors.New("the broker is away")
+		closers = append(closers, subscriber.Close)
+		connected = func() error { // one of them tells of all
+			if !subscriber.IsConnected() {
+				return errors.New("the broker is away")
+			}
+			return nil
 		}
-		return nil
+		*kind.to = &channel{publisher: publisher.to(kind.exchange), publishTo: []string{kind.queue},
+			subscriber: subscriber, subscribeTo: slices.Repeat([]string{kind.queue}, kind.subscriptions)}
 	}
 	return newBus(log, adapter, all, connected, func() (err error) {
 		for _, closed := range closers {
@@ -201,23 +161,23 @@ func RabbitMQ(ctx context.Context, address string, log *slog.Logger) (*Bus, erro
 	})
 }
 
-// brokerConfig publishes to an exchange, or straight to a queue, and consumes the
-// queue.
+// connection is how we connect, whether to publish or to consume.
+func connection() amqp091.Config {
+	return amqp091.Config{Heartbeat: 5 * time.Second, Dial: amqp091.DefaultDial(5 * time.Second), Properties: amqp091.NewConnectionProperties()}
+}
+
+// brokerConfig consumes a queue.
 func brokerConfig(address, exchange, queue string) amqp.Config {
 	name := func(s string) func(string) string { return func(string) string { return s } }
-	key := name("")
-	if exchange == "" {
-		key = func(topic string) string { return topic }
-	}
+	config := connection()
 	return amqp.Config{
 		Connection: amqp.ConnectionConfig{AmqpURI: address,
-			AmqpConfig: &amqp091.Config{Heartbeat: 5 * time.Second, Dial: amqp091.DefaultDial(5 * time.Second), Properties: amqp091.NewConnectionProperties()},
+			AmqpConfig: &config,
 			Reconnect:  &amqp.ReconnectConfig{BackoffInitialInterval: 100 * time.Millisecond, BackoffMultiplier: 1.5, BackoffMaxInterval: 3 * time.Second}},
 		Marshaler:       marshaler{},
 		Exchange:        amqp.ExchangeConfig{GenerateName: name(exchange), Type: amqp091.ExchangeFanout, Durable: true},
 		Queue:           amqp.QueueConfig{GenerateName: name(queue), Durable: true, Arguments: queues[queue]},
 		QueueBind:       amqp.QueueBindConfig{GenerateRoutingKey: name("")},
-		Publish:         amqp.PublishConfig{GenerateRoutingKey: key, ConfirmDelivery: true},
 		Consume:         amqp.ConsumeConfig{Qos: amqp.QosConfig{PrefetchCount: 1}},
 		TopologyBuilder: topology{},
 	}
@@ -247,7 +207,7 @@ func awaitBroker(ctx context.Context, address string, log *slog.Logger) error {
 }
 
 func declareOnce(address string) error {
-	conn, err := amqp091.DialConfig(address, amqp091.Config{Heartbeat: 5 * time.Second, Dial: amqp091.DefaultDial(5 * time.Second)})
+	conn, err := amqp091.DialConfig(address, connection())
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -192,6 +193,43 @@ func TestADeletedQueueIsMadeAgain(t *testing.T) {
 	}
 }
 
+// It is so under load too, where the broker may break the connections of those who
+// wait for confirms from the queue that is gone.
+func TestADeletedQueueUnderLoad(t *testing.T) {
+	b := newBroker(t)
+	got, settle := answers(10_000)
+	b.run(t, b.Address, Handlers{Work: echo})
+	b.run(t, b.Address, Handlers{Answer: settle})
+	publisher := b.bus(t, b.Address)
+	ctx, stop := context.WithCancel(t.Context())
+	var load sync.WaitGroup
+	defer load.Wait()
+	defer stop()
+	for range lanes {
+		load.Go(func() {
+			for ctx.Err() == nil {
+				_ = publisher.PublishWork(errand(1), []byte("text")) // what is lost is lost: its hold would expire
+			}
+		})
+	}
+	for i := range 5 {
+		for _, queue := range []string{workQueue, answersQueue} {
+			for range 20 {
+				within(t, "an answer", got)
+			}
+			must(t, b.DeleteQueue(queue))
+			for len(got) > 0 {
+				<-got
+			}
+			began := time.Now()
+			for range 20 {
+				within(t, fmt.Sprintf("an answer, the %d. time that %s is deleted", i+1, queue), got)
+			}
+			t.Logf("%s: answers come again after %s", queue, time.Since(began).Round(time.Millisecond))
+		}
+	}
+}
+
 // A broker that comes back on an empty disk is set up again by whoever consumes.
 func TestABrokerThatLostEverything(t *testing.T) {
 	b := newBroker(t)
@@ -221,8 +259,8 @@ func TestABrokerThatLostEverything(t *testing.T) {
 	}
 }
 
-// What the broker refuses is an error of whoever publishes it. In a transaction
-// the adapter would swallow it.
+// What the broker refuses is an error of whoever publishes it, and the next message
+// finds the topology mended.
 func TestARefusedPublishIsAnError(t *testing.T) {
 	b := newBroker(t)
 	store, _ := log(t, 5)
@@ -232,20 +270,26 @@ func TestARefusedPublishIsAnError(t *testing.T) {
 	if err := bus.PublishEvents(readAll(t, store)); err == nil {
 		t.Error("events that no exchange takes are published")
 	}
-	must(t, bus.PublishWork(errand(1), []byte("text"))) // the connection is as good as before
+	must(t, bus.PublishWork(errand(1), []byte("text")))
+	must(t, bus.PublishEvents(readAll(t, store)))
 }
 
-// Settings of the adapter that lose messages or channels are never on.
+// Settings of the adapter that lose messages are never on, and it does not publish:
+// that is where it swallows errors and leaks channels.
 func TestTheAdapterIsSetUpSafely(t *testing.T) {
 	for _, c := range []amqp.Config{brokerConfig("amqp://x", "", workQueue), brokerConfig("amqp://x", eventsExchange, eventsQueue)} {
-		if c.Publish.Transactional || c.Publish.ChannelPoolSize != 0 || !c.Publish.ConfirmDelivery {
-			t.Errorf("publishing is set up as %+v", c.Publish)
-		}
 		if c.Consume.Qos.PrefetchCount != 1 || c.Consume.NoRequeueOnNack || c.Consume.Exclusive {
 			t.Errorf("consuming is set up as %+v", c.Consume)
 		}
 		if _, ours := c.Marshaler.(marshaler); !ours || !c.Queue.Durable || !c.Exchange.Durable {
 			t.Errorf("marshaler %T, durable queue %t and exchange %t", c.Marshaler, c.Queue.Durable, c.Exchange.Durable)
+		}
+	}
+	broker := newBroker(t)
+	b := broker.bus(t, broker.Address)
+	for name, c := range map[string]*channel{"events": b.events, "work": b.work, "answers": b.answers, "dead": b.dead} {
+		if _, ours := c.publisher.(route); !ours {
+			t.Errorf("%s are published by %T", name, c.publisher)
 		}
 	}
 }
