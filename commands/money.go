@@ -78,7 +78,9 @@ func (h *Handler) Deposit(ctx context.Context, m Move) (Result, error) {
 		}
 		return a.Deposit(m.Amount, h.Payments.Name(), payment)
 	})
-	if charged && domain.RefusalIn(err) != nil {
+	// With a key, "busy" is for the client to try again, which the payment waits for;
+	// without one nobody can, and the money goes back as after any other refusal.
+	if r := domain.RefusalIn(err); charged && r != nil && (r.Code != domain.Busy || m.Key == "") {
 		if undo := h.Payments.Refund(context.WithoutCancel(ctx), payment); undo != nil {
 			return Result{}, fmt.Errorf("refund payment %s of a refused deposit: %w", payment, undo)
 		}
