@@ -12,14 +12,16 @@ import (
 const (
 	// indexFrom is the number of vectors from which an index finds them. Processor
 	// time of a query, scan beside index: 2.6 and 2.4 ms for 2,000 vectors in
-	// clusters that overlap, 5.3 and 6.0 for 5,000, 11.3 and 5.7 for 10,000 (two
+	// clusters that overlap, 5.3 and 6.0 for 5,000, 11.3 and 5.7 for 10,000, 50 and 5.9 for 100,000 (two
 	// cores of an AMD EPYC, busy, so good for comparison only). Below, the scan is
 	// as fast, finds all, and an import need not build anything.
 	indexFrom = 5000
 	// scanned is how many of the nearest a scan of all vectors gives.
 	scanned = 256
 	// searched is how many of the nearest the index gives, and beam how many it
-	// holds in hand meanwhile (hnsw.ef_search).
+	// holds in hand meanwhile (hnsw.ef_search). Of 100,000 vectors in clusters that
+	// overlap, a beam of 100, 200 and 400 finds 93, 97 and 98 percent of
+	// the ten nearest; of 10,000, any of them finds all.
 	searched, beam = 100, 200
 	beamMax        = 1000 // pgvector's own
 )
