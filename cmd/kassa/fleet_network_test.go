@@ -18,7 +18,7 @@ import (
 // that packets vanish and no connection breaks, and comes back. The other process
 // goes on meanwhile; afterwards the same holds as after any other fault.
 func TestFleetWhoseNetworkIsCut(t *testing.T) {
-	seed, cut := drawSeed(t), 3*time.Second
+	seed, cut, began := drawSeed(t), 3*time.Second, time.Now()
 	if os.Getenv("KASSA_FAULTS") != "" {
 		cut = 10 * time.Second
 	}
@@ -48,7 +48,7 @@ func TestFleetWhoseNetworkIsCut(t *testing.T) {
 	f.awaitReady()
 	v := f.prove(actors)
 	f.stop()
-	t.Log(f.table(map[string]happened{fmt.Sprintf("link cut for %s", cut): {1, back}}, actors, v, time.Since(up)))
+	t.Log(f.table(map[string]happened{fmt.Sprintf("link cut for %s", cut): {1, back}}, actors, v, time.Since(began)))
 	if during == 0 {
 		t.Error("the process that was not cut acknowledged nothing meanwhile")
 	}
