@@ -52,11 +52,14 @@ var _ Views = (*Postgres)(nil)
 // come in a view may be a moment ahead of another. All of them hold at least what
 // Wait was called for.
 type Postgres struct {
-	pool   *pgxpool.Pool
-	known  atomic.Int64 // all views were seen to have come here
-	hears  atomic.Bool  // news reach this process
-	moves  bells[eventstore.Position]
-	ends   bells[domain.PredictionID]
+	pool  *pgxpool.Pool
+	known atomic.Int64 // all views were seen to have come here
+	hears atomic.Bool  // news reach this process
+	moves bells[eventstore.Position]
+	ends  bells[domain.PredictionID]
+
+	balances gathered[domain.UserID, Balance] // reads of balances that come at once
+
 	stop   context.CancelFunc
 	behind sync.WaitGroup
 }

@@ -58,11 +58,27 @@ func balanceColumns(list []Balance) []any {
 
 // Balance gives a wallet's balance.
 func (v *Postgres) Balance(ctx context.Context, u domain.UserID) (Balance, error) {
-	scan := func(row pgx.CollectableRow) (Balance, error) {
-		b := Balance{User: u}
-		err := row.Scan(&b.Available, &b.Held, &b.Position)
-		return b, err
+	b, found, err := v.balances.get(ctx, u, v.readBalances)
+	switch {
+	case err != nil:
+		return Balance{}, fmt.Errorf("read the balance of %s: %w", u, err)
+	case !found:
+		return Balance{}, ErrNotFound
 	}
-	return readOne(ctx, v, "the balance of "+string(u), scan,
-		`SELECT available, held, position FROM `+served+balancesTable+` WHERE user_id = $1`, string(u))
+	return b, nil
+}
+
+func (v *Postgres) readBalances(ctx context.Context, users []domain.UserID) (map[domain.UserID]Balance, error) {
+	rows, err := v.pool.Query(ctx, `SELECT user_id, available, held, position FROM `+served+balancesTable+` WHERE user_id = ANY($1)`,
+		column(users, func(u *domain.UserID) string { return string(*u) }))
+	if err != nil {
+		return nil, err
+	}
+	found := make(map[domain.UserID]Balance, len(users))
+	var b Balance
+	_, err = pgx.ForEachRow(rows, []any{(*string)(&b.User), (*int64)(&b.Available), (*int64)(&b.Held), (*int64)(&b.Position)}, func() error {
+		found[b.User] = b
+		return nil
+	})
+	return found, err
 }
