@@ -30,8 +30,11 @@ const (
 	deadQueue      = "kassa.dead.settle"
 	keptQueue      = "kassa.dead.kept"
 
-	workDeliveries    = 5
-	answersDeliveries = 20
+	// A process that dies counts more than once: while the broker closes its
+	// subscriptions one after another, it hands what they held to those that are not
+	// closed yet, and so on, up to once a lane.
+	workDeliveries    = 5 * lanes
+	answersDeliveries = 20 * lanes
 	eventsKept        = 1000
 	deadKept          = 10_000
 )
