@@ -20,6 +20,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/ThreeDotsLabs/watermill/message/router/middleware"
 	"github.com/ThreeDotsLabs/watermill/pubsub/gochannel"
+	"github.com/cenkalti/backoff/v5"
 
 	"kassa/eventstore"
 )
@@ -123,20 +124,23 @@ func (b *Bus) Run(ctx context.Context, h Handlers) error {
 	alive, cut := context.WithCancel(context.WithoutCancel(ctx))
 	defer cut()
 	if h.Events != nil {
-		b.consume(alive, "events", b.events, patient, b.onEvents(h), b.eventsGivenUp)
+		b.consume(ctx.Done(), alive, "events", b.events, patient, b.onEvents(h), b.eventsGivenUp)
 	}
 	if h.Work != nil {
-		b.consume(alive, "work", b.work, brief, b.onWork(h), b.bury)
+		b.consume(ctx.Done(), alive, "work", b.work, brief, b.onWork(h), b.bury)
 	}
 	if h.Answer != nil {
-		b.consume(alive, "answers", b.answers, patient, b.onAnswer(h), b.bury)
-		b.consume(alive, "dead", b.dead, patient, b.onDead(h), b.forget)
+		b.consume(ctx.Done(), alive, "answers", b.answers, patient, b.onAnswer(h), b.bury)
+		b.consume(ctx.Done(), alive, "dead", b.dead, patient, b.onDead(h), b.forget)
 	}
 	done := make(chan error, 1)
 	go func() { done <- b.router.Run(alive) }()
 	select { // a router that is closed before it runs waits in vain for its handlers
 	case err := <-done:
-		return err
+		if ctx.Err() != nil {
+			err = nil // told to stop while the broker did not let us consume
+		}
+		return errors.Join(err, b.close())
 	case <-b.router.Running():
 	}
 	var failed error
@@ -167,12 +171,12 @@ var (
 // consume subscribes a handler to every lane of a channel. An error is tried
 // again with growing pauses; after that giveUp answers for the message. Where
 // giveUp fails too, the message goes back to the bus.
-func (b *Bus) consume(alive context.Context, name string, c *channel, again middleware.Retry, handle func(*message.Message) error, giveUp func(*message.Message, error) error) {
+func (b *Bus) consume(stop <-chan struct{}, alive context.Context, name string, c *channel, again middleware.Retry, handle func(*message.Message) error, giveUp func(*message.Message, error) error) {
 	again.ShouldRetry = func(p middleware.RetryParams) bool { return !errors.Is(p.Err, errMalformed) && !b.isClosing() }
 	// Go channels bring any number of messages at once, so hands are counted here.
 	hands := make(chan struct{}, len(c.subscribeTo))
 	for i, topic := range c.subscribeTo {
-		added := b.router.AddConsumerHandler(name+"-"+strconv.Itoa(i), topic, c.subscriber, handle)
+		added := b.router.AddConsumerHandler(name+"-"+strconv.Itoa(i), topic, insistent{c.subscriber, b.log, stop}, handle)
 		added.AddMiddleware(func(next message.HandlerFunc) message.HandlerFunc {
 			return func(m *message.Message) ([]*message.Message, error) {
 				select {
@@ -184,6 +188,31 @@ func (b *Bus) consume(alive context.Context, name string, c *channel, again midd
 				return nil, b.deliver(m, next, giveUp)
 			}
 		}, again.Middleware, middleware.Recoverer)
+	}
+}
+
+// insistent subscribes until the broker lets it: it may be away, or refuse, in the
+// very moment when a process starts.
+type insistent struct {
+	message.Subscriber
+	log  *slog.Logger
+	stop <-chan struct{} // ends the tries, and not the subscription
+}
+
+func (s insistent) Subscribe(ctx context.Context, topic string) (<-chan *message.Message, error) {
+	pause := backoff.NewExponentialBackOff()
+	pause.InitialInterval, pause.MaxInterval = 100*time.Millisecond, 3*time.Second
+	for {
+		messages, err := s.Subscriber.Subscribe(ctx, topic)
+		if err == nil {
+			return messages, nil
+		}
+		s.log.Warn("the broker does not let us consume yet", "topic", topic, "error", err)
+		select {
+		case <-time.After(pause.NextBackOff()):
+		case <-s.stop:
+			return nil, err
+		}
 	}
 }
 

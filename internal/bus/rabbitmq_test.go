@@ -353,6 +353,33 @@ func TestTheBrokerMayComeLater(t *testing.T) {
 	must(t, within(t, "the connection", connected))
 }
 
+// A broker that lets nobody consume in the moment when a process starts is waited
+// for; who is told to stop meanwhile stops.
+func TestTheBrokerMayRefuseAtFirst(t *testing.T) {
+	b := newBroker(t)
+	for _, allowed := range []bool{false, true} {
+		must(t, b.MayRead(true))
+		bus := b.bus(t, b.Address)
+		must(t, b.MayRead(false))
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- bus.Run(ctx, Handlers{Work: echo}) }()
+		select {
+		case err := <-done:
+			t.Fatalf("the bus ended: %v", err)
+		case <-bus.Running():
+			t.Fatal("the bus runs, and may not consume")
+		case <-time.After(500 * time.Millisecond):
+		}
+		if allowed {
+			must(t, b.MayRead(true))
+			within(t, "the bus to run", bus.Running())
+		}
+		cancel()
+		must(t, within(t, "the bus to end", done))
+	}
+}
+
 // The zero value of a channel that the broker closed is not a message.
 func TestPhantomsAreRefused(t *testing.T) {
 	if _, err := (marshaler{}).Unmarshal(amqp091.Delivery{}); err == nil {
