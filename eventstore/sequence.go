@@ -92,7 +92,6 @@ func isText(s string) bool { return utf8.ValidString(s) && strings.IndexByte(s, 
 type sequencer struct {
 	store *Store
 	tree  Tree
-	stale bool // the last commit's outcome is unknown: trust nothing in memory
 }
 
 func (q *sequencer) run() {
@@ -156,7 +155,7 @@ func (q *sequencer) commit(ctx context.Context, requests []*request) error {
 		tx.rollback()
 		return err
 	}
-	grown := q.tree
+	grown := q.tree                              // q.tree stays as it is until the commit is known: after an unknown one the head tells
 	rows, err := number(&grown, requests, known) // step 4
 	if err != nil || len(rows) == 0 {
 		tx.rollback()
@@ -168,7 +167,6 @@ func (q *sequencer) commit(ctx context.Context, requests []*request) error {
 		return err
 	}
 	if err := tx.commit(ctx, rows, head); err != nil { // step 5
-		q.stale = true
 		return fmt.Errorf("%w: commit positions %d to %d: %w", ErrUnknown, rows[0].position, head.Size, err)
 	}
 	q.tree = grown
@@ -180,14 +178,14 @@ func (q *sequencer) commit(ctx context.Context, requests []*request) error {
 // the start, after a commit of unknown outcome, and when another process
 // appended: then it reads the right edge, a few entries, and proves it by the root.
 func (q *sequencer) catchUp(ctx context.Context, head Head) error {
-	if !q.stale && q.tree.size == int64(head.Size) && head.Size > 0 {
+	if q.tree.size == int64(head.Size) && head.Size > 0 {
 		return nil
 	}
 	edge, err := readEdge(ctx, q.store.engine, head)
 	if err != nil {
 		return err
 	}
-	q.tree, q.stale = edge, false
+	q.tree = edge
 	return nil
 }
 
