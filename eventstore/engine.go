@@ -14,6 +14,11 @@ type engine interface {
 	// it until commit or rollback, and reads what the sequencer must know. An
 	// error means that nothing was, or will be, written.
 	begin(ctx context.Context, streams []Stream, commands []string) (batch, error)
+	// appendIf writes the rows and moves the head in one transaction, if the head is
+	// as it was. The error wraps errRaced where it is not, or where a version or a
+	// command of the rows is used, and ErrUnknown where the rows may be there; after
+	// any other error, too, nothing was written.
+	appendIf(ctx context.Context, was Head, rows []row, head Head) error
 
 	head(ctx context.Context) (Head, error)
 	// after reads up to limit rows behind the position, in order.
@@ -41,6 +46,9 @@ type engine interface {
 	lead(ctx context.Context, name string, do func(context.Context) error) error
 }
 
+// errRaced: the log is not as the append expected it.
+var errRaced = errors.New("somebody else has appended")
+
 // batch is a transaction that holds the head row.
 type batch interface {
 	known() known
@@ -55,6 +63,7 @@ type known struct {
 	head     Head
 	versions map[Stream]Version
 	commands map[string]Position // of those asked for, the ones that were used
+	unread   bool                // nothing was: a stream stands where its first write expects it
 }
 
 // row is an entry as an engine keeps it. All columns but nodes can be read from

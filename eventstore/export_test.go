@@ -2,6 +2,7 @@ package eventstore
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"sync/atomic"
 
@@ -17,6 +18,7 @@ type Faults struct {
 	mu    sync.Mutex
 	once  map[Step]func() error
 	reads atomic.Int64
+	locks atomic.Int64
 }
 
 // Step is a moment in the life of a batch or of a read.
@@ -78,6 +80,9 @@ func (f *Faults) Fired(at Step) bool {
 // RowsRead counts the rows that were read since it was last asked.
 func (f *Faults) RowsRead() int { return int(f.reads.Swap(0)) }
 
+// Locked counts the batches that took the head's lock since it was last asked.
+func (f *Faults) Locked() int { return int(f.locks.Swap(0)) }
+
 // Queued is how many appends wait for the sequencer.
 func Queued(s *Store) int { return len(s.queue) }
 
@@ -96,8 +101,25 @@ func (f *Faults) begin(ctx context.Context, streams []Stream, commands []string)
 	if err := f.reach(AtBegin); err != nil {
 		return nil, err
 	}
+	f.locks.Add(1)
 	b, err := f.engine.begin(ctx, streams, commands)
 	return faultyBatch{b, f}, err
+}
+
+func (f *Faults) appendIf(ctx context.Context, was Head, rows []row, head Head) error {
+	if err := f.reach(AtBegin); err != nil {
+		return err
+	}
+	if err := f.reach(BeforeCommit); err != nil {
+		return fmt.Errorf("%w: %w", ErrUnknown, err)
+	}
+	if err := f.engine.appendIf(ctx, was, rows, head); err != nil {
+		return err
+	}
+	if err := f.reach(AfterCommit); err != nil {
+		return fmt.Errorf("%w: %w", ErrUnknown, err)
+	}
+	return nil
 }
 
 func (f *Faults) head(ctx context.Context) (Head, error) {

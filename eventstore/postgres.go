@@ -54,8 +54,8 @@ func ReadPostgres(pool *pgxpool.Pool) (*Store, error) {
 	return s, nil
 }
 
-// postgres is the engine of the production shape. A batch takes two round trips,
-// whatever its size: each is one pipeline.
+// postgres is the engine of the production shape. A batch takes one round trip where
+// this process appends alone, and two where others do, whatever its size.
 type postgres struct {
 	pool      *pgxpool.Pool
 	extending sync.Mutex
@@ -157,8 +157,17 @@ func (b *postgresBatch) rollback() {
 // hint only: whoever misses it polls.
 const logMoved = "kassa_log"
 
-// commit is the second round trip.
-func (b *postgresBatch) commit(ctx context.Context, rows []row, head Head) error {
+// appendRows is the whole of an append: it moves the head, if that is as it was, adds
+// the rows, and tells those who listen. One statement, so that it is one round trip
+// and one transaction by itself. It gives a row where it did so.
+const appendRows = `WITH moved AS (UPDATE head SET size = $1, root = $2 WHERE size = $3 AND root = $4 RETURNING size),
+	added AS (INSERT INTO events (position, hashes, entry)
+		SELECT r.* FROM moved, unnest($5::bigint[], $6::bytea[], $7::bytea[]) r),
+	indexed AS (INSERT INTO event_index (position, stream, version, command)
+		SELECT r.* FROM moved, unnest($5::bigint[], $8::text[], $9::bigint[], $10::text[]) r)
+	SELECT pg_notify($11, size::text) FROM moved`
+
+func appendArguments(was Head, rows []row, head Head) []any {
 	n := len(rows)
 	positions, versions := make([]int64, n), make([]int64, n)
 	streams, commands := make([]string, n), make([]*string, n)
@@ -170,13 +179,40 @@ func (b *postgresBatch) commit(ctx context.Context, rows []row, head Head) error
 			commands[i] = &rows[i].command
 		}
 	}
+	return []any{int64(head.Size), head.Root[:], int64(was.Size), was.Root[:], positions, nodes, entries, streams, versions, commands, logMoved}
+}
+
+// moved turns the answer of appendRows into errRaced where it wrote nothing.
+func moved(done pgconn.CommandTag) error {
+	if done.RowsAffected() != 1 {
+		return fmt.Errorf("%w: the head has moved", errRaced)
+	}
+	return nil
+}
+
+func (e *postgres) appendIf(ctx context.Context, was Head, rows []row, head Head) error {
+	conn, err := e.pool.Acquire(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Release()
+	done, err := conn.Exec(ctx, appendRows, appendArguments(was, rows, head)...)
+	switch {
+	case isUniqueViolation(err):
+		return fmt.Errorf("%w: %w", errRaced, err)
+	case err != nil && !pgconn.SafeToRetry(err):
+		return fmt.Errorf("%w: %w", ErrUnknown, err)
+	case err != nil:
+		return err
+	}
+	e.extendAhead(head.Size)
+	return moved(done)
+}
+
+// commit is the second round trip.
+func (b *postgresBatch) commit(ctx context.Context, rows []row, head Head) error {
 	pipe := &pgx.Batch{}
-	pipe.Queue(`INSERT INTO events (position, hashes, entry) SELECT * FROM unnest($1::bigint[], $2::bytea[], $3::bytea[])`,
-		positions, nodes, entries)
-	pipe.Queue(`INSERT INTO event_index (stream, version, position, command) SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::text[])`,
-		streams, versions, positions, commands)
-	pipe.Queue(`UPDATE head SET size = $1, root = $2`, int64(head.Size), head.Root[:])
-	pipe.Queue(`SELECT pg_notify($1, $2::text)`, logMoved, fmt.Sprint(int64(head.Size)))
+	pipe.Queue(appendRows, appendArguments(b.was.head, rows, head)...).Exec(moved)
 	pipe.Queue(`COMMIT`)
 	if err := b.conn.SendBatch(ctx, pipe).Close(); err != nil {
 		b.rollback()
@@ -187,11 +223,16 @@ func (b *postgresBatch) commit(ctx context.Context, rows []row, head Head) error
 	return nil
 }
 
+func isUniqueViolation(err error) bool {
+	var said *pgconn.PgError
+	return errors.As(err, &said) && said.Code == "23505"
+}
+
 // conflictByName gives ErrConflict for a version that is used already. Under the
 // head's lock only somebody who goes around this store can bring it about.
 func conflictByName(err error) error {
 	var said *pgconn.PgError
-	if errors.As(err, &said) && said.Code == "23505" && said.ConstraintName == "event_index_stream_version" {
+	if errors.As(err, &said) && isUniqueViolation(err) && said.ConstraintName == "event_index_stream_version" {
 		return fmt.Errorf("%w: %w", ErrConflict, err)
 	}
 	return err

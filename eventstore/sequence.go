@@ -89,9 +89,15 @@ func isText(s string) bool { return utf8.ValidString(s) && strings.IndexByte(s, 
 //     all or nothing by the database, but the caller cannot know which
 //  6. publish in memory, wake the waiting         a restart reads it all again
 //  7. answer the callers                          their retry finds the command
+//
+// Where nobody else appended since the last batch, steps 2 and 3 would tell what
+// is known. They are left out, and step 5 is an append on condition: that the head
+// is where it was left, and no version or command is taken. Where that does not
+// hold, nothing was written, and the batch takes all the steps.
 type sequencer struct {
 	store *Store
 	tree  Tree
+	alone bool // the last batch was ours, or found the log as we left it
 }
 
 func (q *sequencer) run() {
@@ -146,16 +152,53 @@ func (q *sequencer) sequence(requests []*request) {
 }
 
 func (q *sequencer) commit(ctx context.Context, requests []*request) error {
+	if q.alone && q.store.observed(requests) {
+		err := q.onCondition(ctx, requests)
+		if !errors.Is(err, errRaced) {
+			q.alone = !errors.Is(err, ErrUnknown)
+			return err
+		}
+	}
+	return q.underLock(ctx, requests)
+}
+
+// onCondition takes a batch through the steps without the lock. Each stream is
+// taken to stand where its first write expects it: the append fails where that
+// version is used already.
+func (q *sequencer) onCondition(ctx context.Context, requests []*request) error {
+	was, err := q.tree.Head()
+	if err != nil {
+		return err
+	}
+	grown := q.tree                                                                                                             // q.tree stays as it is until the commit is known: after an unknown one the head tells
+	rows, err := number(&grown, requests, known{versions: map[Stream]Version{}, commands: map[string]Position{}, unread: true}) // step 4
+	if err != nil {
+		return err
+	}
+	head, err := grown.Head()
+	if err != nil {
+		return err
+	}
+	if err := q.store.engine.appendIf(ctx, was, rows, head); err != nil { // step 5
+		return fmt.Errorf("append positions %d to %d: %w", rows[0].position, head.Size, err)
+	}
+	q.tree = grown
+	q.store.publish(head.Size, requests) // step 6
+	return nil
+}
+
+func (q *sequencer) underLock(ctx context.Context, requests []*request) error {
 	tx, err := q.store.engine.begin(ctx, streamsOf(requests), commandsOf(requests)) // step 2
 	if err != nil {
 		return fmt.Errorf("begin a batch of %d appends: %w", len(requests), err)
 	}
 	known := tx.known()
+	q.alone = int64(known.head.Size) == q.tree.size
 	if err := q.catchUp(ctx, known.head); err != nil { // step 3
 		tx.rollback()
 		return err
 	}
-	grown := q.tree                              // q.tree stays as it is until the commit is known: after an unknown one the head tells
+	grown := q.tree
 	rows, err := number(&grown, requests, known) // step 4
 	if err != nil || len(rows) == 0 {
 		tx.rollback()
@@ -167,6 +210,7 @@ func (q *sequencer) commit(ctx context.Context, requests []*request) error {
 		return err
 	}
 	if err := tx.commit(ctx, rows, head); err != nil { // step 5
+		q.alone = false
 		return fmt.Errorf("%w: commit positions %d to %d: %w", ErrUnknown, rows[0].position, head.Size, err)
 	}
 	q.tree = grown
@@ -195,11 +239,12 @@ func (q *sequencer) catchUp(ctx context.Context, head Head) error {
 func number(t *Tree, requests []*request, known known) ([]row, error) {
 	var rows []row
 	for _, r := range requests {
+		r.receipt, r.replayed, r.err = Receipt{}, 0, nil // an append on condition may have failed before
 		if at, used := known.commands[r.command.ID]; used && r.command.ID != "" {
 			r.replayed = at
 			continue
 		}
-		if r.err = conflict(r.Writes, known.versions); r.err != nil {
+		if r.err = conflict(r.Writes, known); r.err != nil {
 			continue
 		}
 		if r.command.ID != "" {
@@ -207,6 +252,9 @@ func number(t *Tree, requests []*request, known known) ([]row, error) {
 		}
 		next := 0
 		for _, w := range r.Writes {
+			if known.unread {
+				known.versions[w.Stream] = max(known.versions[w.Stream], w.Expected)
+			}
 			for _, event := range w.Events {
 				known.versions[w.Stream]++
 				env := Envelope{Position: Position(t.size + 1), Stream: w.Stream, Version: known.versions[w.Stream],
@@ -230,13 +278,28 @@ func number(t *Tree, requests []*request, known known) ([]row, error) {
 	return rows, nil
 }
 
-func conflict(writes []Write, versions map[Stream]Version) error {
+func conflict(writes []Write, known known) error {
 	for _, w := range writes {
-		if at := versions[w.Stream]; at != w.Expected {
+		if at, read := known.versions[w.Stream]; at != w.Expected && (read || !known.unread) {
 			return fmt.Errorf("%w: %s is at version %d, expected %d", ErrConflict, w.Stream, at, w.Expected)
 		}
 	}
 	return nil
+}
+
+// observed says whether every write adds to a stream that is new, or that was seen
+// in the log at the version expected or a later one: an append on condition finds a
+// version that is used, and could not find that the one before it is missing.
+func (s *Store) observed(requests []*request) bool {
+	for _, r := range requests {
+		for _, w := range r.Writes {
+			u, _ := w.Stream.User()
+			if seen, _ := s.accounts.Peek(u); len(w.Events) == 0 || w.Expected < 0 || seen.Version < w.Expected {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 func streamsOf(requests []*request) []Stream {

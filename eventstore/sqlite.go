@@ -118,6 +118,33 @@ func (b *sqliteBatch) commit(ctx context.Context, rows []row, head Head) error {
 	return b.tx.Commit() // where SQLite refuses, the driver rolls back
 }
 
+func (e sqlite) appendIf(ctx context.Context, was Head, rows []row, head Head) error {
+	tx, err := e.db.Write.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	b := &sqliteBatch{engine: e, tx: tx}
+	switch now, err := scanHead(b.run(ctx, selectHead).QueryRowContext(ctx)); {
+	case err != nil:
+		b.rollback()
+		return err
+	case now != was:
+		b.rollback()
+		return fmt.Errorf("%w: the head is at %d", errRaced, now.Size)
+	}
+	if err := b.insert(ctx, rows, head); err != nil {
+		b.rollback()
+		if schema.IsSQLiteConstraint(err) {
+			return fmt.Errorf("%w: %w", errRaced, err)
+		}
+		return err
+	}
+	if err := tx.Commit(); err != nil {
+		return fmt.Errorf("%w: %w", ErrUnknown, err)
+	}
+	return nil
+}
+
 func (b *sqliteBatch) insert(ctx context.Context, rows []row, head Head) error {
 	for len(rows) > 0 {
 		n := min(len(rows), rowsAStatement)

@@ -14,7 +14,7 @@ import (
 	"net/url"
 
 	"github.com/pressly/goose/v3"
-	_ "modernc.org/sqlite" // the driver "sqlite", in pure Go
+	"modernc.org/sqlite" // the driver "sqlite", in pure Go
 )
 
 //go:embed sqlite/*.sql
@@ -66,6 +66,14 @@ func OpenSQLiteReadOnly(ctx context.Context, path string) (*SQLite, error) {
 		return nil, fmt.Errorf("open %s for reading: %w", path, err)
 	}
 	return &SQLite{Write: read, Read: read}, nil
+}
+
+// IsSQLiteConstraint says whether a statement was refused because of what is there,
+// such as a second row with the same key.
+func IsSQLiteConstraint(err error) bool {
+	const constraint = 19 // SQLITE_CONSTRAINT; the higher bits say which kind
+	said, ok := errors.AsType[*sqlite.Error](err)
+	return ok && said.Code()&0xff == constraint
 }
 
 // Close closes both sides.
