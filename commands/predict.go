@@ -22,9 +22,11 @@ type Predict struct {
 
 // Asked is a question whose price is held.
 type Asked struct {
-	Prediction domain.PredictionID
-	Price      domain.Credits
-	ExpiresAt  time.Time
+	Prediction  domain.PredictionID
+	Price       domain.Credits
+	Limit       int // films
+	RequestedAt time.Time
+	ExpiresAt   time.Time
 	Result
 }
 
@@ -56,7 +58,7 @@ func (h *Handler) Predict(ctx context.Context, p Predict) (Asked, error) {
 	}
 	asked := Asked{Prediction: q.Prediction, Result: result(r)}
 	if e, ok := r.Events[0].Event.(domain.PredictionRequested); ok {
-		asked.Price, asked.ExpiresAt = e.Price, e.ExpiresAt
+		asked.Price, asked.Limit, asked.ExpiresAt, asked.RequestedAt = e.Price, e.Limit, e.ExpiresAt, r.Events[0].Time
 	}
 	return asked, nil
 }

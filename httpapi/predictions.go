@@ -112,6 +112,11 @@ func (s *Server) predict(w http.ResponseWriter, r *http.Request) error {
 	if applied != "" {
 		w.Header().Set("Preference-Applied", applied)
 	}
+	if wait == 0 && !asked.Replayed { // it cannot have ended, and the views are not needed to say so
+		out := pending(ask, asked)
+		out.LeafHash = receipt.LeafHash
+		return writeJSON(w, http.StatusAccepted, out)
+	}
 	p, err := s.await(w, r, asked, wait)
 	if err != nil {
 		return err
@@ -126,6 +131,12 @@ func (s *Server) predict(w http.ResponseWriter, r *http.Request) error {
 		status = http.StatusOK
 	}
 	return writeJSON(w, status, out)
+}
+
+// pending is a question that was just asked.
+func pending(ask commands.Predict, asked commands.Asked) predictionJSON {
+	return predictionJSON{ID: asked.Prediction, Status: projections.Word(domain.StateHeld), Text: ask.Text, Cost: asked.Price, Limit: asked.Limit,
+		CreatedAt: asked.RequestedAt, ExpiresAt: asked.ExpiresAt, Position: asked.Position, Movies: []movieJSON{}}
 }
 
 // await gives the prediction when it has ended, or as it is after the wait.
@@ -143,7 +154,7 @@ func (s *Server) await(w http.ResponseWriter, r *http.Request, asked commands.As
 const noPrediction = "you have no such prediction"
 
 func (s *Server) prediction(w http.ResponseWriter, r *http.Request) error {
-	p, err := s.own(r)
+	p, err := s.own(w, r)
 	if err != nil {
 		return err
 	}
@@ -154,11 +165,25 @@ func (s *Server) prediction(w http.ResponseWriter, r *http.Request) error {
 	return writeJSON(w, http.StatusOK, out)
 }
 
-// own gives the prediction of the address, if it is the person's.
-func (s *Server) own(r *http.Request) (projections.Prediction, error) {
+// own gives the prediction of the address, if it is the person's. One that is not
+// in the views may have been asked a moment ago: it is looked for again when they
+// hold all that the log holds now.
+func (s *Server) own(w http.ResponseWriter, r *http.Request) (projections.Prediction, error) {
 	who, _ := identity.From(r.Context())
-	p, err := s.Views.Prediction(r.Context(), who.User, domain.PredictionID(mux.Vars(r)["id"]))
-	return p, refused(err, problem.PredictionNotFound, noPrediction)
+	id := domain.PredictionID(mux.Vars(r)["id"])
+	p, err := s.Views.Prediction(r.Context(), who.User, id)
+	if errors.Is(err, projections.ErrNotFound) {
+		head, err := s.Head(r.Context())
+		if err != nil {
+			return p, err
+		}
+		if err := s.waitFor(w, r, head.Size); err != nil {
+			return p, err
+		}
+		p, err = s.Views.Prediction(r.Context(), who.User, id)
+		return p, refused(err, problem.PredictionNotFound, noPrediction)
+	}
+	return p, err
 }
 
 // states are all that a prediction can be in, for filters.

@@ -15,6 +15,7 @@ import (
 	"kassa/catalog"
 	"kassa/commands"
 	"kassa/domain"
+	"kassa/eventstore"
 	"kassa/httpapi/identity"
 	"kassa/httpapi/problem"
 	"kassa/projections"
@@ -39,6 +40,7 @@ type Server struct {
 	Views    projections.Views
 	Films    Films
 	Vault    Vault
+	Head     func(context.Context) (eventstore.Head, error) // of the log
 	Identity *identity.Authenticator
 	Problems *problem.Writer
 	Log      *slog.Logger

@@ -82,7 +82,7 @@ func (w *world) newServer(v *vault.Vault, limits identity.Limits) *Server {
 	problems := &problem.Writer{Log: log, Broken: func(err error) { w.broken <- err }}
 	handler := &commands.Handler{Log: w.store, People: v, Payments: commands.Sandbox{}, Now: w.clock.Now,
 		Price: 5, Bonus: 10, HoldExpiry: 2 * time.Minute}
-	return &Server{Commands: handler, Views: w.views, Films: w.films, Vault: v, Problems: problems, Log: log, Version: "test",
+	return &Server{Commands: handler, Views: w.views, Head: w.store.Head, Films: w.films, Vault: v, Problems: problems, Log: log, Version: "test",
 		PositionWait: 200 * time.Millisecond,
 		Identity:     &identity.Authenticator{People: handler, Vault: v, Views: w.views, Problems: problems, Now: w.clock.Now, Limits: limits}}
 }

@@ -13,37 +13,46 @@ import (
 // knownKept bounds the people whom this process remembers, some hundred bytes each.
 const knownKept = 100_000
 
-// settled is how long the views must have known somebody before they are not asked
-// any more: a database server that crashed may set them back by less.
-const settled = 5 * time.Second
+// A database server that crashed may set the views back by less than a second. Who
+// became known to this process is looked for again, once in recheck, until they
+// have been there for the time settled.
+const (
+	settled = 5 * time.Second
+	recheck = time.Second
+)
 
-// known are the people whom the views were seen to know, and since when.
+// known are the people whom the views were seen to know.
 type known struct {
 	once  sync.Once
-	since *lru.Cache[domain.UserID, time.Time]
+	views *lru.Cache[domain.UserID, sighting]
 }
 
-func (k *known) people() *lru.Cache[domain.UserID, time.Time] {
+// sighting is when the views were seen to know somebody.
+type sighting struct{ first, last time.Time }
+
+func (k *known) people() *lru.Cache[domain.UserID, sighting] {
 	k.once.Do(func() {
 		var err error
-		if k.since, err = lru.New[domain.UserID, time.Time](knownKept); err != nil {
+		if k.views, err = lru.New[domain.UserID, sighting](knownKept); err != nil {
 			panic(err) // the size is a constant above zero
 		}
 	})
-	return k.since
+	return k.views
 }
 
 // userOnly is person for UserOnly.
 func (a *Authenticator) userOnly(ctx context.Context, u domain.UserID) (Person, error) {
-	people := a.known.people()
-	since, seen := people.Get(u)
-	if !seen || a.Now().Sub(since) < settled {
+	people, now := a.known.people(), a.Now()
+	seen, ok := people.Get(u)
+	if !ok || seen.last.Sub(seen.first) < settled && now.Sub(seen.last) >= recheck {
 		if _, err := a.person(ctx, u); err != nil {
 			return Person{}, err
 		}
-		if !seen {
-			people.Add(u, a.Now())
+		if !ok {
+			seen.first = now
 		}
+		seen.last = now
+		people.Add(u, seen)
 	}
 	return Person{User: u}, nil
 }

@@ -186,7 +186,7 @@ func (h *house) serve(ctx context.Context, o options, ended chan<- error) {
 	weak := frail{h.views, h.vault, h}
 	pages := &web.Pages{Commands: h.handler, Views: weak, Films: films, Vault: weak, Door: door, Problems: problems,
 		Price: price, Bonus: o.bonus, Sandbox: true}
-	server := &httpapi.Server{Commands: h.handler, Views: h.views, Films: films, Vault: h.vault, Identity: door,
+	server := &httpapi.Server{Commands: h.handler, Views: h.views, Head: h.store.Head, Films: films, Vault: h.vault, Identity: door,
 		Problems: problems, Log: log, Pages: pages.Handler()}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
