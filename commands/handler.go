@@ -10,7 +10,6 @@ import (
 	"encoding/base32"
 	"errors"
 	"fmt"
-	"hash/maphash"
 	"strings"
 	"sync"
 	"time"
@@ -58,7 +57,7 @@ type Handler struct {
 	HoldExpiry time.Duration  // from the request of a prediction to its expiry
 
 	inFlight sync.Map // ids of client commands that run in this process
-	lanes    [256]chan struct{}
+	turns    turns
 	claims   *lru.Cache[string, domain.UserID] // whose an e-mail is, by its hash
 	ready    sync.Once
 }
@@ -68,9 +67,6 @@ const claimsKept = 100_000
 
 // prepare makes what the zero value lacks.
 func (h *Handler) prepare() {
-	for i := range h.lanes {
-		h.lanes[i] = make(chan struct{}, 1)
-	}
 	var err error
 	if h.claims, err = lru.New[string, domain.UserID](claimsKept); err != nil {
 		panic(err) // the size is a constant above zero
@@ -117,7 +113,7 @@ type intent struct {
 // it was done. A last attempt of unknown outcome is a fault and no refusal: it may
 // have been appended, and its payment must not go back.
 func (h *Handler) change(ctx context.Context, in intent, decide func(domain.Account) ([]domain.Event, error)) (eventstore.Receipt, error) {
-	leave, err := h.lane(ctx, in.user)
+	leave, err := h.turns.take(ctx, in.user)
 	if err != nil {
 		return eventstore.Receipt{}, err
 	}
@@ -212,18 +208,3 @@ func shortHash(s string) string {
 	sum := sha256.Sum256([]byte(s))
 	return strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(sum[:16]))
 }
-
-// lane lets one command of an account decide at a time in this process: two at
-// once would only conflict, and one of them would decide again for nothing.
-func (h *Handler) lane(ctx context.Context, u domain.UserID) (leave func(), err error) {
-	h.ready.Do(h.prepare)
-	lane := h.lanes[maphash.String(laneSeed, string(u))%uint64(len(h.lanes))]
-	select {
-	case lane <- struct{}{}:
-		return func() { <-lane }, nil
-	case <-ctx.Done():
-		return nil, fmt.Errorf("wait for the account: %w", ctx.Err())
-	}
-}
-
-var laneSeed = maphash.MakeSeed()
