@@ -43,13 +43,13 @@ func (v *postgresVectors) dims() int { return postgresDims }
 
 // The search by index takes the most similar as far as 16 bits tell, and gives
 // their similarity in full. The scan does without halfvec, and so never meets
-// the index.
+// the index; its subquery reads the vector that is asked about once, not for each row.
 const (
-	scanNearest = `SELECT movie_id, -(vector <#> $2::real[]::vector) FROM vectors
-		WHERE model_id = $1 ORDER BY vector <#> $2::real[]::vector LIMIT $3`
+	scanNearest = `SELECT movie_id, -distance FROM (SELECT movie_id, vector <#> (SELECT $2::real[]::vector) AS distance FROM vectors
+		WHERE model_id = $1 ORDER BY distance LIMIT $3) near`
 	searchNearest = `SELECT movie_id, -(vector <#> $2::real[]::vector) FROM (SELECT movie_id, vector FROM vectors
 		WHERE model_id = $1 ORDER BY vector::halfvec(384) <#> $2::real[]::halfvec(384) LIMIT $3) near`
-	similarityOf = `SELECT movie_id, -(vector <#> $2::real[]::vector) FROM vectors
+	similarityOf = `SELECT movie_id, -(vector <#> (SELECT $2::real[]::vector)) FROM vectors
 		WHERE model_id = $1 AND movie_id = ANY($3)`
 	// Each model has an index of its own, which only a plan for this model can use,
 	// and which is taken for dearer than a sort of few thousand rows. The iterative

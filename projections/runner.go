@@ -44,6 +44,7 @@ type Runner struct {
 	feeds  []*feed
 
 	catching sync.Mutex   // one scan of the log at a time
+	resting  atomic.Bool  // Run will catch up in a moment
 	told     atomic.Int64 // the position of the last news
 }
 
@@ -68,10 +69,15 @@ func (r *Runner) Run(ctx context.Context) error {
 	pause := backoff.NewExponentialBackOff()
 	pause.InitialInterval, pause.MaxInterval = 50*time.Millisecond, 5*time.Second
 	for ctx.Err() == nil {
+		began := time.Now()
 		at, err := r.catchUp(ctx)
+		ended := time.Now()
 		if err == nil {
 			pause.Reset()
 			err = r.wait(ctx, at)
+		}
+		if err == nil && time.Since(ended) < time.Millisecond { // more had come meanwhile
+			r.rest(ctx, ended.Sub(began))
 		}
 		switch {
 		case err == nil || ctx.Err() != nil:
@@ -86,6 +92,20 @@ func (r *Runner) Run(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// restMost bounds how much later than at once the views hold something.
+const restMost = 20 * time.Millisecond
+
+// rest lets entries gather for as long as those before took: a transaction for
+// each view costs about the same for one entry as for many.
+func (r *Runner) rest(ctx context.Context, took time.Duration) {
+	r.resting.Store(true)
+	defer r.resting.Store(false)
+	select {
+	case <-time.After(min(took, restMost)):
+	case <-ctx.Done():
+	}
 }
 
 // wait returns when the log has grown, or after a while.
@@ -189,7 +209,7 @@ func inBatches(ctx context.Context, log Log, at eventstore.Position, fn func([]e
 // before the batch is read from the log. An error that wraps domain.ErrBroken
 // means that the ledger is wrong and the process must stop.
 func (r *Runner) Receive(ctx context.Context, batch []eventstore.Recorded) error {
-	if len(batch) == 0 {
+	if len(batch) == 0 || r.resting.Load() { // the catch-up after the rest brings it
 		return nil
 	}
 	at, err := r.spread(ctx, batch) // step 1

@@ -50,6 +50,7 @@ type Relay struct {
 	at      eventstore.Position // carried up to here
 	saved   eventstore.Position // the checkpoint
 	savedAt time.Time
+	took    time.Duration // to carry the last batch
 }
 
 // Run carries until ctx ends. It begins behind the checkpoint, or behind from
@@ -97,11 +98,31 @@ func (r *Relay) begin(ctx context.Context, from eventstore.Position) error {
 	return nil
 }
 
-// step waits for something to carry, and carries one batch.
-func (r *Relay) step(ctx context.Context) error {
-	if err := r.Log.Wait(ctx, r.at); err != nil {
+// restMost bounds how much later than at once a batch is carried.
+const restMost = 10 * time.Millisecond
+
+// wait returns when there is something to carry. What came while the last batch
+// was carried rests for as long as that took, so that more gathers: a message costs
+// about the same for one event as for many.
+func (r *Relay) wait(ctx context.Context) error {
+	ready := time.Now()
+	if err := r.Log.Wait(ctx, r.at); err != nil || time.Since(ready) > time.Millisecond {
 		return err
 	}
+	select {
+	case <-time.After(min(r.took, restMost)):
+	case <-ctx.Done():
+	}
+	return nil
+}
+
+// step waits for something to carry, and carries one batch.
+func (r *Relay) step(ctx context.Context) error {
+	if err := r.wait(ctx); err != nil {
+		return err
+	}
+	began := time.Now()
+	defer func() { r.took = time.Since(began) }()
 	batch, err := r.Log.After(ctx, r.at, relayBatch) // step 1
 	if err != nil || len(batch) == 0 {
 		return err
