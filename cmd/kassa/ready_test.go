@@ -1,16 +1,20 @@
 package main
 
 import (
+	"fmt"
 	"net"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
 
+	"kassa/eventstore/eventstoretest"
 	"kassa/internal/bus/bustest"
+	"kassa/schema/schematest"
 )
 
 // A process waits for a broker that comes later; meanwhile whoever asks hears that it
-// is not ready.
+// is alive and not ready.
 func TestNotReadyBeforeTheBroker(t *testing.T) {
 	broker := bustest.NewProxy(t, bustest.New(t).Address, "127.0.0.1")
 	broker.Close()
@@ -37,6 +41,9 @@ func TestNotReadyBeforeTheBroker(t *testing.T) {
 	if code, out, _ := kassa(t, "health", "--ready", "--addr", address); code != exitFailed {
 		t.Errorf("before the broker is there: exit code %d, %s", code, out)
 	}
+	if code, _, complaints := kassa(t, "health", "--addr", address); code != 0 {
+		t.Errorf("it is alive before the broker is there: exit code %d, %s", code, complaints)
+	}
 	broker.Open(t)
 	select {
 	case <-opened:
@@ -48,5 +55,55 @@ func TestNotReadyBeforeTheBroker(t *testing.T) {
 	}
 	if code := worker.interrupt(t); code != 0 {
 		t.Errorf("exit code %d after Ctrl-C:\n%s", code, worker.log)
+	}
+}
+
+// While the database is away a request is refused as one to try again, and nothing
+// else is wrong; when it is back, so is the service, by itself.
+func TestDatabaseAway(t *testing.T) {
+	database := bustest.NewProxy(t, schematest.Postgres(t), "127.0.0.1")
+	data := t.TempDir()
+	s := serve(t, data, "--database-url", database.Address(), "--amqp-url", bustest.New(t).Address)
+	ada := s.signUp(t, newHTTP(), "ada@example.com")
+	paid := ada.do(t.Context(), "POST", "/api/users/balance/adjust", "first", adjustment{Amount: 100})
+	if paid.status != http.StatusOK {
+		t.Fatalf("a deposit: %d %v", paid.status, paid.body)
+	}
+	seen := fmt.Sprint("/api/users/balance?min_position=", paid.number("position"))
+	if a := ada.do(t.Context(), "GET", seen, "", nil); a.status != http.StatusOK {
+		t.Fatalf("the balance: %d %v", a.status, a.body)
+	}
+
+	database.Close()
+	database.Cut()
+	for _, call := range []func() answer{
+		func() answer { return ada.do(t.Context(), "GET", "/api/users/balance", "", nil) },
+		func() answer { return ada.do(t.Context(), "GET", "/api/users/transaction/history", "", nil) },
+		func() answer {
+			return ada.do(t.Context(), "POST", "/api/users/balance/adjust", "second", adjustment{Amount: 50})
+		},
+		func() answer {
+			return ada.do(t.Context(), "POST", "/api/users/signin", "", credentials{ada.email, password})
+		},
+	} {
+		if a := call(); a.status != http.StatusServiceUnavailable || a.text("code") != "unavailable" || a.header.Get("Retry-After") == "" {
+			t.Errorf("while the database is away: %d %v %v, Retry-After %q", a.status, a.body, a.err, a.header.Get("Retry-After"))
+		}
+	}
+	address := strings.TrimPrefix(s.url, "http://")
+	if code, _, complaints := kassa(t, "health", "--addr", address); code != 0 {
+		t.Errorf("it is alive: exit code %d, %s", code, complaints)
+	}
+	if code, out, _ := kassa(t, "health", "--ready", "--addr", address); code != exitFailed {
+		t.Errorf("it is not ready: exit code %d, %s", code, out)
+	}
+
+	database.Open(t)
+	eventstoretest.Eventually(t, "the same deposit again", func() bool {
+		return ada.do(t.Context(), "POST", "/api/users/balance/adjust", "second", adjustment{Amount: 50}).status == http.StatusOK
+	})
+	mustVerify(t, data, "--database-url", database.Address())
+	if code := s.interrupt(t); code != 0 {
+		t.Errorf("exit code %d after Ctrl-C:\n%s", code, s.log)
 	}
 }

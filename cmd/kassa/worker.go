@@ -34,6 +34,8 @@ func (w workerCommand) Run(ctx context.Context, c *console) error {
 		return fmt.Errorf("listen on %s: %w", w.Addr, err)
 	}
 	defer listener.Close()
+	opened := answerWhileOpening(listener)
+	defer opened()
 	model, err := w.openModel(ctx, dataSettings{Data: w.Data})
 	if err != nil {
 		return err
@@ -42,6 +44,7 @@ func (w workerCommand) Run(ctx context.Context, c *console) error {
 	if err != nil {
 		return errors.Join(err, model.Close())
 	}
+	opened()
 	parts, within := errgroup.WithContext(ctx)
 	parts.Go(func() error { return carrier.Run(within, bus.Handlers{Work: embed(model)}) })
 	parts.Go(func() error {

@@ -133,6 +133,9 @@ type Writer struct {
 	// Broken is called with an error that says that the ledger itself is wrong: the
 	// process must stop. It may return; the request is then answered 500.
 	Broken func(error)
+	// Away says whether an error means that the database cannot be reached for now;
+	// nil: none does.
+	Away func(error) bool
 }
 
 // Refuse answers the request with the error: a refusal by its code, anything
@@ -202,6 +205,9 @@ func (p *Writer) Explain(w http.ResponseWriter, r *http.Request, err error) (dom
 	case errors.Is(err, context.DeadlineExceeded):
 		log.WarnContext(r.Context(), "request ran out of time", "request", id, "error", err)
 		return Unavailable, "this took too long, try again"
+	case p.Away != nil && p.Away(err):
+		log.WarnContext(r.Context(), "the database is away", "request", id, "error", err)
+		return Unavailable, "the database cannot be reached, try again"
 	default:
 		log.ErrorContext(r.Context(), "request failed", "request", id, "error", err)
 	}
