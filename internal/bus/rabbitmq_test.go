@@ -140,6 +140,32 @@ func TestACutConnectionDeliversAgain(t *testing.T) {
 	eventstoretest.Eventually(t, "the worker connected again", func() bool { return worker.Connected() == nil })
 }
 
+// At its worst a process that dies counts as many deliveries as it has lanes. Four
+// such deaths, whose errand a raw consumer hands back that often, do not make it one
+// on which workers die: the fifth process answers it.
+func TestDeathsThatCountOnceALane(t *testing.T) {
+	b := newBroker(t)
+	publisher := b.bus(t, b.Address)
+	must(t, publisher.PublishWork(errand(1), []byte("text")))
+	conn, err := amqp091.Dial(b.Address)
+	must(t, err)
+	channel, err := conn.Channel()
+	must(t, err)
+	must(t, channel.Qos(1, 0, false))
+	deliveries, err := channel.Consume(workQueue, "", false, false, false, false, nil)
+	must(t, err)
+	for i := range 4 * lanes {
+		d := within(t, fmt.Sprintf("delivery %d", i+1), deliveries)
+		must(t, d.Nack(false, true)) // as the broker does for a consumer that died
+	}
+	must(t, conn.Close())
+	got, settle := answers(1)
+	b.run(t, b.Address, Handlers{Work: echo, Answer: settle})
+	if a := within(t, "the answer", got); a.answer != "re: text" {
+		t.Errorf("answer %q, failure %q", a.answer, a.failure)
+	}
+}
+
 // A message on which consumers die time and again ends in the dead exchange: its
 // errand fails, and a copy is kept for people.
 func TestPoisonEndsInTheDeadLetterQueue(t *testing.T) {
