@@ -19,7 +19,7 @@ type catalogCommand struct {
 	dataSettings
 	modelSettings
 	Check  checkFilms  `cmd:"" help:"Validate films in a JSON file or folder; every fault is named with its file, line and field."`
-	Import importFilms `cmd:"" help:"Bring films from a JSON file or folder into the catalogue. What is there already with the same content stays as it is; what you bring in is not replaced by the films that Kassa comes with. A running service sees them within seconds."`
+	Import importFilms `cmd:"" help:"Bring films from a JSON file or folder into the catalogue. What is there already with the same content stays as it is; what you bring in is not replaced by the films that Kassa comes with. A running service sees them within seconds. With --amqp-url the workers there embed them, with their model."`
 	List   listFilms   `cmd:"" help:"List the films."`
 	Search searchFilms `cmd:"" help:"Ask for films, as a person would; free of charge, and nothing is recorded."`
 	Score  scoreFilms  `cmd:"" help:"Measure the search by judged queries (MRR, recall@5), beside plain tf-idf."`
@@ -50,7 +50,7 @@ func (k checkFilms) Run(c *console) error {
 
 // with opens the ledger's folder, the model and the catalogue with the shipped
 // films in it, for the length of do.
-func (k catalogCommand) with(ctx context.Context, do func(*catalog.Catalogue, *worker.Embedder) error) error {
+func (k catalogCommand) with(ctx context.Context, do func(*catalog.Catalogue, catalog.Embedder) error) error {
 	l, err := k.open(ctx)
 	if err != nil {
 		return err
@@ -92,23 +92,56 @@ func stock(ctx context.Context, films *catalog.Catalogue, model catalog.Embedder
 }
 
 type importFilms struct {
-	Path string `arg:"" help:"JSON file, or folder of JSON files."`
+	brokerSettings
+	Path string `arg:"" optional:"" help:"JSON file, or folder of JSON files. Without it, only films that have no vector of the model get one."`
 }
 
-func (i importFilms) Run(ctx context.Context, c *console, line *commandLine) error {
-	movies, err := catalog.Load(i.Path)
-	if err != nil {
-		return err
+// batchesInFlight keeps several workers busy.
+const batchesInFlight = 4
+
+func (i importFilms) Run(ctx context.Context, c *console, line *commandLine) (err error) {
+	var movies []catalog.Movie
+	if i.Path != "" {
+		if movies, err = catalog.Load(i.Path); err != nil {
+			return err
+		}
 	}
-	return line.Catalog.with(ctx, func(films *catalog.Catalogue, model *worker.Embedder) error {
-		report, err := films.Import(ctx, movies, model, catalog.WithProgress(bar(c.err, "films")))
+	bring := func(films *catalog.Catalogue, model catalog.Embedder) error {
+		report, err := films.Import(ctx, movies, model, catalog.WithProgress(bar(c.err, "films")), catalog.WithInFlight(batchesInFlight))
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(c.out, "%d added, %d changed, %d unchanged; the catalogue has %d films.\n",
-			report.Added, report.Changed, report.Unchanged, films.Len())
+		fmt.Fprintf(c.out, "%d added, %d changed, %d unchanged, %d embedded by %s; the catalogue has %d films.\n",
+			report.Added, report.Changed, report.Unchanged, report.Embedded, model.ModelVersion(), films.Len())
 		return nil
-	})
+	}
+	address, err := i.amqp()
+	if err != nil {
+		return err
+	}
+	if address == "" {
+		return line.Catalog.with(ctx, bring)
+	}
+	return line.Catalog.withWorkers(ctx, c, address, bring)
+}
+
+// withWorkers is with, but for the model, which is that of the workers.
+func (k catalogCommand) withWorkers(ctx context.Context, c *console, address string, do func(*catalog.Catalogue, catalog.Embedder) error) error {
+	l, err := k.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer l.close()
+	model, err := askWorkers(ctx, address, c.log)
+	if err != nil {
+		return err
+	}
+	defer model.workers.Close()
+	films, err := l.films(ctx)
+	if err != nil {
+		return err
+	}
+	return do(films, model)
 }
 
 // bar draws how much is done, where a person looks on.
@@ -130,7 +163,7 @@ func bar(w io.Writer, what string) func(done, total int) {
 type listFilms struct{}
 
 func (listFilms) Run(ctx context.Context, c *console, line *commandLine) error {
-	return line.Catalog.with(ctx, func(films *catalog.Catalogue, _ *worker.Embedder) error {
+	return line.Catalog.with(ctx, func(films *catalog.Catalogue, _ catalog.Embedder) error {
 		table := tabwriter.NewWriter(c.out, 0, 0, 2, ' ', 0)
 		fmt.Fprintln(table, "ID\tYEAR\tTITLE\tНАЗВАНИЕ")
 		for _, m := range films.Movies() {
@@ -147,7 +180,7 @@ type searchFilms struct {
 
 func (s searchFilms) Run(ctx context.Context, c *console, line *commandLine) error {
 	text := strings.Join(s.Text, " ")
-	return line.Catalog.with(ctx, func(films *catalog.Catalogue, model *worker.Embedder) error {
+	return line.Catalog.with(ctx, func(films *catalog.Catalogue, model catalog.Embedder) error {
 		found, err := search(ctx, films, model, text, s.Limit)
 		if err != nil {
 			return err
@@ -163,12 +196,12 @@ func (s searchFilms) Run(ctx context.Context, c *console, line *commandLine) err
 }
 
 // search finds the films nearest to a text.
-func search(ctx context.Context, films *catalog.Catalogue, model *worker.Embedder, text string, limit int) ([]catalog.Match, error) {
-	answer, err := model.Embed(ctx, text)
+func search(ctx context.Context, films *catalog.Catalogue, model catalog.Embedder, text string, limit int) ([]catalog.Match, error) {
+	vectors, err := model.EmbedAll(ctx, []string{text})
 	if err != nil {
 		return nil, err
 	}
-	return films.Nearest(ctx, catalog.Query{Model: answer.ModelVersion, Vector: answer.Embedding, Text: text, Limit: limit})
+	return films.Nearest(ctx, catalog.Query{Model: model.ModelVersion(), Vector: vectors[0], Text: text, Limit: limit})
 }
 
 type scoreFilms struct {
@@ -185,7 +218,7 @@ func (s scoreFilms) Run(ctx context.Context, c *console, line *commandLine) erro
 	if err != nil {
 		return err
 	}
-	return line.Catalog.with(ctx, func(films *catalog.Catalogue, model *worker.Embedder) error {
+	return line.Catalog.with(ctx, func(films *catalog.Catalogue, model catalog.Embedder) error {
 		kassa := func(text string) ([]catalog.Match, error) {
 			found, err := search(ctx, films, model, text, films.Len())
 			if errors.Is(err, worker.ErrNoMeaning) {

@@ -21,14 +21,19 @@ const (
 
 var allRoles = []role{roleAPI, roleRelay, roleProjector, roleMatcher, roleExpirer, roleWorker}
 
-// productionSettings are for the shape of many processes.
-type productionSettings struct {
-	AMQPURL     string `name:"amqp-url" placeholder:"URL" help:"amqp://… of RabbitMQ; goes with --database-url."`
+// brokerSettings say where RabbitMQ is.
+type brokerSettings struct {
+	AMQPURL     string `name:"amqp-url" placeholder:"URL" help:"amqp://… of RabbitMQ."`
 	AMQPURLFile string `name:"amqp-url-file" type:"existingfile" placeholder:"FILE" help:"File that holds --amqp-url."`
-	Roles       []role `placeholder:"ROLE,..." help:"What this process does: api, relay, projector, matcher, expirer, worker. Any number of processes may have each. Default: all."`
 }
 
-func (p productionSettings) amqp() (string, error) { return oneOf(p.AMQPURL, p.AMQPURLFile) }
+func (b brokerSettings) amqp() (string, error) { return oneOf(b.AMQPURL, b.AMQPURLFile) }
+
+// productionSettings are for the shape of many processes.
+type productionSettings struct {
+	brokerSettings
+	Roles []role `placeholder:"ROLE,..." help:"What this process does: api, relay, projector, matcher, expirer, worker. Any number of processes may have each. Default: all."`
+}
 
 // has says whether the process has one of the roles.
 func (p productionSettings) has(any ...role) bool {

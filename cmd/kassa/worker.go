@@ -15,14 +15,13 @@ import (
 // reaches the broker and nothing else.
 type workerCommand struct {
 	modelSettings
-	AMQPURL     string `name:"amqp-url" placeholder:"URL" help:"amqp://… of RabbitMQ."`
-	AMQPURLFile string `name:"amqp-url-file" type:"existingfile" placeholder:"FILE" help:"File that holds --amqp-url."`
-	Data        string `default:"data" placeholder:"DIR" help:"Folder where the built-in model is unpacked. Default: ${default}."`
-	Addr        string `default:"127.0.0.1:8081" placeholder:"HOST:PORT" help:"Address for /api/health and /api/ready. Default: ${default}."`
+	brokerSettings
+	Data string `default:"data" placeholder:"DIR" help:"Folder where the built-in model is unpacked. Default: ${default}."`
+	Addr string `default:"127.0.0.1:8081" placeholder:"HOST:PORT" help:"Address for /api/health and /api/ready. Default: ${default}."`
 }
 
 func (w workerCommand) Run(ctx context.Context, c *console) error {
-	address, err := oneOf(w.AMQPURL, w.AMQPURLFile)
+	address, err := w.amqp()
 	if err != nil {
 		return err
 	}

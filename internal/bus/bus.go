@@ -275,12 +275,16 @@ func (b *Bus) eventsGivenUp(m *message.Message, err error) error {
 func (b *Bus) onWork(h Handlers) func(*message.Message) error {
 	return func(m *message.Message) error {
 		e, err := errandOf(m)
-		if err != nil {
+		waits := m.Metadata.Get(headerReply) != ""
+		if err != nil && !waits {
 			return err
 		}
 		answer, failure, err := h.Work(m.Context(), m.Payload)
-		if err != nil {
+		switch {
+		case err != nil:
 			return err
+		case waits:
+			return b.reply(m, answer, failure)
 		}
 		return b.PublishAnswer(e, answer, failure)
 	}
@@ -300,6 +304,9 @@ func (b *Bus) onAnswer(h Handlers) func(*message.Message) error {
 // failed at time and again: its credits come back now, not at the hold's expiry.
 func (b *Bus) onDead(h Handlers) func(*message.Message) error {
 	return func(m *message.Message) error {
+		if m.Metadata.Get(headerReply) != "" {
+			return b.reply(m, nil, Failed)
+		}
 		e, err := errandOf(m)
 		if err != nil {
 			return err

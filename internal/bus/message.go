@@ -18,6 +18,8 @@ const (
 	headerPrediction = "kassa_prediction"
 	headerPosition   = "kassa_position"
 	headerFailure    = "kassa_failure"
+	headerReply      = "kassa_reply" // the queue of somebody who waits for the answer, instead of an errand
+	headerAsked      = "kassa_asked" // what they call it
 )
 
 // cloudEvent is an entry of the log on its way (CloudEvents 1.0, JSON batch
@@ -79,6 +81,19 @@ func (e Errand) message(body []byte) *message.Message {
 	m.Metadata.Set(headerPrediction, e.Prediction)
 	m.Metadata.Set(headerPosition, strconv.FormatInt(int64(e.Position), 10))
 	return m
+}
+
+// reply answers somebody who waits. Where they have gone, and their queue with them,
+// the broker drops it.
+func (b *Bus) reply(asked *message.Message, answer []byte, failure string) error {
+	m := message.NewMessage(watermill.NewUUID(), answer)
+	m.Metadata.Set(headerAsked, asked.Metadata.Get(headerAsked))
+	m.Metadata.Set(headerFailure, failure)
+	to := asked.Metadata.Get(headerReply)
+	if err := b.answers.publisher.Publish(to, m); err != nil {
+		return fmt.Errorf("publish to %s: %w", to, err)
+	}
+	return nil
 }
 
 // copyOf gives a message that can be published again.

@@ -1,0 +1,88 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"kassa/internal/bus"
+	"kassa/worker"
+)
+
+// workersModel is the model of the workers at the broker.
+type workersModel struct {
+	workers *bus.Workers
+	version string
+}
+
+// probe is a text that every model understands; its answer names the model.
+const probe = "a film about a ship, фильм про корабль"
+
+// firstAnswer is how long a worker may take to be there.
+const firstAnswer = 30 * time.Second
+
+func askWorkers(ctx context.Context, address string, log *slog.Logger) (*workersModel, error) {
+	workers, err := bus.AskWorkers(ctx, address, log)
+	if err != nil {
+		return nil, err
+	}
+	m := &workersModel{workers: workers}
+	within, cancel := context.WithTimeout(ctx, firstAnswer)
+	defer cancel()
+	first, err := m.ask(within, probe)
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = fmt.Errorf("no worker answered within %s: is kassa worker running? %w", firstAnswer, err)
+	}
+	if err != nil {
+		return nil, errors.Join(err, workers.Close())
+	}
+	m.version = first.ModelVersion
+	return m, nil
+}
+
+// ModelVersion names the model of the worker that answered first.
+func (m *workersModel) ModelVersion() string { return m.version }
+
+// EmbedAll has the workers embed the texts side by side. It fails as a whole, also
+// where a worker has another model.
+func (m *workersModel) EmbedAll(ctx context.Context, texts []string) ([][]float32, error) {
+	vectors := make([][]float32, len(texts))
+	all, within := errgroup.WithContext(ctx)
+	for i, text := range texts {
+		all.Go(func() error {
+			answer, err := m.ask(within, text)
+			if err != nil {
+				return fmt.Errorf("embed text %d of %d: %w", i, len(texts), err)
+			}
+			if answer.ModelVersion != m.version {
+				return fmt.Errorf("the workers have two models, %s and %s: give all of them the same", m.version, answer.ModelVersion)
+			}
+			vectors[i] = answer.Embedding
+			return nil
+		})
+	}
+	return vectors, all.Wait()
+}
+
+func (m *workersModel) ask(ctx context.Context, text string) (a worker.Answer, err error) {
+	request, err := json.Marshal(worker.Request{Text: text, Timestamp: time.Now()})
+	if err != nil {
+		return a, fmt.Errorf("encode a request: %w", err)
+	}
+	answer, failure, err := m.workers.Ask(ctx, request)
+	switch {
+	case err != nil:
+		return a, err
+	case failure != "":
+		return a, fmt.Errorf("a worker says %s", failure)
+	}
+	if err := json.Unmarshal(answer, &a); err != nil {
+		return a, fmt.Errorf("read a worker's answer: %w", err)
+	}
+	return a, nil
+}

@@ -1,0 +1,135 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+
+	"github.com/ThreeDotsLabs/watermill"
+	"github.com/ThreeDotsLabs/watermill/message"
+	amqp091 "github.com/rabbitmq/amqp091-go"
+)
+
+// Workers are those who take errands from the broker, for somebody who waits for
+// each answer, such as an import of films. What is asked goes among the errands of
+// predictions; the answers come back to a queue that ends with the connection.
+type Workers struct {
+	publisher *publisher
+	conn      *amqp091.Connection
+	queue     string
+
+	mu   sync.Mutex
+	open map[string]chan reply // by what each is called; nil when the connection is lost
+}
+
+type reply struct {
+	answer  []byte
+	failure string
+}
+
+// errNoReplies: the connection on which the answers would come is gone.
+var errNoReplies = errors.New("the connection to the broker is lost")
+
+// AskWorkers connects. It waits for the broker to be there, until ctx ends.
+func AskWorkers(ctx context.Context, address string, log *slog.Logger) (*Workers, error) {
+	if err := awaitBroker(ctx, address, log); err != nil {
+		return nil, err
+	}
+	conn, err := amqp091.DialConfig(address, connection())
+	if err != nil {
+		return nil, fmt.Errorf("connect to the broker: %w", err)
+	}
+	w := &Workers{publisher: &publisher{address: address}, conn: conn, open: map[string]chan reply{}}
+	replies, err := w.listen()
+	if err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	go w.sort(replies)
+	return w, nil
+}
+
+// listen makes the queue of the answers.
+func (w *Workers) listen() (<-chan amqp091.Delivery, error) {
+	channel, err := w.conn.Channel()
+	if err != nil {
+		return nil, fmt.Errorf("open a channel: %w", err)
+	}
+	queue, err := channel.QueueDeclare("", false, true, true, false, nil)
+	if err != nil {
+		return nil, fmt.Errorf("declare a queue for answers: %w", err)
+	}
+	w.queue = queue.Name
+	replies, err := channel.Consume(queue.Name, "", true, true, false, false, nil)
+	if err != nil {
+		return nil, fmt.Errorf("wait for answers: %w", err)
+	}
+	return replies, nil
+}
+
+// sort gives each answer to who waits for it. One that nobody waits for is a second
+// one: a worker died between its answer and its acknowledgement.
+func (w *Workers) sort(replies <-chan amqp091.Delivery) {
+	for d := range replies {
+		asked, _ := d.Headers[headerAsked].(string)
+		failure, _ := d.Headers[headerFailure].(string)
+		w.mu.Lock()
+		waiting := w.open[asked]
+		delete(w.open, asked)
+		w.mu.Unlock()
+		if waiting != nil {
+			waiting <- reply{d.Body, failure}
+		}
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, waiting := range w.open {
+		close(waiting)
+	}
+	w.open = nil
+}
+
+// Ask has one of the workers do an errand. A failure is a stable word for why there
+// is no answer and never will be.
+func (w *Workers) Ask(ctx context.Context, request []byte) (answer []byte, failure string, err error) {
+	m := message.NewMessage(watermill.NewUUID(), request)
+	m.Metadata.Set(headerReply, w.queue)
+	m.Metadata.Set(headerAsked, m.UUID)
+	mine := make(chan reply, 1)
+	if err := w.wait(m.UUID, mine); err != nil {
+		return nil, "", err
+	}
+	defer w.leave(m.UUID)
+	if err := w.publisher.to("").Publish(workQueue, m); err != nil {
+		return nil, "", fmt.Errorf("publish to %s: %w", workQueue, err)
+	}
+	select {
+	case r, ok := <-mine:
+		if !ok {
+			return nil, "", errNoReplies
+		}
+		return r.answer, r.failure, nil
+	case <-ctx.Done():
+		return nil, "", fmt.Errorf("wait for a worker: %w", ctx.Err())
+	}
+}
+
+func (w *Workers) wait(asked string, mine chan reply) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.open == nil {
+		return errNoReplies
+	}
+	w.open[asked] = mine
+	return nil
+}
+
+func (w *Workers) leave(asked string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.open, asked)
+}
+
+// Close ends the connections; who still waits gets an error.
+func (w *Workers) Close() error { return errors.Join(w.publisher.Close(), w.conn.Close()) }

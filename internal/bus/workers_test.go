@@ -1,0 +1,94 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"kassa/internal/bus/bustest"
+)
+
+// Whoever asks gets its own answers, from whichever worker, beside the errands of
+// predictions; also from the second worker when the first was cut off with them.
+func TestAskWorkers(t *testing.T) {
+	b := newBroker(t)
+	proxy := bustest.NewProxy(t, b.Address, "127.0.0.1")
+	got, settle := answers(1)
+	b.run(t, b.Address, Handlers{Answer: settle})
+	held := make(chan struct{}, lanes)
+	cut := b.bus(t, proxy.Address())
+	gone, leave := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() {
+		ended <- cut.Run(gone, Handlers{Work: func(ctx context.Context, _ []byte) ([]byte, string, error) {
+			held <- struct{}{}
+			<-ctx.Done()
+			return nil, "", ctx.Err()
+		}})
+	}()
+	within(t, "the first worker", cut.Running())
+
+	w, err := AskWorkers(t.Context(), b.Address, quiet)
+	must(t, err)
+	const n = 3 * lanes
+	var all sync.WaitGroup
+	for i := range n {
+		all.Go(func() {
+			answer, failure, err := w.Ask(t.Context(), fmt.Appendf(nil, "text %d", i))
+			if want := fmt.Sprintf("re: text %d", i); err != nil || failure != "" || string(answer) != want {
+				t.Errorf("%q, %q, %v, want %q", answer, failure, err, want)
+			}
+		})
+	}
+	within(t, "the first worker to have something in hand", held)
+	proxy.Close()
+	proxy.Cut()
+	b.run(t, b.Address, Handlers{Work: echo})
+	must(t, b.bus(t, b.Address).PublishWork(errand(1), []byte("a question")))
+	all.Wait()
+	if a := within(t, "the answer of the prediction", got); a.answer != "re: a question" {
+		t.Errorf("answer %q, failure %q", a.answer, a.failure)
+	}
+	must(t, w.Close())
+	if _, _, err := w.Ask(t.Context(), nil); err == nil {
+		t.Error("it is closed, and answers")
+	}
+	leave()
+	within(t, "the first worker to end", ended)
+}
+
+// An errand that cannot be done, and one that a worker fails at for good, are
+// answered by their failure.
+func TestAskWorkersInVain(t *testing.T) {
+	b := newBroker(t)
+	var tries atomic.Int32
+	b.run(t, b.Address, Handlers{Work: func(_ context.Context, request []byte) ([]byte, string, error) {
+		if string(request) == "no meaning" {
+			return nil, "text_not_understood", nil
+		}
+		tries.Add(1)
+		return nil, "", errors.New("the model is gone")
+	}, Answer: func(context.Context, Errand, []byte, string) error {
+		t.Error("it was settled as an errand")
+		return nil
+	}})
+	w, err := AskWorkers(t.Context(), b.Address, quiet)
+	must(t, err)
+	for request, want := range map[string]string{"no meaning": "text_not_understood", "text": Failed} {
+		if answer, failure, err := w.Ask(t.Context(), []byte(request)); err != nil || failure != want {
+			t.Errorf("%s: %q, %q, %v", request, answer, failure, err)
+		}
+	}
+	if tries.Load() < 2 {
+		t.Errorf("it was tried %d times", tries.Load())
+	}
+	left, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, _, err := w.Ask(left, []byte("text")); !errors.Is(err, context.Canceled) {
+		t.Errorf("who left got %v", err)
+	}
+	must(t, w.Close())
+}
