@@ -64,6 +64,22 @@ func TestParallelBasicCountsOnce(t *testing.T) {
 	want(t, answer, http.StatusTooManyRequests, problem.RateLimited)
 }
 
+// Guesses at one e-mail from many addresses are counted together, after each
+// address's own.
+func TestGuessesFromManyAddresses(t *testing.T) {
+	w := newWorld(t, identity.Limits{SignInPair: identity.Rate{Burst: 2, Every: time.Hour}, SignInEmail: identity.Rate{Burst: 3, Every: time.Hour}})
+	w.server.Identity.Proxies = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")} // httptest's address is in it
+	h := w.server.Handler()
+	guess := func(from string) *httptest.ResponseRecorder {
+		return w.send(h, "GET", "/api/users/balance", "ada", "", "X-Forwarded-For", from)
+	}
+	want(t, guess("203.0.113.1"), http.StatusUnauthorized, "")
+	want(t, guess("203.0.113.1"), http.StatusUnauthorized, "")
+	want(t, guess("203.0.113.1"), http.StatusTooManyRequests, "")
+	want(t, guess("203.0.113.2"), http.StatusUnauthorized, "")
+	want(t, guess("203.0.113.3"), http.StatusTooManyRequests, "")
+}
+
 // Behind a proxy that is believed, clients are told apart.
 func TestLimitsBehindAProxy(t *testing.T) {
 	w := newWorld(t, identity.Limits{SignInIP: identity.Rate{Burst: 1, Every: time.Hour}})

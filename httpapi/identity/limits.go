@@ -26,7 +26,8 @@ type Limits struct {
 	Off bool // for load tests only
 
 	SignInIP    Rate // password checks of one address: 30, then one every 2 s
-	SignInEmail Rate // password checks of one e-mail, whoever asks: 10, then one every 6 s
+	SignInPair  Rate // password checks of one e-mail from one address: 10, then one every 6 s
+	SignInEmail Rate // password checks of one e-mail, whoever asks: 60, then one every 2 s
 	SignUpIP    Rate // sign-ups of one address: 10, then one every 30 s
 	Command     Rate // commands of one person: 60, then one every 100 ms
 }
@@ -36,8 +37,10 @@ type Limits struct {
 const limitersKept = 20_000
 
 type limiters struct {
-	once                                  sync.Once
-	signInIP, signInEmail, signUp, people *limiter
+	once                 sync.Once
+	signInIP, signInPair *limiter
+	signInEmail          *limiter
+	signUp, people       *limiter
 }
 
 // limiter is one Rate for many names.
@@ -75,7 +78,8 @@ func (a *Authenticator) limits() *limiters {
 	l := &a.limiters
 	l.once.Do(func() {
 		l.signInIP = newLimiter(a.Limits.SignInIP, Rate{30, 2 * time.Second})
-		l.signInEmail = newLimiter(a.Limits.SignInEmail, Rate{10, 6 * time.Second})
+		l.signInPair = newLimiter(a.Limits.SignInPair, Rate{10, 6 * time.Second})
+		l.signInEmail = newLimiter(a.Limits.SignInEmail, Rate{60, 2 * time.Second})
 		l.signUp = newLimiter(a.Limits.SignUpIP, Rate{10, 30 * time.Second})
 		l.people = newLimiter(a.Limits.Command, Rate{60, 100 * time.Millisecond})
 	})
@@ -92,13 +96,19 @@ func (a *Authenticator) allow(l *limiter, name string) error {
 	return nil
 }
 
-// allowSignIn counts a password check, of the address first: one that is over its
-// limit must not use up what the owner of the e-mail may try.
+// allowSignIn counts a password check, the narrow limits first: one that is over its
+// limit must not use up what the owner of the e-mail may try from elsewhere. A
+// single stranger's guesses are fewer than what the e-mail's own limit gives back;
+// only many together can slow a new sign-in of its owner.
 func (a *Authenticator) allowSignIn(r *http.Request, email string) error {
-	if err := a.allow(a.limits().signInIP, a.network(r)); err != nil {
+	all, network, account := a.limits(), a.network(r), emailKey(email)
+	if err := a.allow(all.signInIP, network); err != nil {
 		return err
 	}
-	return a.allow(a.limits().signInEmail, emailKey(email))
+	if err := a.allow(all.signInPair, network+" "+account); err != nil {
+		return err
+	}
+	return a.allow(all.signInEmail, account)
 }
 
 // AllowSignUp counts a sign-up of the request's address; the refusal is a
