@@ -119,10 +119,13 @@ func (h *Handler) change(ctx context.Context, in intent, decide func(domain.Acco
 	}
 	defer leave()
 	load, last := h.Log.Account, error(nil)
-	for range attemptsMax {
+	for tries := range attemptsMax {
 		l, err := load(ctx, in.user)
-		if err != nil {
-			return eventstore.Receipt{}, fmt.Errorf("load account %s: %w", in.user, err)
+		switch {
+		case err != nil && last != nil && pause(ctx, tries): // the database may be on its way back
+			continue
+		case err != nil:
+			return eventstore.Receipt{}, errors.Join(fmt.Errorf("load account %s: %w", in.user, err), last)
 		}
 		load = h.Log.Refresh
 		var guard []eventstore.Write
@@ -149,9 +152,13 @@ func (h *Handler) change(ctx context.Context, in intent, decide func(domain.Acco
 			return r, nil
 		case errors.Is(err, eventstore.ErrKeyReused):
 			return eventstore.Receipt{}, reused()
-		case errors.Is(err, eventstore.ErrConflict), errors.Is(err, eventstore.ErrUnknown) && ctx.Err() == nil:
+		case errors.Is(err, eventstore.ErrConflict):
 			last = err
 			continue
+		case errors.Is(err, eventstore.ErrUnknown) && ctx.Err() == nil:
+			if last = err; pause(ctx, tries) {
+				continue
+			}
 		}
 		return eventstore.Receipt{}, fmt.Errorf("append to the account %s: %w", in.user, err)
 	}
@@ -159,6 +166,26 @@ func (h *Handler) change(ctx context.Context, in intent, decide func(domain.Acco
 		return eventstore.Receipt{}, fmt.Errorf("append to the account %s, %d times: %w", in.user, attemptsMax, last)
 	}
 	return eventstore.Receipt{}, domain.Reject(domain.Busy, "the account is busy, try again")
+}
+
+// The pauses between tries of unknown outcome: after the first one none, and in all
+// about as long as a database takes to restart or to be followed by another.
+const (
+	firstPause = 50 * time.Millisecond
+	pauseMost  = 2 * time.Second
+)
+
+// pause says whether there is time for another try.
+func pause(ctx context.Context, tries int) bool {
+	if tries == 0 {
+		return true
+	}
+	select {
+	case <-time.After(min(firstPause<<(tries-1), pauseMost)):
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 // orDone turns a refusal into the first answer, where the same command was done

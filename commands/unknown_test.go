@@ -244,6 +244,52 @@ func (unreadable) Stream(context.Context, eventstore.Stream, eventstore.Version,
 	return nil, errUnreadable
 }
 
+// The database goes away with an append in its hands, and cannot be read until it is
+// back: the command waits for that, and gives its answer.
+func TestADatabaseThatComesBack(t *testing.T) {
+	for _, appended := range []bool{false, true} {
+		t.Run(fmt.Sprintf("appended %t", appended), func(t *testing.T) {
+			s := newScene(t)
+			log := &restarting{Store: s.store, appended: appended, away: 4}
+			r, err := s.over(log).Deposit(t.Context(), commands.Move{User: s.ada, Amount: 7, Key: "k"})
+			if err != nil || r.Replayed != appended || log.away != 0 {
+				t.Errorf("the deposit gave %+v, %v, and the database is away for %d more reads", r, err, log.away)
+			}
+			again, err := s.Deposit(t.Context(), commands.Move{User: s.ada, Amount: 7, Key: "k"})
+			if err != nil || !again.Replayed || again.Position != r.Position {
+				t.Errorf("sent again: %+v, %v, at first position %d", again, err, r.Position)
+			}
+		})
+	}
+}
+
+// restarting loses its first append's answer, and then some reads.
+type restarting struct {
+	*eventstore.Store
+	appended bool
+	away     int
+}
+
+func (l *restarting) Append(ctx context.Context, a eventstore.Append) (eventstore.Receipt, error) {
+	if l.away == 0 {
+		return l.Store.Append(ctx, a)
+	}
+	if l.appended {
+		if _, err := l.Store.Append(ctx, a); err != nil {
+			return eventstore.Receipt{}, err
+		}
+	}
+	return eventstore.Receipt{}, eventstore.ErrUnknown
+}
+
+func (l *restarting) Refresh(ctx context.Context, u domain.UserID) (eventstore.Loaded, error) {
+	if l.away > 0 {
+		l.away--
+		return eventstore.Loaded{}, errUnreadable
+	}
+	return l.Store.Refresh(ctx, u)
+}
+
 // It cannot be found out whether a refused command was done before: that is a
 // fault, since the refusal might be wrong.
 func TestARefusalThatCannotBeLookedUp(t *testing.T) {
