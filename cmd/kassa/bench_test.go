@@ -251,9 +251,9 @@ func (h *house) lag(b *testing.B, rate float64) {
 	b.ReportMetric(0, "ns/op")
 }
 
-// BenchmarkProductionAccepts is the way of a command to its acknowledgement: first
-// questions that nobody answers, with all roles but the worker; then no view is
-// kept either, so that an append and nothing else is measured.
+// BenchmarkProductionAccepts is the way of a command to its acknowledgement: questions
+// that nobody answers, with all roles but the worker, and then questions and deposits
+// where no view is kept either, so that an append and nothing else is measured.
 func BenchmarkProductionAccepts(b *testing.B) {
 	h := newProduction(b, 4000) // an account has at most 64 open questions
 	stop := h.serve(b, allButWorker)
@@ -261,5 +261,6 @@ func BenchmarkProductionAccepts(b *testing.B) {
 	h.besideBare(b, "questions", h.questions(0, http.StatusAccepted), 1, 16, 64, 256)
 	stop()
 	h.serve(b, "api")
+	h.besideBare(b, "questions-alone", h.questions(0, http.StatusAccepted), 1, 16, 64, 256)
 	h.besideBare(b, "deposits", h.deposits()[:256], 1, 16, 64, 256)
 }
