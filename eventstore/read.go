@@ -107,7 +107,9 @@ func inPages[T any](ctx context.Context, e engine, at Position, work func([]row,
 			case <-ctx.Done():
 				return ctx.Err()
 			}
-			at = rows[len(rows)-1].position
+			if at = rows[len(rows)-1].position; len(rows) < pageSize {
+				return nil
+			}
 		}
 	})
 	g.Go(func() error {

@@ -102,21 +102,24 @@ func (f *feed) commit(ctx context.Context, batch []eventstore.Recorded) error {
 	if batch = behind(f.at, batch); len(batch) == 0 {
 		return nil
 	}
-	tx, err := f.pool.Begin(ctx)
+	conn, err := f.pool.Acquire(ctx)
 	if err != nil {
 		return fmt.Errorf("begin a batch of %s: %w", f.Table(), err)
 	}
-	defer rollback(ctx, tx)
-	if f.at, err = lockPosition(ctx, tx, f.schema, f.Table()); err != nil { // step 1
+	defer conn.Release()
+	defer rollback(ctx, conn)
+	pipe := &pgx.Batch{}
+	pipe.Queue(`begin`)
+	if f.at, err = lockPosition(ctx, conn, pipe, f.schema, f.Table()); err != nil { // step 1
 		return err
 	}
 	if batch, err = f.next(batch); err != nil || len(batch) == 0 { // step 2
 		return err
 	}
-	if err := write(ctx, tx, f.projection, batch); err != nil { // steps 3 and 4
+	if err := write(ctx, conn, f.projection, batch); err != nil { // steps 3 and 4
 		return err
 	}
-	if err := tx.Commit(ctx); err != nil { // step 5
+	if _, err := conn.Exec(ctx, `commit`); err != nil { // step 5
 		return fmt.Errorf("commit %s up to position %d: %w", f.Table(), last(batch), err)
 	}
 	f.at = last(batch)
@@ -132,19 +135,24 @@ func (f *feed) next(batch []eventstore.Recorded) ([]eventstore.Recorded, error) 
 	return batch, nil
 }
 
-// lockPosition sets the transaction up for writing a view, and gives its position.
+// sender is a connection, or a transaction on one.
+type sender interface {
+	SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults
+}
+
+// lockPosition sets the transaction up for writing a view, and gives its position. It
+// is one round trip with what is in the pipe already.
 //
 // Views need not wait for the disk: a server that crashes loses their last moments
 // together with their positions, and the log has them. Rows that are written are
 // few beside those that are there: the planner, whose numbers may stem from when
 // the table was small, is to find them by their keys.
-func lockPosition(ctx context.Context, tx pgx.Tx, schema, table string) (at eventstore.Position, err error) {
-	pipe := &pgx.Batch{}
+func lockPosition(ctx context.Context, conn sender, pipe *pgx.Batch, schema, table string) (at eventstore.Position, err error) {
 	pipe.Queue(`SELECT set_config('search_path', $1, true), set_config('synchronous_commit', 'off', true),
 		set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true)`, schema)
 	pipe.Queue(`SELECT position FROM `+schema+`.positions WHERE view = $1 FOR UPDATE`, table).
 		QueryRow(func(row pgx.Row) error { return row.Scan(&at) })
-	err = tx.SendBatch(ctx, pipe).Close()
+	err = conn.SendBatch(ctx, pipe).Close()
 	if errors.Is(err, pgx.ErrNoRows) {
 		return 0, fmt.Errorf("%w: %s was dropped while it was in use", errNoView, table)
 	}
@@ -155,17 +163,20 @@ func lockPosition(ctx context.Context, tx pgx.Tx, schema, table string) (at even
 }
 
 // write writes the rows of a batch that follows, and then moves the position.
-func write(ctx context.Context, tx pgx.Tx, p projection, batch []eventstore.Recorded) error {
+func write(ctx context.Context, conn sender, p projection, batch []eventstore.Recorded) error {
 	for _, rec := range batch {
 		if err := inItsStream(rec); err != nil {
 			return err
 		}
 	}
-	if err := p.Apply(ctx, tx, batch); err != nil {
-		return fmt.Errorf("%s from position %d to %d: %w", p.Table(), batch[0].Position, last(batch), brokenBy(err))
+	pipe := &pgx.Batch{}
+	err := p.Write(pipe, batch)
+	if err == nil {
+		pipe.Queue(`UPDATE positions SET position = $2 WHERE view = $1`, p.Table(), int64(last(batch)))
+		err = conn.SendBatch(ctx, pipe).Close()
 	}
-	if _, err := tx.Exec(ctx, `UPDATE positions SET position = $2 WHERE view = $1`, p.Table(), int64(last(batch))); err != nil {
-		return fmt.Errorf("move %s to position %d: %w", p.Table(), last(batch), err)
+	if err != nil {
+		return fmt.Errorf("%s from position %d to %d: %w", p.Table(), batch[0].Position, last(batch), brokenBy(err))
 	}
 	return nil
 }
@@ -180,11 +191,15 @@ func brokenBy(err error) error {
 	return err
 }
 
-// rollback ends a transaction that was not committed, also where ctx has ended.
-func rollback(ctx context.Context, tx pgx.Tx) {
+// rollback ends a transaction that was not committed, also where ctx has ended. A
+// connection on which it fails is closed by its pool, and the server rolls back.
+func rollback(ctx context.Context, conn *pgxpool.Conn) {
+	if status := conn.Conn().PgConn().TxStatus(); status == 'I' || conn.Conn().IsClosed() {
+		return
+	}
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastLook)
 	defer cancel()
-	_ = tx.Rollback(last) // after a commit there is nothing to roll back
+	_, _ = conn.Exec(last, `rollback`)
 }
 
 // behind gives the entries behind the position; batches are in order.

@@ -27,9 +27,10 @@ type projection interface {
 	Table() string
 	// DDL makes the table and its indexes where they are missing.
 	DDL() string
-	// Apply writes what a batch means, in the transaction. An error that wraps
-	// domain.ErrBroken says that the batch cannot follow on what is there.
-	Apply(ctx context.Context, tx pgx.Tx, batch []eventstore.Recorded) error
+	// Write queues the statements that write what a batch means. An error that wraps
+	// domain.ErrBroken, from here or from a statement, says that the batch cannot
+	// follow on what is there.
+	Write(pipe *pgx.Batch, batch []eventstore.Recorded) error
 }
 
 // declared are all views that this binary knows.

@@ -37,12 +37,11 @@ const (
 		WHERE b.user_id = d.user_id`
 )
 
-func (balances) Apply(ctx context.Context, tx pgx.Tx, batch []eventstore.Recorded) error {
+func (balances) Write(pipe *pgx.Batch, batch []eventstore.Recorded) error {
 	opened, moved := sumWallets(batch)
-	pipe := &pgx.Batch{}
 	queue(pipe, openBalances, len(opened), nil, balanceColumns(opened)...)
 	queue(pipe, addToBalances, len(moved), errNoWallet, balanceColumns(moved)...)
-	return tx.SendBatch(ctx, pipe).Close()
+	return nil
 }
 
 var errNoWallet = fmt.Errorf("%w: an account moves that nobody opened", domain.ErrBroken)

@@ -59,12 +59,11 @@ const (
 		WHERE p.id = d.id AND p.user_id = d.user_id AND p.state = 'held'`
 )
 
-func (predictions) Apply(ctx context.Context, tx pgx.Tx, batch []eventstore.Recorded) error {
+func (predictions) Write(pipe *pgx.Batch, batch []eventstore.Recorded) error {
 	asked, ended, err := foldPredictions(batch)
 	if err != nil {
 		return err
 	}
-	pipe := &pgx.Batch{}
 	queue(pipe, addPredictions, len(asked), nil, append(endColumns(asked),
 		column(asked, func(p *Prediction) []byte { return p.Text }),
 		column(asked, func(p *Prediction) int64 { return int64(p.Price) }),
@@ -73,7 +72,7 @@ func (predictions) Apply(ctx context.Context, tx pgx.Tx, batch []eventstore.Reco
 		column(asked, func(p *Prediction) time.Time { return p.ExpiresAt }),
 		column(asked, func(p *Prediction) int64 { return int64(p.Position) }))...)
 	queue(pipe, endPredictions, len(ended), errNotOpen, endColumns(ended)...)
-	return tx.SendBatch(ctx, pipe).Close()
+	return nil
 }
 
 var errNotOpen = fmt.Errorf("%w: a prediction ends that is not open", domain.ErrBroken)

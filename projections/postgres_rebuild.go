@@ -202,7 +202,7 @@ func (b *building) target(ctx context.Context) (eventstore.Position, error) {
 
 // take brings entries that follow into the new table.
 func (b *building) take(ctx context.Context, tx pgx.Tx, batch []eventstore.Recorded, to eventstore.Position) error {
-	if _, err := lockPosition(ctx, tx, nextSchema, b.Table()); err != nil {
+	if _, err := lockPosition(ctx, tx, &pgx.Batch{}, nextSchema, b.Table()); err != nil {
 		return err
 	}
 	if err := write(ctx, tx, b.projection, batch); err != nil {
@@ -331,7 +331,7 @@ func (b *building) dropOld(ctx context.Context, tx pgx.Tx) error {
 	if _, err := tx.Exec(ctx, `LOCK TABLE `+served+b.Table()+` IN SHARE UPDATE EXCLUSIVE MODE`); err != nil {
 		return err
 	}
-	at, err := lockPosition(ctx, tx, servedSchema, b.Table())
+	at, err := lockPosition(ctx, tx, &pgx.Batch{}, servedSchema, b.Table())
 	if err != nil {
 		return err
 	}

@@ -38,14 +38,13 @@ const (
 const addToTrial = `INSERT INTO ` + trialTable + ` AS t (account, amount) SELECT * FROM unnest($1::text[], $2::bigint[])
 	ON CONFLICT (account) DO UPDATE SET amount = t.amount + excluded.amount`
 
-func (trial) Apply(ctx context.Context, tx pgx.Tx, batch []eventstore.Recorded) error {
+func (trial) Write(pipe *pgx.Batch, batch []eventstore.Recorded) error {
 	sums := sumTrial(batch)
 	accounts := slices.Sorted(maps.Keys(sums))
-	pipe := &pgx.Batch{}
 	queue(pipe, addToTrial, len(accounts), nil,
 		column(accounts, func(a *domain.LedgerAccount) string { return string(*a) }),
 		column(accounts, func(a *domain.LedgerAccount) int64 { return int64(sums[*a]) }))
-	return tx.SendBatch(ctx, pipe).Close()
+	return nil
 }
 
 // Trial gives the sums of the whole ledger, and their position, as one statement

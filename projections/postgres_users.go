@@ -35,15 +35,14 @@ const (
 	setAdmins = `UPDATE ` + usersTable + ` u SET admin = d.admin FROM unnest($1::text[], $2::boolean[]) d (id, admin) WHERE u.id = d.id`
 )
 
-func (users) Apply(ctx context.Context, tx pgx.Tx, batch []eventstore.Recorded) error {
+func (users) Write(pipe *pgx.Batch, batch []eventstore.Recorded) error {
 	joined, changed := foldUsers(batch)
-	pipe := &pgx.Batch{}
 	queue(pipe, addUsers, len(joined), nil, append(adminColumns(joined),
 		column(joined, func(u *User) []byte { return u.Email }),
 		column(joined, func(u *User) time.Time { return u.SignedUpAt }),
 		column(joined, func(u *User) int64 { return int64(u.Position) }))...)
 	queue(pipe, setAdmins, len(changed), errNoUser, adminColumns(changed)...)
-	return tx.SendBatch(ctx, pipe).Close()
+	return nil
 }
 
 var errNoUser = fmt.Errorf("%w: an admin is named on an account that nobody opened", domain.ErrBroken)

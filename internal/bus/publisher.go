@@ -62,7 +62,11 @@ func (r route) send(key string, messages []*message.Message) error {
 		return err
 	}
 	for _, m := range messages {
-		confirm, err := channel.PublishWithDeferredConfirmWithContext(context.Background(), r.exchange, key, false, false, marshal(m))
+		sent := marshal(m)
+		if r.exchange == eventsExchange {
+			sent.DeliveryMode = amqp091.Transient // a hint; the store has what it tells of
+		}
+		confirm, err := channel.PublishWithDeferredConfirmWithContext(context.Background(), r.exchange, key, false, false, sent)
 		if err != nil {
 			return err
 		}

@@ -20,11 +20,12 @@ import (
 // restart, and count deliveries, so that a message on which consumers die ends in
 // the dead exchange. The dead exchange keeps a copy for people and gives one to
 // whoever settles it. Events only say how far the log has come, so their queue is
-// short and forgets its oldest: a view that misses a batch reads the store.
+// short, forgets its oldest, and costs the broker no disk: a view that misses a batch
+// reads the store.
 const (
 	eventsExchange = "kassa.events"
 	deadExchange   = "kassa.dead"
-	eventsQueue    = "kassa.events.views"
+	eventsQueue    = "kassa.events.hints"
 	workQueue      = "kassa.work"
 	answersQueue   = "kassa.answers"
 	deadQueue      = "kassa.dead.settle"
@@ -42,7 +43,7 @@ const (
 // queues lists every queue with its arguments; a queue that stands with other
 // arguments is refused by the broker, and so found at the start.
 var queues = map[string]amqp091.Table{
-	eventsQueue:  {"x-queue-type": "quorum", "x-max-length": eventsKept, "x-overflow": "drop-head", "x-single-active-consumer": true},
+	eventsQueue:  {"x-queue-type": "classic", "x-max-length": eventsKept, "x-overflow": "drop-head", "x-single-active-consumer": true},
 	workQueue:    {"x-queue-type": "quorum", "x-delivery-limit": workDeliveries, "x-dead-letter-exchange": deadExchange},
 	answersQueue: {"x-queue-type": "quorum", "x-delivery-limit": answersDeliveries, "x-dead-letter-exchange": deadExchange},
 	deadQueue:    {"x-queue-type": "quorum", "x-delivery-limit": -1},
