@@ -21,7 +21,10 @@ type engine interface {
 	appendIf(ctx context.Context, was Head, rows []row, head Head) error
 
 	head(ctx context.Context) (Head, error)
-	// after reads up to limit rows behind the position, in order.
+	// entries reads the positions and entries of up to limit rows behind the position,
+	// in order, and leaves the rest of a row empty.
+	entries(ctx context.Context, at Position, limit int) ([]row, error)
+	// after reads up to limit whole rows behind the position, in order.
 	after(ctx context.Context, at Position, limit int) ([]row, error)
 	// stream reads up to limit rows of one stream behind the version, in order.
 	stream(ctx context.Context, s Stream, after Version, limit int) ([]row, error)

@@ -149,6 +149,12 @@ func (f *Faults) after(ctx context.Context, at Position, limit int) ([]row, erro
 	return rows, err
 }
 
+func (f *Faults) entries(ctx context.Context, at Position, limit int) ([]row, error) {
+	rows, err := f.engine.entries(ctx, at, limit)
+	f.reads.Add(int64(len(rows)))
+	return rows, err
+}
+
 func (f *Faults) stream(ctx context.Context, s Stream, after Version, limit int) ([]row, error) {
 	rows, err := f.engine.stream(ctx, s, after, limit)
 	f.reads.Add(int64(len(rows)))

@@ -258,6 +258,17 @@ func (e *postgres) rows(ctx context.Context, query string, args ...any) ([]row, 
 	})
 }
 
+func (e *postgres) entries(ctx context.Context, at Position, limit int) ([]row, error) {
+	rows, err := e.pool.Query(ctx, `SELECT position, entry FROM events WHERE position > $1 ORDER BY position LIMIT $2`, int64(at), limit)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, func(found pgx.CollectableRow) (r row, err error) {
+		err = found.Scan(&r.position, &r.entry)
+		return r, err
+	})
+}
+
 func (e *postgres) after(ctx context.Context, at Position, limit int) ([]row, error) {
 	return e.rows(ctx, `(SELECT * FROM events WHERE position > $1 ORDER BY position LIMIT $2) e
 		FULL JOIN (SELECT * FROM event_index WHERE position > $1 ORDER BY position LIMIT $2) i USING (position)

@@ -28,7 +28,7 @@ func (s *Store) Head(ctx context.Context) (Head, error) {
 
 // After reads up to limit entries behind the position, in order.
 func (s *Store) After(ctx context.Context, at Position, limit int) ([]Recorded, error) {
-	rows, err := s.engine.after(ctx, at, limit)
+	rows, err := s.engine.entries(ctx, at, limit)
 	if err != nil {
 		return nil, fmt.Errorf("read the log after position %d: %w", at, err)
 	}
@@ -75,12 +75,12 @@ func decodeRows(rows []row, at Position) ([]Recorded, error) {
 // Scan gives fn every entry behind the position up to the head that it finds, in
 // order, some hundreds at a time.
 func (s *Store) Scan(ctx context.Context, at Position, fn func([]Recorded) error) error {
-	return inPages(ctx, s.engine, at, decodeRows, fn)
+	return inPages(ctx, s.engine.entries, at, decodeRows, fn)
 }
 
 // inPages reads all rows behind the position. One goroutine reads ahead, all
 // cores work on the pages, and fn gets what came of them in order.
-func inPages[T any](ctx context.Context, e engine, at Position, work func([]row, Position) (T, error), fn func(T) error) error {
+func inPages[T any](ctx context.Context, read func(ctx context.Context, at Position, limit int) ([]row, error), at Position, work func([]row, Position) (T, error), fn func(T) error) error {
 	type page struct {
 		done T
 		err  error
@@ -90,7 +90,7 @@ func inPages[T any](ctx context.Context, e engine, at Position, work func([]row,
 	g.Go(func() error {
 		defer close(pages)
 		for {
-			rows, err := e.after(ctx, at, pageSize)
+			rows, err := read(ctx, at, pageSize)
 			if err != nil {
 				return fmt.Errorf("read the log after position %d: %w", at, err)
 			}

@@ -22,7 +22,7 @@ type Stored struct {
 // are missing, and with rows that nobody appended. To see them all, begin at the
 // lowest number there is: a forger may have used one below 1.
 func (s *Store) Rows(ctx context.Context, at Position, fn func([]Stored) error) error {
-	return inPages(ctx, s.engine, at, storedRows, fn)
+	return inPages(ctx, s.engine.after, at, storedRows, fn)
 }
 
 func storedRows(rows []row, _ Position) ([]Stored, error) {

@@ -207,6 +207,23 @@ func (e sqlite) rows(ctx context.Context, query string, args ...any) ([]row, err
 	return list, rows.Err()
 }
 
+func (e sqlite) entries(ctx context.Context, at Position, limit int) ([]row, error) {
+	rows, err := e.db.Read.QueryContext(ctx, `SELECT position, entry FROM events WHERE position > ? ORDER BY position LIMIT ?`, at, limit)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var list []row
+	for rows.Next() {
+		var r row
+		if err := rows.Scan(&r.position, &r.entry); err != nil {
+			return nil, err
+		}
+		list = append(list, r)
+	}
+	return list, rows.Err()
+}
+
 func (e sqlite) after(ctx context.Context, at Position, limit int) ([]row, error) {
 	return e.rows(ctx, `WHERE position > ? ORDER BY position LIMIT ?`, at, limit)
 }
