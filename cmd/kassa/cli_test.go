@@ -306,6 +306,9 @@ func TestDoctor(t *testing.T) {
 	if err := os.Chmod(filepath.Join(data, "secret"), 0o644); err != nil {
 		t.Fatal(err)
 	}
+	if code, out, _ := kassa(t, "doctor", "--data", data, "--secret-file", filepath.Join(data, "secret")); code != 0 || !strings.Contains(out, "mounted for this process") {
+		t.Errorf("a secret that was given in a file: exit code %d\n%s", code, out)
+	}
 	code, out, _ = kassa(t, "doctor", "--data", data, "--database-url", "postgres://x:hush@127.0.0.1:1/y", "--amqp-url", "amqp://x:hush@127.0.0.1:1/y")
 	for _, says := range []string{"chmod", "fault    database", "fault    broker"} {
 		if code != exitFailed || !strings.Contains(out, says) || strings.Contains(out, "hush") {

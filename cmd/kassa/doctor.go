@@ -110,6 +110,9 @@ func (d doctorCommand) lookAtFolder(context.Context) (string, error) {
 		return "", warn("others can look into %s: chmod 700 %s", d.Data, d.Data)
 	}
 	if info, err := os.Stat(d.secret()); err == nil && info.Mode().Perm()&0o077 != 0 {
+		if d.SecretFile != "" { // a container is given it as it is, and nobody else is in there
+			return "", warn("others can read %s: chmod 600, where it is not mounted for this process alone", d.SecretFile)
+		}
 		return "", fmt.Errorf("others can read the secret: chmod 600 %s", d.secret())
 	}
 	return d.Data, nil
