@@ -310,7 +310,7 @@ func TestDoctor(t *testing.T) {
 		t.Errorf("a secret that was given in a file: exit code %d\n%s", code, out)
 	}
 	code, out, _ = kassa(t, "doctor", "--data", data, "--database-url", "postgres://x:hush@127.0.0.1:1/y", "--amqp-url", "amqp://x:hush@127.0.0.1:1/y")
-	for _, says := range []string{"chmod", "fault    database", "fault    broker"} {
+	for _, says := range []string{"chmod 600", "fault    database", "fault    broker"} {
 		if code != exitFailed || !strings.Contains(out, says) || strings.Contains(out, "hush") {
 			t.Errorf("exit code %d, want %q, and no password:\n%s", code, says, out)
 		}

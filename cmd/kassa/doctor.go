@@ -106,14 +106,14 @@ func (d doctorCommand) lookAtFolder(context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if info.Mode().Perm()&0o077 != 0 {
-		return "", warn("others can look into %s: chmod 700 %s", d.Data, d.Data)
-	}
-	if info, err := os.Stat(d.secret()); err == nil && info.Mode().Perm()&0o077 != 0 {
+	if secret, err := os.Stat(d.secret()); err == nil && secret.Mode().Perm()&0o077 != 0 {
 		if d.SecretFile != "" { // a container is given it as it is, and nobody else is in there
 			return "", warn("others can read %s: chmod 600, where it is not mounted for this process alone", d.SecretFile)
 		}
 		return "", fmt.Errorf("others can read the secret: chmod 600 %s", d.secret())
+	}
+	if info.Mode().Perm()&0o077 != 0 {
+		return "", warn("others can look into %s: chmod 700 %s", d.Data, d.Data)
 	}
 	return d.Data, nil
 }
