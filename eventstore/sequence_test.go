@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"testing"
 
 	"kassa/audit/audittest"
@@ -309,20 +310,24 @@ func TestLeavingDoesNotStopTheAppend(t *testing.T) {
 func TestCloseFinishesWhatWasAccepted(t *testing.T) {
 	store, faults, open := withFaults(t)
 	held, release := make(chan struct{}), make(chan struct{})
+	let := sync.OnceFunc(func() { close(release) })
+	defer let() // also where the test fails: Close waits for what is held
 	faults.Once(eventstore.AtBegin, func() error { close(held); <-release; return nil })
 	const n = 20
 	errs := make(chan error, n)
-	for i := range n {
-		go func() {
-			_, err := store.Append(context.Background(), plain(eventstore.Stream(fmt.Sprint("s-", i)), 0, 1))
-			errs <- err
-		}()
+	one := func(i int) {
+		_, err := store.Append(context.Background(), plain(eventstore.Stream(fmt.Sprint("s-", i)), 0, 1))
+		errs <- err
 	}
+	go one(0) // alone, so that the others are not of its batch
 	<-held
+	for i := 1; i < n; i++ {
+		go one(i)
+	}
 	eventstoretest.Eventually(t, "all appends in the queue", func() bool { return eventstore.Queued(store) == n-1 })
 	closed := make(chan struct{})
 	go func() { store.Close(); close(closed) }()
-	close(release)
+	let()
 	<-closed
 	for range n {
 		must(t, <-errs)
