@@ -23,17 +23,17 @@ type workersModel struct {
 // probe is a text that every model understands; its answer names the model.
 const probe = "a film about a ship, фильм про корабль"
 
-// firstAnswer is how long a worker may take to be there.
+// firstAnswer is how long the broker and a worker may take to be there.
 const firstAnswer = 30 * time.Second
 
 func askWorkers(ctx context.Context, address string, log *slog.Logger) (*workersModel, error) {
-	workers, err := bus.AskWorkers(ctx, address, log)
+	within, cancel := context.WithTimeout(ctx, firstAnswer)
+	defer cancel()
+	workers, err := bus.AskWorkers(within, address, log)
 	if err != nil {
 		return nil, err
 	}
 	m := &workersModel{workers: workers}
-	within, cancel := context.WithTimeout(ctx, firstAnswer)
-	defer cancel()
 	first, err := m.ask(within, probe)
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = fmt.Errorf("no worker answered within %s: is kassa worker running? %w", firstAnswer, err)

@@ -80,5 +80,8 @@ func TestImportThroughWorkers(t *testing.T) {
 	if code, _, complaints := kassa(t, append([]string{"catalog", "import", filepath.Join(data, "none.json"), "--amqp-url", broker}, here...)...); code != exitFailed || !strings.Contains(complaints, "none.json") {
 		t.Errorf("films that are not there: exit code %d, %s", code, complaints)
 	}
+	if code, _, complaints := kassa(t, append([]string{"catalog", "import", "--amqp-url", "http://127.0.0.1:1"}, here...)...); code != exitFailed || !strings.Contains(complaints, "not an amqp:// URL") {
+		t.Errorf("an address of no broker: exit code %d, %s", code, complaints)
+	}
 	mustVerify(t, data, "--database-url", database)
 }

@@ -123,9 +123,6 @@ func (marshaler) Unmarshal(d amqp091.Delivery) (*message.Message, error) {
 // RabbitMQ gives a bus over a broker. It waits for the broker to be there, until
 // ctx ends; later it connects again by itself.
 func RabbitMQ(ctx context.Context, address string, log *slog.Logger) (*Bus, error) {
-	if u, err := url.Parse(address); err != nil || u.Scheme != "amqp" && u.Scheme != "amqps" {
-		return nil, errors.New("the broker's address is not an amqp:// URL")
-	}
 	if err := awaitBroker(ctx, address, log); err != nil {
 		return nil, err
 	}
@@ -190,6 +187,9 @@ func brokerConfig(address, exchange, queue string) amqp.Config {
 // awaitBroker returns when the topology stands. The adapter itself gives up where
 // its first connection fails.
 func awaitBroker(ctx context.Context, address string, log *slog.Logger) error {
+	if u, err := url.Parse(address); err != nil || u.Scheme != "amqp" && u.Scheme != "amqps" {
+		return errors.New("the broker's address is not an amqp:// URL") // waiting does not mend it
+	}
 	pause := backoff.NewExponentialBackOff()
 	pause.InitialInterval, pause.MaxInterval = 200*time.Millisecond, 5*time.Second
 	for {
