@@ -190,25 +190,20 @@ func (e sqlite) head(ctx context.Context) (Head, error) {
 
 const selectRows = `SELECT position, stream, version, coalesce(command, ''), hashes, entry FROM events `
 
+// rows reads whole rows.
 func (e sqlite) rows(ctx context.Context, query string, args ...any) ([]row, error) {
-	rows, err := e.db.Read.QueryContext(ctx, selectRows+query, args...)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var list []row
-	for rows.Next() {
-		var r row
-		if err := rows.Scan(&r.position, &r.stream, &r.version, &r.command, &r.nodes, &r.entry); err != nil {
-			return nil, err
-		}
-		list = append(list, r)
-	}
-	return list, rows.Err()
+	return e.scan(ctx, func(found scanner, r *row) error {
+		return found.Scan(&r.position, &r.stream, &r.version, &r.command, &r.nodes, &r.entry)
+	}, selectRows+query, args...)
 }
 
 func (e sqlite) entries(ctx context.Context, at Position, limit int) ([]row, error) {
-	rows, err := e.db.Read.QueryContext(ctx, `SELECT position, entry FROM events WHERE position > ? ORDER BY position LIMIT ?`, at, limit)
+	return e.scan(ctx, func(found scanner, r *row) error { return found.Scan(&r.position, &r.entry) },
+		`SELECT position, entry FROM events WHERE position > ? ORDER BY position LIMIT ?`, at, limit)
+}
+
+func (e sqlite) scan(ctx context.Context, read func(scanner, *row) error, query string, args ...any) ([]row, error) {
+	rows, err := e.db.Read.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -216,7 +211,7 @@ func (e sqlite) entries(ctx context.Context, at Position, limit int) ([]row, err
 	var list []row
 	for rows.Next() {
 		var r row
-		if err := rows.Scan(&r.position, &r.entry); err != nil {
+		if err := read(rows, &r); err != nil {
 			return nil, err
 		}
 		list = append(list, r)
