@@ -137,7 +137,7 @@ func (s *Server) headers(next http.Handler) http.Handler {
 func (s *Server) firstChecks(next http.Handler) http.Handler {
 	foreign := http.NewCrossOriginProtection()
 	return s.answer(func(w http.ResponseWriter, r *http.Request) error {
-		if !s.knowsHost(r.Host) {
+		if !isHealth(r.URL.Path) && !s.knowsHost(r.Host) {
 			return domain.Reject(problem.UnknownHost, "this server is not called by that name")
 		}
 		if s.drain().Err() != nil && r.URL.Path != "/api/health" {
@@ -152,6 +152,10 @@ func (s *Server) firstChecks(next http.Handler) http.Handler {
 		return nil
 	})
 }
+
+// isHealth says whether the path is asked by programs that watch processes. They
+// call a process by its address, and not by the names of the site.
+func isHealth(path string) bool { return path == "/api/health" || path == "/api/ready" }
 
 func (s *Server) knowsHost(host string) bool {
 	if len(s.Hosts) == 0 {

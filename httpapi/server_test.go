@@ -217,12 +217,14 @@ func TestHosts(t *testing.T) {
 	h := w.server.Handler()
 	for host, status := range map[string]int{"kassa.example": 200, "KASSA.example:8080": 200, "[::1]:8080": 200, "[::1]": 200,
 		"evil.example": 421, "kassa.example.evil.example": 421, "": 421} {
-		r := httptest.NewRequest("GET", "/api/health", nil)
-		r.Host = host
-		answer := httptest.NewRecorder()
-		h.ServeHTTP(answer, r)
-		if answer.Code != status {
-			t.Errorf("host %q answers %d, want %d", host, answer.Code, status)
+		for path, want := range map[string]int{"/api/": status, "/api/health": 200, "/api/ready": 200} {
+			r := httptest.NewRequest("GET", path, nil)
+			r.Host = host
+			answer := httptest.NewRecorder()
+			h.ServeHTTP(answer, r)
+			if answer.Code != want {
+				t.Errorf("%s of host %q answers %d, want %d", path, host, answer.Code, want)
+			}
 		}
 	}
 }

@@ -13,6 +13,21 @@ import (
 	"kassa/schema/schematest"
 )
 
+// Programs that watch a process ask by its address, also where the process has names
+// and is refused under any other.
+func TestHealthWhereHostsAreNamed(t *testing.T) {
+	s := serve(t, t.TempDir(), "--host", "kassa.example")
+	for _, flags := range [][]string{{"health"}, {"health", "--ready"}} {
+		if code, _, complaints := kassa(t, append(flags, "--addr", strings.TrimPrefix(s.url, "http://"))...); code != 0 {
+			t.Errorf("kassa %s: exit code %d, %s", strings.Join(flags, " "), code, complaints)
+		}
+	}
+	stranger := client{url: s.url, http: newHTTP()}
+	if a := stranger.do(t.Context(), "GET", "/api/", "", nil); a.status != http.StatusMisdirectedRequest {
+		t.Errorf("under a name that is not its own the rest answers %d %v", a.status, a.body)
+	}
+}
+
 // A process waits for a broker that comes later; meanwhile whoever asks hears that it
 // is alive and not ready.
 func TestNotReadyBeforeTheBroker(t *testing.T) {
