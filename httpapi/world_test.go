@@ -84,7 +84,7 @@ func (w *world) newServer(v *vault.Vault, limits identity.Limits) *Server {
 		Price: 5, Bonus: 10, HoldExpiry: 2 * time.Minute}
 	return &Server{Commands: handler, Views: w.views, Head: w.store.Head, Films: w.films, Vault: v, Problems: problems, Log: log, Version: "test",
 		PositionWait: 200 * time.Millisecond,
-		Identity:     &identity.Authenticator{People: handler, Vault: v, Views: w.views, Problems: problems, Now: w.clock.Now, Limits: limits}}
+		Identity:     &identity.Authenticator{People: handler, Vault: v, Accounts: w.store, Views: w.views, Problems: problems, Now: w.clock.Now, Limits: limits}}
 }
 
 // forgetful is the vault of a process that has just started: it has no key and no

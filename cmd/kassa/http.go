@@ -38,7 +38,7 @@ func (s *service) serveHTTP(ctx context.Context, listener net.Listener) error {
 func (s *service) server() *httpapi.Server {
 	set, h := s.settings, s.commands
 	problems := &problem.Writer{Log: s.log, Broken: s.broken, Away: schema.IsAway}
-	door := &identity.Authenticator{People: h, Vault: s.vault, Views: s.views, Problems: problems, Now: time.Now,
+	door := &identity.Authenticator{People: h, Vault: s.vault, Accounts: s.store, Views: s.views, Problems: problems, Now: time.Now,
 		Secure: set.Secure, Proxies: set.Proxy, Limits: identity.Limits{Off: set.RateLimit == "off"}}
 	pages := &web.Pages{Commands: h, Views: s.views, Films: s.catalog, Vault: s.vault, Door: door, Problems: problems,
 		Price: set.Price, Bonus: set.Bonus, Sandbox: h.Payments.Name() == commands.Sandbox{}.Name()}

@@ -25,7 +25,7 @@ import (
 type Person struct {
 	User    domain.UserID
 	Email   string // "" where the personal data is erased, and behind UserOnly
-	Admin   bool   // false behind UserOnly
+	Admin   bool   // as the log has it now; false behind UserOnly
 	Session bool   // by cookie, else by Basic
 }
 
@@ -52,7 +52,14 @@ type Vault interface {
 	OpenEmail(ctx context.Context, u domain.UserID, sealed domain.Sealed) (string, error)
 }
 
-// Views knows the people who have signed up.
+// Accounts reads people's accounts from the log.
+type Accounts interface {
+	// Refresh gives the account as the log has it now, whichever process wrote last.
+	Refresh(ctx context.Context, u domain.UserID) (eventstore.Loaded, error)
+}
+
+// Views knows the people who have signed up. Only what is shown is taken from it,
+// never what a person may do.
 type Views interface {
 	User(ctx context.Context, u domain.UserID) (projections.User, error)
 	Position(ctx context.Context) (eventstore.Position, error)
@@ -63,6 +70,7 @@ type Views interface {
 type Authenticator struct {
 	People   People
 	Vault    Vault
+	Accounts Accounts
 	Views    Views
 	Problems *problem.Writer
 	Now      func() time.Time
@@ -235,7 +243,11 @@ func (a *Authenticator) person(ctx context.Context, u domain.UserID) (Person, er
 			if err != nil && !errors.Is(err, vault.ErrErased) {
 				return Person{}, err
 			}
-			return Person{User: u, Email: email, Admin: user.Admin}, nil
+			account, err := a.Accounts.Refresh(ctx, u)
+			if err != nil {
+				return Person{}, fmt.Errorf("read whether %s is an admin: %w", u, err)
+			}
+			return Person{User: u, Email: email, Admin: account.Account.Admin}, nil
 		}
 		if !errors.Is(err, projections.ErrNotFound) {
 			return Person{}, fmt.Errorf("read person %s: %w", u, err)

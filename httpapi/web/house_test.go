@@ -182,7 +182,7 @@ func (h *house) now() time.Time { return time.Now().Add(time.Duration(h.later.Lo
 func (h *house) serve(ctx context.Context, o options, ended chan<- error) {
 	log := slog.New(slog.NewTextHandler(h.t.Output(), &slog.HandlerOptions{Level: slog.LevelError}))
 	problems := &problem.Writer{Log: log}
-	door := &identity.Authenticator{People: h.handler, Vault: h.vault, Views: h.views, Problems: problems, Now: h.now, Limits: o.limits}
+	door := &identity.Authenticator{People: h.handler, Vault: h.vault, Accounts: h.store, Views: h.views, Problems: problems, Now: h.now, Limits: o.limits}
 	weak := frail{h.views, h.vault, h}
 	pages := &web.Pages{Commands: h.handler, Views: weak, Films: films, Vault: weak, Door: door, Problems: problems,
 		Price: price, Bonus: o.bonus, Sandbox: true}
