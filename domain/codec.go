@@ -2,6 +2,7 @@ package domain
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	jsonv2 "github.com/go-json-experiment/json"
@@ -11,6 +12,10 @@ import (
 // payload changes its shape, that type's version rises, Decode learns to upcast
 // the old one, and schema/events and the golden log get both.
 const SchemaVersion = 1
+
+// ErrUnknownEvent: the type, or the version of its payload, is not known to this
+// program. A newer one has written it, unless somebody has forged it.
+var ErrUnknownEvent = errors.New("event is not known to this program")
 
 // Encode gives the payload of an event: JSON, as schema/events describes it.
 func Encode(e Event) ([]byte, error) {
@@ -22,11 +27,11 @@ func Encode(e Event) ([]byte, error) {
 }
 
 // Decode reads a stored payload back, and upcasts old versions. A type or a
-// version that this binary does not know is an error: a reader that skipped a
-// fact would show a wrong balance.
+// version that this program does not know is ErrUnknownEvent: a reader that skipped
+// a fact would show a wrong balance.
 func Decode(t EventType, schema int, payload []byte) (Event, error) {
 	if schema != SchemaVersion {
-		return nil, fmt.Errorf("decode %s: schema version %d is not known to this binary", t, schema)
+		return nil, fmt.Errorf("%w: %s of schema version %d", ErrUnknownEvent, t, schema)
 	}
 	switch t {
 	case TypeEmailClaimed:
@@ -54,7 +59,7 @@ func Decode(t EventType, schema int, payload []byte) (Event, error) {
 	case TypeAdminRevoked:
 		return decode[AdminRevoked](payload)
 	}
-	return nil, fmt.Errorf("decode %q: the type is not known to this binary", t)
+	return nil, fmt.Errorf("%w: type %q", ErrUnknownEvent, t)
 }
 
 func decode[E Event](payload []byte) (Event, error) {

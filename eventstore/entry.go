@@ -121,10 +121,13 @@ func EncodeEntry(e Envelope, payload []byte) []byte {
 }
 
 // DecodeEntry takes an entry apart. The payload shares the entry's memory.
-// Errors wrap ErrBadEntry.
+// Errors wrap ErrBadEntry, or ErrNewer for a format that came after this program.
 func DecodeEntry(entry []byte) (Envelope, []byte, error) {
 	if len(entry) > MaxEntry {
 		return Envelope{}, nil, fmt.Errorf("%w: %d bytes", ErrBadEntry, len(entry))
+	}
+	if len(entry) > 0 && entry[0] > entryFormat {
+		return Envelope{}, nil, fmt.Errorf("%w: an entry has the format %d", ErrNewer, entry[0])
 	}
 	if len(entry) == 0 || entry[0] != entryFormat {
 		return Envelope{}, nil, fmt.Errorf("%w: unknown format", ErrBadEntry)
@@ -177,14 +180,17 @@ func (r *entryReader) bytes() []byte {
 	return b
 }
 
-// Decode reads an entry with its event. Errors wrap ErrBadEntry, or say which type
-// or version of an event this binary does not know.
+// Decode reads an entry with its event. Errors wrap ErrBadEntry, or ErrNewer where
+// this program does not know the event's type or version.
 func Decode(entry []byte) (Recorded, error) {
 	env, payload, err := DecodeEntry(entry)
 	if err != nil {
 		return Recorded{}, err
 	}
 	event, err := domain.Decode(env.Type, env.Schema, payload)
+	if errors.Is(err, domain.ErrUnknownEvent) {
+		return Recorded{}, fmt.Errorf("%w: entry at position %d: %w", ErrNewer, env.Position, err)
+	}
 	if err != nil {
 		return Recorded{}, fmt.Errorf("entry at position %d: %w", env.Position, err)
 	}

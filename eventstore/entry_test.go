@@ -15,6 +15,7 @@ import (
 
 	"kassa/domain"
 	"kassa/eventstore"
+	"kassa/eventstore/eventstoretest"
 )
 
 //go:embed testdata/golden.txt
@@ -113,7 +114,7 @@ func TestDecodeEntryRefuses(t *testing.T) {
 	}
 	for name, entry := range map[string][]byte{
 		"nothing":               nil,
-		"another format":        append([]byte{2}, fair[1:]...),
+		"no format":             append([]byte{0}, fair[1:]...),
 		"a byte too few":        fair[:len(fair)-1],
 		"a byte too many":       append(bytes.Clone(fair), 0),
 		"a padded number":       append([]byte{fair[0], 0xac, 0x82, 0x00}, fair[3:]...), // 300 in three bytes
@@ -123,10 +124,58 @@ func TestDecodeEntryRefuses(t *testing.T) {
 		"a length without end":  append(bytes.Clone(fair[:12]), 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f),
 		"more than the largest": eventstore.EncodeEntry(env, make([]byte, eventstore.MaxEntry)),
 	} {
-		if got, _, err := eventstore.DecodeEntry(entry); !errors.Is(err, eventstore.ErrBadEntry) {
+		if got, _, err := eventstore.DecodeEntry(entry); !errors.Is(err, eventstore.ErrBadEntry) || errors.Is(err, eventstore.ErrNewer) {
 			t.Errorf("%s gave %+v, %v", name, got, err)
 		}
 	}
+}
+
+// An entry of a newer program is no damage: it has an error of its own, on every way
+// of reading it.
+func TestEntriesOfANewerProgram(t *testing.T) {
+	env := eventstore.Envelope{Position: 1, Stream: "s", Version: 1, Type: domain.TypeAdminGranted, Schema: domain.SchemaVersion,
+		Time: time.Date(2026, 1, 2, 3, 4, 5, 6000, time.UTC), Actor: "a", Cause: "c"}
+	fair := eventstore.EncodeEntry(env, []byte(`{"user_id":"u_ada"}`))
+	if _, err := eventstore.Decode(fair); err != nil {
+		t.Fatal(err)
+	}
+	laterSchema, laterType := env, env
+	laterSchema.Schema++
+	laterType.Type = "FilmLent"
+	for name, entry := range map[string][]byte{
+		"a later format":            append([]byte{2}, fair[1:]...),
+		"a later version of a type": eventstore.EncodeEntry(laterSchema, nil),
+		"a later type":              eventstore.EncodeEntry(laterType, nil),
+	} {
+		if got, err := eventstore.Decode(entry); !errors.Is(err, eventstore.ErrNewer) || errors.Is(err, eventstore.ErrBadEntry) {
+			t.Errorf("%s gave %+v, %v", name, got, err)
+		}
+	}
+	if _, err := eventstore.Decode(eventstore.EncodeEntry(env, []byte(`{`))); err == nil || errors.Is(err, eventstore.ErrNewer) {
+		t.Errorf("a damaged payload gave %v", err)
+	}
+
+	store, _, open := withFaults(t)
+	_, err := store.Append(t.Context(), eventstore.Append{Time: env.Time, Actor: "operator", Cause: "c",
+		Writes: []eventstore.Write{{Stream: eventstore.AccountStream("u_ada"), Events: []domain.Event{eventstoretest.FromNewer{User: "u_ada"}}}}})
+	must(t, err)
+	older, ctx := open(), t.Context()
+	for name, read := range map[string]func() error{
+		"After":   func() error { _, err := older.After(ctx, 0, 10); return err },
+		"Stream":  func() error { _, err := older.Stream(ctx, eventstore.AccountStream("u_ada"), 0, 10); return err },
+		"Scan":    func() error { return older.Scan(ctx, 0, func([]eventstore.Recorded) error { return nil }) },
+		"Account": func() error { _, err := older.Account(ctx, "u_ada"); return err },
+	} {
+		if err := read(); !errors.Is(err, eventstore.ErrNewer) {
+			t.Errorf("%s gave %v", name, err)
+		}
+	}
+	must(t, older.Rows(ctx, 0, func(rows []eventstore.Stored) error {
+		if len(rows) != 1 || !errors.Is(rows[0].Err, eventstore.ErrNewer) || rows[0].Nodes[0] != rows[0].Leaf {
+			t.Errorf("Rows gave %+v", rows)
+		}
+		return nil
+	}))
 }
 
 func TestCauses(t *testing.T) {
@@ -164,7 +213,11 @@ func FuzzDecodeEntry(f *testing.F) {
 	f.Fuzz(func(t *testing.T, entry []byte) {
 		env, payload, err := eventstore.DecodeEntry(entry)
 		if err != nil {
-			if !errors.Is(err, eventstore.ErrBadEntry) {
+			want := eventstore.ErrBadEntry
+			if len(entry) > 0 && len(entry) <= eventstore.MaxEntry && entry[0] > 1 {
+				want = eventstore.ErrNewer
+			}
+			if !errors.Is(err, want) {
 				t.Fatalf("refused with %v", err)
 			}
 			return

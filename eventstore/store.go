@@ -30,6 +30,10 @@ var (
 	ErrReadOnly = errors.New("eventstore: opened for reading only")
 	// ErrCorrupt: what is stored contradicts itself. Stop, and run verify.
 	ErrCorrupt = errors.New("eventstore: the log is corrupt")
+	// ErrNewer: a newer program has written to the log, and this one is too old to
+	// read it. Nothing is wrong with the log. The process must leave the work to
+	// newer ones.
+	ErrNewer = schema.ErrNewer
 )
 
 // Append is a set of facts that become true together or not at all.

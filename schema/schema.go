@@ -20,8 +20,9 @@ import (
 //go:embed sqlite/*.sql
 var sqliteFiles embed.FS
 
-// ErrNewer means that the database was written by a newer Kassa than this one.
-var ErrNewer = errors.New("the database is newer than this program")
+// ErrNewer means that a newer program has written to the database: this one is too
+// old for it.
+var ErrNewer = errors.New("the database is newer than this program, which is too old for it")
 
 // SQLite is one database file: a single writing connection, since SQLite has one
 // writer at a time anyhow and a queue in Go is fairer than its busy loop, and

@@ -130,3 +130,15 @@ func (p *person) done(events []domain.Event, err error) []domain.Event {
 	}
 	return events
 }
+
+// FromNewer is an event of a later program: the store appends it and cannot read it
+// back.
+type FromNewer struct {
+	User domain.UserID `json:"user_id"`
+}
+
+// Type is one that this program does not know.
+func (FromNewer) Type() domain.EventType { return "FilmLent" }
+
+// Subject is the person.
+func (e FromNewer) Subject() domain.UserID { return e.User }
