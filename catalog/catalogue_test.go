@@ -98,6 +98,19 @@ func TestFollow(t *testing.T) {
 	})
 }
 
+// A model that another process imported a moment ago is found without waiting for
+// the next look: an answer with it is not tried again.
+func TestNearestLooksForAnUnknownModel(t *testing.T) {
+	inEach(t, func(t *testing.T, db database) {
+		movies := shipped(t)[:3]
+		c, other := db.open(t), db.open(t)
+		mustImport(t, other, movies, small, Report{Added: 3, Embedded: 3})
+		if got := ask(t, c, small, movies[1].Title); got[0].MovieID != movies[1].ID {
+			t.Errorf("found %v", got)
+		}
+	})
+}
+
 func waitFor(t *testing.T, done func() bool) {
 	t.Helper()
 	deadline := time.After(30 * time.Second)

@@ -58,8 +58,14 @@ func (c *Catalogue) Nearest(ctx context.Context, q Query) ([]Match, error) {
 	}
 	v := c.now.Load()
 	vectors, ok := v.vectors[q.Model]
-	if !ok {
-		return nil, fmt.Errorf("find films: %w: %q", ErrModel, q.Model)
+	if !ok { // it may have been imported a moment ago, by another process
+		if err := c.catchUp(ctx); err != nil {
+			return nil, fmt.Errorf("find films: %w", err)
+		}
+		v = c.now.Load()
+		if vectors, ok = v.vectors[q.Model]; !ok {
+			return nil, fmt.Errorf("find films: %w: %q", ErrModel, q.Model)
+		}
 	}
 	if len(q.Vector) != vectors.dims() {
 		return nil, fmt.Errorf("find films: %w: it has %d numbers, those of the model have %d", ErrVector, len(q.Vector), vectors.dims())

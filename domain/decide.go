@@ -1,6 +1,7 @@
 package domain
 
 import (
+	"fmt"
 	"net/mail"
 	"slices"
 	"strings"
@@ -123,6 +124,9 @@ type Answer struct {
 // Complete captures the price of an answered question; no film is an answer too.
 // Where the hold has ended already, nothing changes: the answer came late, or twice.
 func (a Account) Complete(id PredictionID, answer Answer) ([]Event, error) {
+	if err := answer.check(); err != nil {
+		return nil, err
+	}
 	i := a.hold(id)
 	if i < 0 {
 		return nil, nil
@@ -136,6 +140,9 @@ func (a Account) Complete(id PredictionID, answer Answer) ([]Event, error) {
 
 // Fail releases the price of a question that cannot be answered.
 func (a Account) Fail(id PredictionID, reason FailureReason) ([]Event, error) {
+	if !reason.Known() {
+		return nil, fmt.Errorf("%w: an unknown reason for a failure", ErrAnswer)
+	}
 	i := a.hold(id)
 	if i < 0 {
 		return nil, nil

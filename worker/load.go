@@ -142,6 +142,9 @@ func findONNX(dir string) (string, error) {
 	return "", fmt.Errorf("folder has %d ONNX files and no %s", len(found), modelfile.ONNX)
 }
 
+// folderRunesMax bounds what a model's name has of its folder.
+const folderRunesMax = 40
+
 // version names the model by the content of its files. A folder with a card
 // must have the content that the card says.
 func version(dir, onnx string) (string, error) {
@@ -156,7 +159,8 @@ func version(dir, onnx string) (string, error) {
 	var card modelfile.Card
 	err = readJSON(filepath.Join(dir, modelfile.CardFile), &card)
 	if errors.Is(err, fs.ErrNotExist) {
-		return filepath.Base(dir) + "-" + modelfile.Digest(graph, tokenizer), nil
+		folder := []rune(inName(filepath.Base(dir)))
+		return string(folder[:min(len(folder), folderRunesMax)]) + "-" + modelfile.Digest(graph, tokenizer), nil
 	}
 	if err != nil {
 		return "", err

@@ -3,8 +3,11 @@ package worker
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"strings"
 	"time"
+	"unicode"
 )
 
 // requestBytesMax bounds a message. A text's window is far smaller.
@@ -58,4 +61,49 @@ func decode(message []byte) (Request, error) {
 		return Request{}, fmt.Errorf("%w: no text", ErrBadRequest)
 	}
 	return Request{Text: *r.Text, Timestamp: r.Timestamp}, nil
+}
+
+// Bounds of an Answer.
+const (
+	answerBytesMax = 1 << 20
+	nameBytesMax   = 200
+	processingMax  = 24 * time.Hour
+)
+
+// ErrBadAnswer says that a message is not an Answer.
+var ErrBadAnswer = errors.New("malformed answer")
+
+// ParseAnswer reads an Answer from a sender that may be anybody. Its numbers are finite and
+// within bounds, and the model's name has only letters, digits, spaces and . _ -
+// Whether the vector fits the model is for those who know its others. Every error is
+// ErrBadAnswer, and repeats nothing of the message: it may be logged.
+func ParseAnswer(message []byte) (a Answer, err error) {
+	if len(message) > answerBytesMax {
+		return a, fmt.Errorf("%w: %d bytes, at most %d", ErrBadAnswer, len(message), answerBytesMax)
+	}
+	if json.Unmarshal(message, &a) != nil { // its error quotes the message
+		return Answer{}, fmt.Errorf("%w: not the JSON of an answer", ErrBadAnswer)
+	}
+	switch seconds := a.ProcessingTime; {
+	case len(a.Embedding) == 0:
+		err = fmt.Errorf("%w: no vector", ErrBadAnswer)
+	case !(seconds >= 0 && seconds <= processingMax.Seconds()):
+		err = fmt.Errorf("%w: a processing time below zero or above %s", ErrBadAnswer, processingMax)
+	case a.ModelVersion == "" || len(a.ModelVersion) > nameBytesMax || inName(a.ModelVersion) != a.ModelVersion:
+		err = fmt.Errorf("%w: the model's name is empty, too long, or has other characters than a model's", ErrBadAnswer)
+	}
+	if err != nil {
+		return Answer{}, err
+	}
+	return a, nil
+}
+
+// inName replaces what a model's name may not have.
+func inName(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("._- ", r) {
+			return r
+		}
+		return '-'
+	}, s)
 }

@@ -36,7 +36,8 @@ func (m *matcher) carry(b *bus.Bus) func(context.Context, eventstore.Recorded) e
 		errand := bus.Errand{User: string(asked.User), Prediction: string(asked.Prediction), Position: rec.Position}
 		text, err := m.vault.OpenText(ctx, asked.User, asked.Prediction, asked.Text)
 		if errors.Is(err, vault.ErrErased) {
-			return b.PublishAnswer(errand, nil, string(domain.FailedErased))
+			_, err := m.commands.Fail(ctx, ending(asked, rec.Position), domain.FailedErased)
+			return err
 		}
 		if err != nil {
 			return err
@@ -66,38 +67,64 @@ func embed(model *worker.Embedder) func(context.Context, []byte) ([]byte, string
 // settle ends the prediction of an errand. A second answer, or one that comes
 // after the hold's expiry, changes nothing.
 func (m *matcher) settle(ctx context.Context, e bus.Errand, answer []byte, failure string) error {
-	ending := commands.Ending{User: domain.UserID(e.User), Prediction: domain.PredictionID(e.Prediction), By: "matcher", Cause: e.Position}
-	if failure != "" {
-		_, err := m.commands.Fail(ctx, ending, domain.FailureReason(failure))
+	asked, err := m.question(ctx, e)
+	if err != nil {
 		return err
 	}
-	var vector worker.Answer
-	if err := json.Unmarshal(answer, &vector); err != nil {
-		return fmt.Errorf("read the worker's answer at position %d: %w", e.Position, err)
+	end := ending(asked, e.Position)
+	if failure != "" {
+		reason := domain.FailedWorker // also for a word that no worker of ours says: the log keeps nothing of it
+		if failure == string(domain.FailedNoMeaning) {
+			reason = domain.FailedNoMeaning
+		}
+		_, err := m.commands.Fail(ctx, end, reason)
+		return err
 	}
-	movies, err := m.match(ctx, e, vector)
+	vector, err := worker.ParseAnswer(answer)
+	if err != nil {
+		return bus.Permanent(fmt.Errorf("read the worker's answer at position %d: %w", e.Position, err))
+	}
+	movies, err := m.match(ctx, asked, vector)
+	if errors.Is(err, catalog.ErrModel) || errors.Is(err, catalog.ErrVector) {
+		err = bus.Permanent(err)
+	}
 	if err != nil {
 		return fmt.Errorf("match the request at position %d: %w", e.Position, err)
 	}
-	_, err = m.commands.Complete(ctx, ending, domain.Answer{Movies: movies, Model: vector.ModelVersion,
+	_, err = m.commands.Complete(ctx, end, domain.Answer{Movies: movies, Model: vector.ModelVersion,
 		Catalogue: m.catalogue.Version(), ProcessingTime: vector.ProcessingTime})
+	if errors.Is(err, domain.ErrAnswer) {
+		err = bus.Permanent(err)
+	}
 	return err
 }
 
-// match finds the films nearest to the request, which is read from the log: the
-// store tells what was asked, not the message.
-func (m *matcher) match(ctx context.Context, e bus.Errand, vector worker.Answer) ([]domain.Match, error) {
+func ending(asked domain.PredictionRequested, at eventstore.Position) commands.Ending {
+	return commands.Ending{User: asked.User, Prediction: asked.Prediction, By: "matcher", Cause: at}
+}
+
+// question reads from the log what an errand is about. A message only says so: one
+// that differs from the log in anything settles nothing.
+func (m *matcher) question(ctx context.Context, e bus.Errand) (domain.PredictionRequested, error) {
+	none := bus.Permanent(fmt.Errorf("the log has no such request at position %d", e.Position))
+	if e.Position < 1 {
+		return domain.PredictionRequested{}, none
+	}
 	at, err := m.store.After(ctx, e.Position-1, 1)
 	if err != nil {
-		return nil, err
+		return domain.PredictionRequested{}, fmt.Errorf("read the request at position %d: %w", e.Position, err)
 	}
-	if len(at) == 0 {
-		return nil, errors.New("the log does not reach that far")
+	if len(at) == 1 && at[0].Position == e.Position {
+		asked, ok := at[0].Event.(domain.PredictionRequested)
+		if ok && string(asked.Prediction) == e.Prediction && string(asked.User) == e.User {
+			return asked, nil
+		}
 	}
-	asked, ok := at[0].Event.(domain.PredictionRequested)
-	if !ok || string(asked.Prediction) != e.Prediction {
-		return nil, errors.New("the entry is not this errand's request")
-	}
+	return domain.PredictionRequested{}, none
+}
+
+// match finds the films nearest to the request.
+func (m *matcher) match(ctx context.Context, asked domain.PredictionRequested, vector worker.Answer) ([]domain.Match, error) {
 	text, err := m.vault.OpenText(ctx, asked.User, asked.Prediction, asked.Text)
 	if err != nil && !errors.Is(err, vault.ErrErased) { // without its words, the vector must do
 		return nil, err

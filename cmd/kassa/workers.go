@@ -79,9 +79,9 @@ func (m *workersModel) ask(ctx context.Context, text string) (a worker.Answer, e
 	case err != nil:
 		return a, err
 	case failure != "":
-		return a, fmt.Errorf("a worker says %s", failure)
+		return a, fmt.Errorf("a worker cannot embed it: %q", failure)
 	}
-	if err := json.Unmarshal(answer, &a); err != nil {
+	if a, err = worker.ParseAnswer(answer); err != nil {
 		return a, fmt.Errorf("read a worker's answer: %w", err)
 	}
 	return a, nil

@@ -39,7 +39,7 @@ const Failed = "worker_failed"
 
 // Handlers are those who act. Each may be called by several goroutines, and more
 // than once for the same message. What a handler answers with an error is tried
-// again a few times.
+// again a few times, unless the error is Permanent.
 type Handlers struct {
 	// Events gets batches of the log; where it fails for good, the views cannot go
 	// on and Run ends with its error.
@@ -172,7 +172,7 @@ var (
 // again with growing pauses; after that giveUp answers for the message. Where
 // giveUp fails too, the message goes back to the bus.
 func (b *Bus) consume(stop <-chan struct{}, alive context.Context, name string, c *channel, again middleware.Retry, handle func(*message.Message) error, giveUp func(*message.Message, error) error) {
-	again.ShouldRetry = func(p middleware.RetryParams) bool { return !errors.Is(p.Err, errMalformed) && !b.isClosing() }
+	again.ShouldRetry = func(p middleware.RetryParams) bool { return !IsPermanent(p.Err) && !b.isClosing() }
 	// Go channels bring any number of messages at once, so hands are counted here.
 	hands := make(chan struct{}, len(c.subscribeTo))
 	for i, topic := range c.subscribeTo {
@@ -245,8 +245,23 @@ func (b *Bus) isClosing() bool {
 	}
 }
 
-// errMalformed marks a message that no retry can mend.
-var errMalformed = errors.New("malformed message")
+// permanent is an error that stays however often the same message is tried.
+type permanent struct{ error }
+
+func (p permanent) Unwrap() error { return p.error }
+
+// Permanent marks an error of a handler that no retry changes: the message is given
+// up at once, and does not keep others waiting.
+func Permanent(err error) error { return permanent{err} }
+
+// IsPermanent says whether an error is marked so.
+func IsPermanent(err error) bool {
+	var p permanent
+	return errors.As(err, &p)
+}
+
+// errMalformed marks what is no message of ours.
+var errMalformed = Permanent(errors.New("malformed message"))
 
 func (b *Bus) onEvents(h Handlers) func(*message.Message) error {
 	return func(m *message.Message) error {
