@@ -221,8 +221,8 @@ func (h *Handler) begin(actor, key, content string) (c eventstore.Command, end f
 	if key == "" {
 		return eventstore.Command{ID: strings.ToLower(rand.Text()), Content: content}, func() {}, nil
 	}
-	if len(key) > maxKey || !utf8.ValidString(key) {
-		return eventstore.Command{}, nil, domain.Reject(domain.InvalidKey, "an Idempotency-Key has at most %d bytes of UTF-8", maxKey)
+	if len(key) > maxKey || !utf8.ValidString(key) || strings.TrimSpace(key) == "" {
+		return eventstore.Command{}, nil, domain.Reject(domain.InvalidKey, "an Idempotency-Key has 1 to %d bytes of UTF-8, and not spaces alone", maxKey)
 	}
 	c = eventstore.Command{ID: shortHash(actor + "\x00" + key), Content: content}
 	if _, running := h.inFlight.LoadOrStore(c.ID, true); running {

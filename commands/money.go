@@ -119,6 +119,9 @@ type Adjust struct {
 // Adjust corrects the balance. The admin's own stream is guarded by the append, so
 // a right that is revoked in the same moment does not count any more.
 func (h *Handler) Adjust(ctx context.Context, c Adjust) (Result, error) {
+	if !c.User.Valid() {
+		return Result{}, domain.Reject(domain.AccountNotFound, "there is no such account")
+	}
 	content := fmt.Sprintf("adjust %s %d %q %q", c.User, c.Amount, c.Reason, c.Reference)
 	command, end, err := h.beginFor(ctx, c.Admin, c.Key, content)
 	if err != nil {

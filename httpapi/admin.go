@@ -6,10 +6,9 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/gorilla/mux"
-
 	"kassa/domain"
 	"kassa/eventstore"
+	"kassa/httpapi/paths"
 	"kassa/projections"
 	"kassa/vault"
 )
@@ -65,7 +64,11 @@ func (s *Server) userByEmail(ctx context.Context, email string) (found projectio
 }
 
 func (s *Server) user(w http.ResponseWriter, r *http.Request) error {
-	u, err := s.Views.User(r.Context(), domain.UserID(mux.Vars(r)["id"]))
+	id, ok := paths.ID[domain.UserID](r)
+	if !ok {
+		return domain.Reject(domain.AccountNotFound, noAccount)
+	}
+	u, err := s.Views.User(r.Context(), id)
 	if err != nil {
 		return refused(err, domain.AccountNotFound, noAccount)
 	}

@@ -9,7 +9,8 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"unicode/utf8"
+
+	"github.com/go-json-experiment/json/jsontext"
 
 	"kassa/domain"
 	"kassa/httpapi/problem"
@@ -19,9 +20,10 @@ import (
 // *domain.Credits.
 type fields map[string]any
 
-// readBody reads a JSON object whose members are all among the fields, each at
-// most once and of its type, and says which were there. encoding/json alone would
-// take other spellings of a name, the last of two members, and broken UTF-8.
+// readBody reads a JSON object whose members are all among the fields, each at most
+// once and of its type, and says which were there. encoding/json would take other
+// spellings of a name, the last of two members, and write U+FFFD for broken UTF-8
+// and for half of a surrogate pair: two passwords would be one.
 func readBody(r *http.Request, into fields) (given map[string]bool, err error) {
 	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || media != "application/json" {
@@ -31,20 +33,20 @@ func readBody(r *http.Request, into fields) (given map[string]bool, err error) {
 	if large, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return nil, large
 	}
-	if err != nil || !utf8.Valid(body) {
-		return nil, domain.Reject(problem.InvalidJSON, "the body is not a JSON object in UTF-8")
+	if err != nil {
+		return nil, domain.Reject(problem.InvalidJSON, "the body did not arrive whole")
 	}
-	var whole json.RawMessage
-	if syntax, ok := errors.AsType[*json.SyntaxError](json.Unmarshal(body, &whole)); ok {
-		return nil, domain.Reject(problem.InvalidJSON, "the body is not JSON: it breaks at byte %d", syntax.Offset)
+	object, err := readObject(body)
+	if err != nil {
+		return nil, err
 	}
-	// From here the body is known to be JSON, so reading its parts cannot fail.
-	dec := json.NewDecoder(bytes.NewReader(body))
-	if open, err := dec.Token(); err != nil || open != json.Delim('{') {
-		return nil, domain.Reject(problem.InvalidJSON, "the body must be a JSON object")
+	// From here the body is known to be a JSON object, so reading its parts cannot fail.
+	dec := jsontext.NewDecoder(bytes.NewReader(object))
+	if _, err := dec.ReadToken(); err != nil {
+		return nil, err
 	}
 	given = map[string]bool{}
-	for dec.More() {
+	for dec.PeekKind() != '}' {
 		if err := readMember(dec, into, given); err != nil {
 			return nil, err
 		}
@@ -52,43 +54,72 @@ func readBody(r *http.Request, into fields) (given map[string]bool, err error) {
 	return given, nil
 }
 
-func readMember(dec *json.Decoder, into fields, given map[string]bool) error {
-	key, err := dec.Token()
+// readObject gives the one JSON object of a body.
+func readObject(body []byte) (jsontext.Value, error) {
+	dec := jsontext.NewDecoder(bytes.NewReader(body))
+	object, err := dec.ReadValue()
+	if err == nil {
+		object = object.Clone() // it is the decoder's, which goes on
+		if _, err = dec.ReadToken(); err == nil {
+			return nil, domain.Reject(problem.InvalidJSON, "the body goes on after its JSON object")
+		}
+		if err == io.EOF {
+			err = nil
+		}
+	}
+	broken, syntax := errors.AsType[*jsontext.SyntacticError](err)
+	switch {
+	case errors.Is(err, jsontext.ErrDuplicateName):
+		return nil, domain.Reject(problem.InvalidJSON, "a field is given twice, before byte %d", broken.ByteOffset)
+	case syntax:
+		return nil, domain.Reject(problem.InvalidJSON, "the body is not JSON in UTF-8: it breaks at byte %d", broken.ByteOffset)
+	case err != nil, object.Kind() != '{':
+		return nil, domain.Reject(problem.InvalidJSON, "the body must be a JSON object")
+	}
+	return object, nil
+}
+
+func readMember(dec *jsontext.Decoder, into fields, given map[string]bool) error {
+	key, err := dec.ReadToken()
 	if err != nil {
 		return err
 	}
-	var raw json.RawMessage
-	if err := dec.Decode(&raw); err != nil {
+	name := key.String()
+	raw, err := dec.ReadValue()
+	if err != nil {
 		return err
 	}
-	name, _ := key.(string)
 	target, known := into[name]
 	if !known {
 		return domain.Reject(problem.UnknownField, "the field %s is not known here", quoteName(name))
-	}
-	if given[name] {
-		return domain.Reject(problem.InvalidJSON, "the field %q is given twice", name)
 	}
 	given[name] = true
 	return set(name, target, raw)
 }
 
-// quoteName gives the beginning of a name that somebody made up.
-func quoteName(name string) string {
-	const most = 40
-	if r := []rune(name); len(r) > most {
-		name = string(r[:most]) + "…"
+// nameMost is how much of a name that a client made up is repeated, in characters.
+const nameMost = 40
+
+// quoteName gives the beginning of such a name.
+func quoteName(name string) string { return strconv.Quote(bounded(name, nameMost)) }
+
+// bounded gives the beginning of a string that may be of any length.
+func bounded(s string, most int) string {
+	if r := []rune(s); len(r) > most {
+		return string(r[:most]) + "…"
 	}
-	return strconv.Quote(name)
+	return s
 }
 
-func set(name string, target any, raw json.RawMessage) error {
+func set(name string, target any, raw jsontext.Value) error {
 	switch target := target.(type) {
 	case *string:
-		if raw[0] != '"' {
+		if raw.Kind() != '"' {
 			return domain.Reject(problem.InvalidField, "%s must be a string", name)
 		}
-		return json.Unmarshal(raw, target)
+		plain, err := jsontext.AppendUnquote(nil, raw)
+		*target = string(plain)
+		return err
 	case *int:
 		n, err := whole(domain.InvalidLimit, name, raw)
 		*target = int(n)
@@ -103,7 +134,7 @@ func set(name string, target any, raw json.RawMessage) error {
 
 // whole reads a whole number as people write it. 1.0 and 1e3 are whole too, yet
 // whoever sends them computes with fractions, and is told so.
-func whole(code domain.Code, name string, raw json.RawMessage) (int64, error) {
+func whole(code domain.Code, name string, raw jsontext.Value) (int64, error) {
 	s := string(raw)
 	if s[0] != '-' && (s[0] < '0' || s[0] > '9') {
 		return 0, domain.Reject(code, "%s must be a whole number", name)

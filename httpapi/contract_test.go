@@ -133,7 +133,8 @@ func TestContractHasTheRoutes(t *testing.T) {
 	}
 }
 
-// Whom the contract lets in without credentials, and whom the server does.
+// Whom the contract lets in without credentials, and whom the server does; and what a
+// query may hold.
 func TestContractSaysWhoMustSignIn(t *testing.T) {
 	doc := theContract(t).doc
 	for _, rt := range new(Server).routes() {
@@ -142,9 +143,16 @@ func TestContractSaysWhoMustSignIn(t *testing.T) {
 		if open != (rt.access == everybody) {
 			t.Errorf("%s %s: open by the contract %v, by the server %v", rt.method, rt.path, open, rt.access == everybody)
 		}
-		reads := slices.ContainsFunc(op.Parameters, func(p *openapi3.ParameterRef) bool { return p.Value.Name == "min_position" })
-		if reads != (rt.kind == read) {
-			t.Errorf("%s %s: min_position by the contract %v, by the server %v", rt.method, rt.path, reads, rt.kind == read)
+		var promised []string
+		for _, p := range op.Parameters {
+			if p.Value.In == openapi3.ParameterInQuery {
+				promised = append(promised, p.Value.Name)
+			}
+		}
+		slices.Sort(promised)
+		taken := slices.Sorted(slices.Values(rt.parameters()))
+		if !slices.Equal(promised, taken) {
+			t.Errorf("%s %s takes the parameters %v, by the contract %v", rt.method, rt.path, taken, promised)
 		}
 	}
 }

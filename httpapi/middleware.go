@@ -59,6 +59,9 @@ func (x *exchange) Unwrap() http.ResponseWriter { return x.ResponseWriter }
 
 type exchangeKey struct{}
 
+// methodMost bounds a method in the log: a client may send thirty thousand letters.
+const methodMost = 16
+
 // observe names the request and logs one line about it: no query, no body, no
 // person.
 func (s *Server) observe(next http.Handler) http.Handler {
@@ -68,7 +71,7 @@ func (s *Server) observe(next http.Handler) http.Handler {
 		w.Header().Set(problem.RequestID, x.id)
 		defer func() {
 			s.Log.LogAttrs(r.Context(), slog.LevelInfo, "request", slog.String("request", x.id),
-				slog.String("method", r.Method), slog.String("route", x.route), slog.Int("status", x.status),
+				slog.String("method", bounded(r.Method, methodMost)), slog.String("route", x.route), slog.Int("status", x.status),
 				slog.Duration("took", time.Since(start)), slog.Int64("bytes", x.bytes))
 		}()
 		next.ServeHTTP(x, r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x)))
@@ -146,6 +149,9 @@ func (s *Server) firstChecks(next http.Handler) http.Handler {
 		}
 		if foreign.Check(r) != nil {
 			return domain.Reject(problem.CrossOrigin, "a page of another site sent this request")
+		}
+		if err := s.checkHeaders(r); err != nil {
+			return err
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 		next.ServeHTTP(w, r)

@@ -30,17 +30,18 @@ func receiptOf(w http.ResponseWriter, r commands.Result) receipt {
 
 const noAccount = "there is no such account"
 
-func idempotencyKey(r *http.Request) string { return r.Header.Get("Idempotency-Key") }
-
 func (s *Server) signUp(w http.ResponseWriter, r *http.Request) error {
-	var ask commands.SignUp
+	key, err := idempotencyKey(r)
+	if err != nil {
+		return err
+	}
+	ask := commands.SignUp{Key: key}
 	if _, err := readBody(r, fields{"email": &ask.Email, "password": &ask.Password}); err != nil {
 		return err
 	}
 	if err := s.Identity.AllowSignUp(r); err != nil {
 		return err
 	}
-	ask.Key = idempotencyKey(r)
 	ctx, cancel := firm(r)
 	defer cancel()
 	up, err := s.Commands.SignUp(ctx, ask)
@@ -101,6 +102,10 @@ func balanceOf(b projections.Balance) balanceJSON {
 // adjust is a deposit or a withdrawal of one's own, or an admin's adjustment of
 // another's balance.
 func (s *Server) adjust(w http.ResponseWriter, r *http.Request) error {
+	key, err := idempotencyKey(r)
+	if err != nil {
+		return err
+	}
 	var amount domain.Credits
 	var of, reason, reference string
 	given, err := readBody(r, fields{"amount": &amount, "user_id": &of, "reason": &reason, "reference": &reference})
@@ -121,10 +126,10 @@ func (s *Server) adjust(w http.ResponseWriter, r *http.Request) error {
 	ctx, cancel := firm(r)
 	defer cancel()
 	var done commands.Result
-	switch move := (commands.Move{User: who.User, Amount: amount, Key: idempotencyKey(r)}); {
+	switch move := (commands.Move{User: who.User, Amount: amount, Key: key}); {
 	case !own:
 		done, err = s.Commands.Adjust(ctx, commands.Adjust{Admin: who.User, User: domain.UserID(of),
-			Correction: domain.Correction{Amount: amount, Reason: reason, Reference: reference}, Key: move.Key})
+			Correction: domain.Correction{Amount: amount, Reason: reason, Reference: reference}, Key: key})
 	case amount < 0:
 		move.Amount = -amount
 		done, err = s.Commands.Withdraw(ctx, move)

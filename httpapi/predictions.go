@@ -6,12 +6,11 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/gorilla/mux"
-
 	"kassa/commands"
 	"kassa/domain"
 	"kassa/eventstore"
 	"kassa/httpapi/identity"
+	"kassa/httpapi/paths"
 	"kassa/httpapi/problem"
 	"kassa/projections"
 	"kassa/vault"
@@ -91,7 +90,11 @@ func (s *Server) explained(ctx context.Context, p projections.Prediction) (predi
 
 func (s *Server) predict(w http.ResponseWriter, r *http.Request) error {
 	who, _ := identity.From(r.Context())
-	ask := commands.Predict{User: who.User, Key: idempotencyKey(r)}
+	key, err := idempotencyKey(r)
+	if err != nil {
+		return err
+	}
+	ask := commands.Predict{User: who.User, Key: key}
 	given, err := readBody(r, fields{"text": &ask.Text, "limit": &ask.Limit})
 	if err != nil {
 		return err
@@ -170,7 +173,10 @@ func (s *Server) prediction(w http.ResponseWriter, r *http.Request) error {
 // hold all that the log holds now.
 func (s *Server) own(w http.ResponseWriter, r *http.Request) (projections.Prediction, error) {
 	who, _ := identity.From(r.Context())
-	id := domain.PredictionID(mux.Vars(r)["id"])
+	id, ok := paths.ID[domain.PredictionID](r)
+	if !ok {
+		return projections.Prediction{}, domain.Reject(problem.PredictionNotFound, noPrediction)
+	}
 	p, err := s.Views.Prediction(r.Context(), who.User, id)
 	if errors.Is(err, projections.ErrNotFound) {
 		head, err := s.Head(r.Context())

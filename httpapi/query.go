@@ -76,6 +76,9 @@ func patient(w http.ResponseWriter, wait time.Duration) {
 func pageQuery(r *http.Request) (projections.PageQuery, error) {
 	values := r.URL.Query()
 	q := projections.PageQuery{Cursor: values.Get("cursor"), Limit: defaultPage}
+	if values.Has("cursor") && q.Cursor == "" { // which the views take for none
+		return q, badCursor()
+	}
 	if values.Has("limit") {
 		n, err := strconv.Atoi(values.Get("limit"))
 		if err != nil || n < 1 || n > projections.MaxPage {
@@ -88,10 +91,11 @@ func pageQuery(r *http.Request) (projections.PageQuery, error) {
 
 // filter reads a query parameter that takes one of the words; zero where it is absent.
 func filter[T any](r *http.Request, name string, all []T, word func(T) string) (found T, err error) {
-	asked := r.URL.Query().Get(name)
-	if asked == "" {
+	values := r.URL.Query()
+	if !values.Has(name) {
 		return found, nil
 	}
+	asked := values.Get(name)
 	var words []string
 	for _, one := range all {
 		if word(one) == asked {
@@ -108,9 +112,13 @@ func refused(err error, missing domain.Code, detail string) error {
 	case errors.Is(err, projections.ErrNotFound):
 		return domain.Reject(missing, "%s", detail)
 	case errors.Is(err, projections.ErrBadCursor):
-		return domain.Reject(problem.InvalidCursor, "the cursor is not one that a page gave")
+		return badCursor()
 	}
 	return err
+}
+
+func badCursor() error {
+	return domain.Reject(problem.InvalidCursor, "the cursor is not one that a page gave")
 }
 
 // How long prediction/new waits for its answer.

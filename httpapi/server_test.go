@@ -343,10 +343,15 @@ func TestLog(t *testing.T) {
 	var log bytes.Buffer
 	w.server.Log = slog.New(slog.NewTextHandler(&log, nil))
 	h := w.server.Handler()
-	got := w.send(h, "POST", "/api/events/prediction/new?q=query-secret", "ada", `{"text":"body secret"}`)
+	got := w.send(h, "POST", "/api/events/prediction/new", "ada", `{"text":"body secret"}`)
 	want(t, got, http.StatusOK, "")
 	w.send(h, "GET", "/api/events/prediction/p_secret", "ada", "")
+	w.send(h, "GET", "/api/users/transaction/history?cursor=query-secret", "ada", "")
+	w.send(h, strings.Repeat("SECRET", 5000), "/api/users/balance", "ada", "")
 	text := log.String()
+	if len(text) > 10_000 {
+		t.Errorf("the log holds %d bytes of four requests", len(text))
+	}
 	for _, must := range []string{"route=/api/events/prediction/new", "route=/api/events/prediction/{id}", "status=200", "status=404", "request=" + got.Header().Get(problem.RequestID)} {
 		if !strings.Contains(text, must) {
 			t.Errorf("the log lacks %s:\n%s", must, text)

@@ -127,7 +127,7 @@ func (a *Authenticator) identify(w http.ResponseWriter, r *http.Request, read re
 		person, err := a.check(r, email, password, read)
 		return person, err == nil, err
 	}
-	cookie, err := r.Cookie(a.cookieName())
+	cookie, err := r.Cookie(a.CookieName())
 	if err != nil {
 		return Person{}, false, nil
 	}
@@ -184,7 +184,7 @@ func (a *Authenticator) SignOut(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (a *Authenticator) endSession(r *http.Request) error {
-	cookie, err := r.Cookie(a.cookieName())
+	cookie, err := r.Cookie(a.CookieName())
 	if err != nil {
 		return nil
 	}
@@ -258,7 +258,8 @@ func (a *Authenticator) person(ctx context.Context, u domain.UserID) (Person, er
 	}
 }
 
-func (a *Authenticator) cookieName() string {
+// CookieName is that of the session.
+func (a *Authenticator) CookieName() string {
 	if a.Secure {
 		return "__Host-kassa_session"
 	}
@@ -271,7 +272,7 @@ func (a *Authenticator) setCookie(w http.ResponseWriter, token string) {
 	if token == "" {
 		age = -1
 	}
-	http.SetCookie(w, &http.Cookie{Name: a.cookieName(), Value: token, Path: "/", MaxAge: age,
+	http.SetCookie(w, &http.Cookie{Name: a.CookieName(), Value: token, Path: "/", MaxAge: age,
 		HttpOnly: true, Secure: a.Secure, SameSite: http.SameSiteLaxMode})
 }
 

@@ -33,6 +33,9 @@ const (
 	InvalidCursor          domain.Code = "invalid_cursor"
 	InvalidFilter          domain.Code = "invalid_filter"
 	InvalidPosition        domain.Code = "invalid_position"
+	InvalidQuery           domain.Code = "invalid_query"
+	UnknownParameter       domain.Code = "unknown_parameter"
+	RepeatedHeader         domain.Code = "repeated_header"
 	RateLimited            domain.Code = "rate_limited"
 	PositionNotReached     domain.Code = "position_not_reached"
 	NotReady               domain.Code = "not_ready"
@@ -85,6 +88,9 @@ var statuses = map[domain.Code]int{
 	InvalidCursor:           http.StatusUnprocessableEntity,
 	InvalidFilter:           http.StatusUnprocessableEntity,
 	InvalidPosition:         http.StatusUnprocessableEntity,
+	InvalidQuery:            http.StatusUnprocessableEntity,
+	UnknownParameter:        http.StatusUnprocessableEntity,
+	RepeatedHeader:          http.StatusUnprocessableEntity,
 
 	RateLimited: http.StatusTooManyRequests,
 

@@ -6,10 +6,9 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/gorilla/mux"
-
 	"kassa/commands"
 	"kassa/domain"
+	"kassa/httpapi/paths"
 	"kassa/projections"
 )
 
@@ -28,8 +27,8 @@ type member struct {
 }
 
 func (v *visit) member(u projections.User) (member, error) {
-	address, err := v.emailOf(u.ID, u.Email)
-	return member{u, address}, err
+	email, err := v.emailOf(u.ID, u.Email)
+	return member{u, email}, err
 }
 
 func (p *Pages) people(v *visit) error { return v.showPeople(peoplePage{}) }
@@ -62,6 +61,9 @@ func (p *Pages) find(v *visit) error {
 		if u, err = p.Commands.FindUser(v.r.Context(), query); err != nil && domain.RefusalIn(err) == nil {
 			return err
 		}
+	}
+	if !u.Valid() {
+		return v.showPeople(peoplePage{Query: query, Nobody: true})
 	}
 	switch _, err := p.Views.User(v.r.Context(), u); {
 	case errors.Is(err, projections.ErrNotFound):
@@ -105,12 +107,20 @@ func (p *Pages) person(v *visit) error {
 }
 
 func (p *Pages) personAgain(v *visit) error {
-	return v.send("/web/admin/user/" + mux.Vars(v.r)["id"])
+	id, ok := paths.ID[domain.UserID](v.r)
+	if !ok {
+		return errNoPage
+	}
+	return v.send("/web/admin/user/" + string(id))
 }
 
 // who is the person whom the page's address names.
 func (v *visit) who() (member, error) {
-	u, err := v.pages.Views.User(v.r.Context(), domain.UserID(mux.Vars(v.r)["id"]))
+	id, ok := paths.ID[domain.UserID](v.r)
+	if !ok {
+		return member{}, errNoPage
+	}
+	u, err := v.pages.Views.User(v.r.Context(), id)
 	if errors.Is(err, projections.ErrNotFound) {
 		return member{}, errNoPage
 	}

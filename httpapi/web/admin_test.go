@@ -47,8 +47,12 @@ func TestFind(t *testing.T) {
 			t.Errorf("%q comes back as %q", query, found.value("who"))
 		}
 	}
+	people.fill("/web/admin", "who", "u_\x00").is(http.StatusOK).says("никого нет") // which PostgreSQL fails on
 	people.follow("vera@example.org").at("/web/admin/user/" + string(vera))
-	g.open("/web/admin/user/u_nobody").is(http.StatusNotFound)
+	for _, id := range []string{"u_nobody", "u_%00", "u_%ff", "..", "%2e%2e", "..%2f..", "%2F"} {
+		g.open("/web/admin/user/" + id).is(http.StatusNotFound)
+		g.open("/web/prediction/" + id).is(http.StatusNotFound)
+	}
 	g.open("/web/admin?cursor=nonsense").is(http.StatusBadRequest)
 }
 
@@ -129,5 +133,14 @@ func TestAdjustRefused(t *testing.T) {
 	g.send("/web/admin/user/u_nobody/adjust", check.form(address+"/adjust")).is(http.StatusNotFound)
 	if available, _ := h.balance("vera@example.org"); available != 6 {
 		t.Errorf("Vera has %d credits", available)
+	}
+}
+
+// Of the folder of static files nothing is shown but the files.
+func TestStaticFilesOnly(t *testing.T) {
+	h := open(t, options{bonus: bonus})
+	g := h.guest("en")
+	for _, path := range []string{"/web/static/v/", "/web/static/v/.", "/web/static/v/..", "/web/static/v/%2e", "/web/static/v/..%2fstatic", "/web/static/v/base.css%00", "/web//static/v/base.css"} {
+		g.open(path).is(http.StatusNotFound).says("There is no such page")
 	}
 }

@@ -12,13 +12,12 @@ import (
 	"errors"
 	"net/http"
 
-	"github.com/gorilla/mux"
-
 	"kassa/catalog"
 	"kassa/commands"
 	"kassa/domain"
 	"kassa/eventstore"
 	"kassa/httpapi/identity"
+	"kassa/httpapi/paths"
 	"kassa/httpapi/problem"
 	"kassa/projections"
 )
@@ -88,7 +87,7 @@ type Pages struct {
 // stand identity.Authenticator.Middleware, which says who asks, and
 // http.CrossOriginProtection.
 func (p *Pages) Handler() http.Handler {
-	r := mux.NewRouter()
+	r := paths.NewRouter()
 	get := func(path string, a audience, h page) { r.HandleFunc(path, p.serve(a, h)).Methods("GET", "HEAD") }
 	post := func(path string, a audience, h page) { r.HandleFunc(path, p.serve(a, h)).Methods("POST") }
 
@@ -120,7 +119,7 @@ func (p *Pages) Handler() http.Handler {
 	get("/web/admin/user/{id}/adjust", admins, p.personAgain)
 	post("/web/admin/user/{id}/adjust", admins, p.adjust)
 
-	r.HandleFunc("/web/static/{version}/{file}", serveStatic).Methods("GET", "HEAD")
+	r.HandleFunc("/web/static/{version}/{file:[a-z]+\\.[a-z]+}", serveStatic).Methods("GET", "HEAD")
 	r.NotFoundHandler = p.Refusal(http.StatusNotFound)
 	r.MethodNotAllowedHandler = p.Refusal(http.StatusMethodNotAllowed)
 	return r

@@ -8,10 +8,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/gorilla/mux"
-
 	"kassa/catalog"
 	"kassa/domain"
+	"kassa/httpapi/paths"
 	"kassa/projections"
 	"kassa/vault"
 )
@@ -97,7 +96,10 @@ type answerPage struct {
 
 // prediction shows a question and what became of it.
 func (p *Pages) prediction(v *visit) error {
-	id := domain.PredictionID(mux.Vars(v.r)["id"])
+	id, ok := paths.ID[domain.PredictionID](v.r)
+	if !ok {
+		return errNoPage
+	}
 	found, err := p.Views.Prediction(v.r.Context(), v.Person.User, id)
 	if err == nil && !found.State.Ended() && v.justAsked() {
 		ctx, cancel := context.WithTimeout(v.r.Context(), waitAnswer)

@@ -1,0 +1,171 @@
+package httpapi
+
+import (
+	"net/http"
+	"slices"
+
+	"kassa/domain"
+	"kassa/httpapi/identity"
+	"kassa/httpapi/paths"
+	"kassa/httpapi/problem"
+)
+
+// access says whom a route is for.
+type access int
+
+const (
+	everybody access = iota // nobody is asked who they are
+	person                  // somebody who is signed in
+	admin                   // and is an admin
+)
+
+// kind says what a route does to the ledger.
+type kind int
+
+const (
+	still   kind = iota // it does not touch it
+	read                // it asks the views, and waits for min_position
+	command             // it appends, within the person's rate
+)
+
+// route is one line of the API. Its handler answers, or returns the error to answer.
+type route struct {
+	method, path string
+	access       access
+	kind         kind
+	serve        func(http.ResponseWriter, *http.Request) error
+	query        []string // the parameters that it takes; reads take min_position too
+}
+
+func (s *Server) routes() []route {
+	return []route{
+		{"GET", "/api/", everybody, still, s.about, nil},
+		{"GET", "/api/health", everybody, still, s.health, nil},
+		{"GET", "/api/ready", everybody, still, s.ready, nil},
+		{"GET", "/api/openapi.yaml", everybody, still, s.contract, nil},
+
+		{"POST", "/api/users/signup", everybody, still, s.signUp, nil},
+		{"POST", "/api/users/signin", everybody, still, s.signIn, nil},
+		{"POST", "/api/users/signout", everybody, still, s.signOut, nil},
+		{"GET", "/api/users/balance", person, read, s.balance, nil},
+		{"POST", "/api/users/balance/adjust", person, command, s.adjust, nil},
+		{"GET", "/api/users/transaction/history", person, read, s.transactions, []string{"cursor", "limit", "type"}},
+
+		// Before the ids: a path is the first line that fits.
+		{"POST", "/api/events/prediction/new", person, command, s.predict, nil},
+		{"GET", "/api/events/prediction/history", person, read, s.predictions, []string{"cursor", "limit", "status"}},
+		{"GET", "/api/events/prediction/{id}", person, read, s.prediction, nil},
+		{"GET", "/api/events/prediction/{id}/stream", person, read, s.stream, nil},
+
+		{"GET", "/api/admin/users", admin, read, s.users, []string{"cursor", "limit", "email"}},
+		{"GET", "/api/admin/users/{id}", admin, read, s.user, nil},
+		{"GET", "/api/admin/trial", admin, read, s.trial, nil},
+	}
+}
+
+// parameters are the names that the route's query may have.
+func (rt route) parameters() []string {
+	if rt.kind == read {
+		return append(slices.Clone(rt.query), "min_position")
+	}
+	return rt.query
+}
+
+// Handler gives the whole surface.
+func (s *Server) Handler() http.Handler {
+	router := paths.NewRouter()
+	router.Use(nameRoute)
+	at := map[string]resource{}
+	for _, rt := range s.routes() {
+		if at[rt.path] == nil {
+			at[rt.path] = resource{}
+			router.Handle(rt.path, s.dispatch(at[rt.path]))
+		}
+		at[rt.path].add(rt.method, s.guard(rt))
+	}
+	router.Handle("/api", s.dispatch(at["/api/"]))
+	if s.Pages != nil {
+		home := resource{}
+		home.add(http.MethodGet, http.RedirectHandler("/web", http.StatusSeeOther))
+		router.Handle("/", s.dispatch(home))
+		router.PathPrefix("/web").Handler(s.Identity.Middleware(s.Pages))
+	}
+	router.NotFoundHandler = s.answer(func(http.ResponseWriter, *http.Request) error {
+		return domain.Reject(problem.NotFound, "there is nothing at this address")
+	})
+	return s.surround(router)
+}
+
+// resource is what one path takes: a handler for each method.
+type resource map[string]http.Handler
+
+func (res resource) add(method string, h http.Handler) {
+	res[method] = h
+	if method == http.MethodGet {
+		res[http.MethodHead] = h
+	}
+}
+
+// dispatch serves by the method, and names the methods that there are to those who
+// come with another.
+func (s *Server) dispatch(res resource) http.Handler {
+	return s.answer(func(w http.ResponseWriter, r *http.Request) error {
+		if h := res[r.Method]; h != nil {
+			h.ServeHTTP(w, r)
+			return nil
+		}
+		for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPost} {
+			if res[method] != nil {
+				w.Header().Add("Allow", method)
+			}
+		}
+		return domain.Reject(problem.MethodNotAllowed, "this address does not take the method %s", quoteName(r.Method))
+	})
+}
+
+// guard lets those in whom the route is for, and makes the views or the limits
+// ready for what it does.
+func (s *Server) guard(rt route) http.Handler {
+	serve := s.answer(func(w http.ResponseWriter, r *http.Request) error {
+		if err := s.admit(rt, w, r); err != nil {
+			return err
+		}
+		return rt.serve(w, r)
+	})
+	switch rt.access {
+	case everybody:
+		return serve
+	case admin:
+		return s.Identity.Middleware(serve)
+	}
+	return s.Identity.UserOnly(serve)
+}
+
+func (s *Server) admit(rt route, w http.ResponseWriter, r *http.Request) error {
+	who, signedIn := identity.From(r.Context())
+	switch {
+	case rt.access != everybody && !signedIn:
+		return domain.Reject(problem.AuthenticationRequired, "sign in, or send Basic credentials")
+	case rt.access == admin && !who.Admin:
+		return domain.Reject(domain.NotAdmin, "this is for admins only")
+	}
+	if err := checkQuery(r, rt.parameters()); err != nil {
+		return err
+	}
+	switch rt.kind {
+	case read:
+		return s.reach(w, r)
+	case command:
+		return s.Identity.AllowCommand(who.User)
+	}
+	return nil
+}
+
+// answer makes a handler of a function that returns what to refuse.
+func (s *Server) answer(serve func(http.ResponseWriter, *http.Request) error) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := serve(w, r); err != nil {
+			s.Problems.Refuse(w, r, err)
+		}
+	})
+}
