@@ -21,10 +21,6 @@ import (
 	"kassa/eventstore"
 )
 
-// attemptsMax bounds how often a command is decided again, because another
-// writer was faster or because the outcome of an append was unknown.
-const attemptsMax = 10
-
 // Log is what commands need of the event store.
 type Log interface {
 	Account(ctx context.Context, u domain.UserID) (eventstore.Loaded, error)
@@ -108,30 +104,24 @@ type intent struct {
 //
 // An account that came from memory may be behind another process. An approval on
 // it is safe, since its append would conflict; a refusal, or that there is nothing
-// left to do, is only believed after a fresh read. And where the outcome of an
-// append is unknown, the same command is simply tried again: the log knows whether
-// it was done. A last attempt of unknown outcome is a fault and no refusal: it may
-// have been appended, and its payment must not go back.
+// left to do, is only believed after a fresh read.
 func (h *Handler) change(ctx context.Context, in intent, decide func(domain.Account) ([]domain.Event, error)) (eventstore.Receipt, error) {
 	leave, err := h.turns.take(ctx, in.user)
 	if err != nil {
 		return eventstore.Receipt{}, err
 	}
 	defer leave()
-	load, last := h.Log.Account, error(nil)
-	for tries := range attemptsMax {
+	load := h.Log.Account
+	return untilKnown(ctx, func() (eventstore.Receipt, error) {
 		l, err := load(ctx, in.user)
-		switch {
-		case err != nil && last != nil && pause(ctx, tries): // the database may be on its way back
-			continue
-		case err != nil:
-			return eventstore.Receipt{}, errors.Join(fmt.Errorf("load account %s: %w", in.user, err), last)
+		if err != nil {
+			return eventstore.Receipt{}, fmt.Errorf("load account %s: %w", in.user, err)
 		}
 		load = h.Log.Refresh
 		var guard []eventstore.Write
 		if in.guard != nil {
 			if guard, err = in.guard(ctx); err != nil {
-				return eventstore.Receipt{}, err
+				return eventstore.Receipt{}, fmt.Errorf("read what the change of account %s rests on: %w", in.user, err)
 			}
 		}
 		events, err := decide(l.Account)
@@ -139,7 +129,7 @@ func (h *Handler) change(ctx context.Context, in intent, decide func(domain.Acco
 		case err != nil && !refused:
 			return eventstore.Receipt{}, err
 		case (refused || len(events) == 0) && !l.Fresh:
-			continue
+			return eventstore.Receipt{}, errStale
 		case refused:
 			return h.orDone(ctx, in, err)
 		case len(events) == 0:
@@ -148,44 +138,13 @@ func (h *Handler) change(ctx context.Context, in intent, decide func(domain.Acco
 		writes := append(guard, eventstore.Write{Stream: eventstore.AccountStream(in.user), Expected: l.Version, Events: events})
 		r, err := h.Log.Append(ctx, eventstore.Append{Time: h.Now(), Actor: in.actor, Cause: in.cause, Writes: writes})
 		switch {
-		case err == nil:
-			return r, nil
 		case errors.Is(err, eventstore.ErrKeyReused):
 			return eventstore.Receipt{}, reused()
-		case errors.Is(err, eventstore.ErrConflict):
-			last = err
-			continue
-		case errors.Is(err, eventstore.ErrUnknown) && ctx.Err() == nil:
-			if last = err; pause(ctx, tries) {
-				continue
-			}
+		case err != nil:
+			return eventstore.Receipt{}, fmt.Errorf("append to the account %s: %w", in.user, err)
 		}
-		return eventstore.Receipt{}, fmt.Errorf("append to the account %s: %w", in.user, err)
-	}
-	if errors.Is(last, eventstore.ErrUnknown) {
-		return eventstore.Receipt{}, fmt.Errorf("append to the account %s, %d times: %w", in.user, attemptsMax, last)
-	}
-	return eventstore.Receipt{}, domain.Reject(domain.Busy, "the account is busy, try again")
-}
-
-// The pauses between tries of unknown outcome: after the first one none, and in all
-// about as long as a database takes to restart or to be followed by another.
-const (
-	firstPause = 50 * time.Millisecond
-	pauseMost  = 2 * time.Second
-)
-
-// pause says whether there is time for another try.
-func pause(ctx context.Context, tries int) bool {
-	if tries == 0 {
-		return true
-	}
-	select {
-	case <-time.After(min(firstPause<<(tries-1), pauseMost)):
-		return true
-	case <-ctx.Done():
-		return false
-	}
+		return r, nil
+	})
 }
 
 // orDone turns a refusal into the first answer, where the same command was done

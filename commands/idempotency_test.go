@@ -16,34 +16,34 @@ var keyed = []struct {
 	name string
 	// run sends the command, or with other set the same with other content; ada has
 	// 10 credits, root is an admin.
-	run func(w *world, h *commands.Handler, ada, root domain.UserID, key string, other bool) (commands.Result, error)
+	run func(ctx context.Context, w *world, h *commands.Handler, ada, root domain.UserID, key string, other bool) (commands.Result, error)
 	// other content of a sign-up is another e-mail, and that is another person.
 	contentCounts bool
 }{
-	{"sign up", func(_ *world, h *commands.Handler, _, _ domain.UserID, key string, other bool) (commands.Result, error) {
+	{"sign up", func(ctx context.Context, _ *world, h *commands.Handler, _, _ domain.UserID, key string, other bool) (commands.Result, error) {
 		s := commands.SignUp{Email: "new@example.org", Password: password, Key: key}
 		if other {
 			s.Email = "other@example.org"
 		}
-		up, err := h.SignUp(context.Background(), s)
+		up, err := h.SignUp(ctx, s)
 		return up.Result, err
 	}, false},
-	{"deposit", func(_ *world, h *commands.Handler, ada, _ domain.UserID, key string, other bool) (commands.Result, error) {
-		return h.Deposit(context.Background(), commands.Move{User: ada, Amount: 5 + credit(other), Key: key})
+	{"deposit", func(ctx context.Context, _ *world, h *commands.Handler, ada, _ domain.UserID, key string, other bool) (commands.Result, error) {
+		return h.Deposit(ctx, commands.Move{User: ada, Amount: 5 + credit(other), Key: key})
 	}, true},
-	{"withdraw", func(_ *world, h *commands.Handler, ada, _ domain.UserID, key string, other bool) (commands.Result, error) {
-		return h.Withdraw(context.Background(), commands.Move{User: ada, Amount: 10 - credit(other), Key: key})
+	{"withdraw", func(ctx context.Context, _ *world, h *commands.Handler, ada, _ domain.UserID, key string, other bool) (commands.Result, error) {
+		return h.Withdraw(ctx, commands.Move{User: ada, Amount: 10 - credit(other), Key: key})
 	}, true},
-	{"predict", func(w *world, h *commands.Handler, ada, _ domain.UserID, key string, other bool) (commands.Result, error) {
+	{"predict", func(ctx context.Context, w *world, h *commands.Handler, ada, _ domain.UserID, key string, other bool) (commands.Result, error) {
 		p := commands.Predict{User: ada, Text: "a film with a whale", Key: key}
 		if other {
 			p.Text += "s"
 		}
-		asked, err := h.Predict(context.Background(), p)
+		asked, err := h.Predict(ctx, p)
 		return asked.Result, err
 	}, true},
-	{"adjust", func(_ *world, h *commands.Handler, ada, root domain.UserID, key string, other bool) (commands.Result, error) {
-		return h.Adjust(context.Background(), commands.Adjust{Admin: root, User: ada, Key: key,
+	{"adjust", func(ctx context.Context, _ *world, h *commands.Handler, ada, root domain.UserID, key string, other bool) (commands.Result, error) {
+		return h.Adjust(ctx, commands.Adjust{Admin: root, User: ada, Key: key,
 			Correction: domain.Correction{Amount: -10 + credit(other), Reason: "as asked"}})
 	}, true},
 }
@@ -65,7 +65,7 @@ func TestTheSameKeyAgain(t *testing.T) {
 			if tt.name == "predict" {
 				w.give(ada, 5)
 			}
-			first, err := tt.run(w, w.Handler, ada, root, "k", false)
+			first, err := tt.run(t.Context(), w, w.Handler, ada, root, "k", false)
 			must(t, err)
 			if first.Replayed || first.Position == 0 {
 				t.Fatalf("the first answer is %+v", first)
@@ -74,11 +74,11 @@ func TestTheSameKeyAgain(t *testing.T) {
 			want := first
 			want.Replayed = true
 			for name, h := range map[string]*commands.Handler{"here": w.Handler, "in another process": w.process()} {
-				again, err := tt.run(w, h, ada, root, "k", false)
+				again, err := tt.run(t.Context(), w, h, ada, root, "k", false)
 				if err != nil || again != want {
 					t.Errorf("%s the same again gave %+v, %v; want %+v", name, again, err, want)
 				}
-				_, err = tt.run(w, h, ada, root, "k", true)
+				_, err = tt.run(t.Context(), w, h, ada, root, "k", true)
 				if got := code(t, err); tt.contentCounts && got != domain.KeyReused {
 					t.Errorf("%s with other content it gave %q", name, got)
 				}

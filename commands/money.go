@@ -2,6 +2,7 @@ package commands
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"kassa/domain"
@@ -14,9 +15,9 @@ import (
 type Payments interface {
 	Name() string
 	// Charge takes the money of a deposit; a refusal with payment_declined is an
-	// answer, any other error a fault.
+	// answer; after any other error the money may have been taken.
 	Charge(ctx context.Context, payment string, u domain.UserID, amount domain.Credits) error
-	// Refund undoes a charge whose deposit was refused after all.
+	// Refund undoes a charge whose deposit was not made after all.
 	Refund(ctx context.Context, payment string) error
 }
 
@@ -63,7 +64,7 @@ func (h *Handler) Deposit(ctx context.Context, m Move) (Result, error) {
 	}
 	defer end()
 	payment, charged := paymentOf(command), false
-	var declined error // the provider's no; a decision that is taken again must not ask again
+	var declined error // what the provider said instead; a decision that is taken again must not ask again
 	in := intent{actor: userActor(m.User), cause: command.Cause(), user: m.User}
 	r, err := h.change(ctx, in, func(a domain.Account) ([]domain.Event, error) {
 		if err := a.CanDeposit(m.Amount); err != nil {
@@ -78,17 +79,29 @@ func (h *Handler) Deposit(ctx context.Context, m Move) (Result, error) {
 		}
 		return a.Deposit(m.Amount, h.Payments.Name(), payment)
 	})
-	// With a key, "busy" is for the client to try again, which the payment waits for;
-	// without one nobody can, and the money goes back as after any other refusal.
-	if r := domain.RefusalIn(err); charged && r != nil && (r.Code != domain.Busy || m.Key == "") {
+	if err == nil {
+		return result(r), nil
+	}
+	if declined != nil && domain.RefusalIn(declined) == nil { // the provider may have taken the money
+		return Result{}, fmt.Errorf("charge payment %s: %w: %w", payment, eventstore.ErrUnknown, err)
+	}
+	if charged && givesUp(m.Key, err) {
 		if undo := h.Payments.Refund(context.WithoutCancel(ctx), payment); undo != nil {
-			return Result{}, fmt.Errorf("refund payment %s of a refused deposit: %w", payment, undo)
+			return Result{}, fmt.Errorf("refund payment %s of a deposit that was not made (%v): %w", payment, err, undo)
 		}
 	}
-	if err != nil {
-		return Result{}, err
+	return Result{}, err
+}
+
+// givesUp says whether a payment goes back after a deposit that came to err. It stays
+// where the deposit may have been made, and where the client can send it again: with
+// a key, after what is no refusal, or only a busy account.
+func givesUp(key string, err error) bool {
+	if errors.Is(err, eventstore.ErrUnknown) {
+		return false
 	}
-	return result(r), nil
+	refusal := domain.RefusalIn(err)
+	return key == "" || refusal != nil && refusal.Code != domain.Busy
 }
 
 // Withdraw takes the credits. The payment back follows from the event.

@@ -69,18 +69,16 @@ func (h *Handler) open(ctx context.Context, in intent, email, password string, c
 		{Stream: claim, Events: []domain.Event{domain.EmailClaimed{User: u}}},
 		{Stream: eventstore.AccountStream(u), Events: events},
 	}}
-	for attempt := 1; ; attempt++ {
+	return untilKnown(ctx, func() (eventstore.Receipt, error) {
 		r, err := h.Log.Append(ctx, opening)
 		switch {
-		case err == nil:
-			return r, nil
 		case errors.Is(err, eventstore.ErrConflict):
 			return h.orDone(ctx, in, emailTaken())
-		case errors.Is(err, eventstore.ErrUnknown) && ctx.Err() == nil && attempt < attemptsMax:
-			continue
+		case err != nil:
+			return eventstore.Receipt{}, fmt.Errorf("append a sign-up: %w", err)
 		}
-		return eventstore.Receipt{}, fmt.Errorf("append a sign-up: %w", err)
-	}
+		return r, nil
+	})
 }
 
 func emailTaken() error {

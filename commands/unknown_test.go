@@ -35,7 +35,7 @@ func newScene(t testing.TB) *scene {
 type act struct {
 	name string
 	what domain.EventType
-	run  func(s *scene, h *commands.Handler) (eventstore.Position, error)
+	run  func(ctx context.Context, s *scene, h *commands.Handler) (eventstore.Position, error)
 }
 
 // acts has every command: those with a key, and those that need none.
@@ -43,26 +43,25 @@ func acts() (list []act) {
 	types := map[string]domain.EventType{"sign up": domain.TypeSignedUp, "deposit": domain.TypeDeposited, "withdraw": domain.TypeWithdrawn,
 		"predict": domain.TypePredictionRequested, "adjust": domain.TypeBalanceAdjusted}
 	for _, k := range keyed {
-		list = append(list, act{k.name, types[k.name], func(s *scene, h *commands.Handler) (eventstore.Position, error) {
-			r, err := k.run(s.world, h, s.ada, s.root, "k", false)
+		list = append(list, act{k.name, types[k.name], func(ctx context.Context, s *scene, h *commands.Handler) (eventstore.Position, error) {
+			r, err := k.run(ctx, s.world, h, s.ada, s.root, "k", false)
 			return r.Position, err
 		}})
 	}
-	ctx := context.Background()
 	return append(list,
-		act{"grant", domain.TypeAdminGranted, func(s *scene, h *commands.Handler) (eventstore.Position, error) {
+		act{"grant", domain.TypeAdminGranted, func(ctx context.Context, s *scene, h *commands.Handler) (eventstore.Position, error) {
 			return h.SetAdmin(ctx, s.ada, true)
 		}},
-		act{"revoke", domain.TypeAdminRevoked, func(s *scene, h *commands.Handler) (eventstore.Position, error) {
+		act{"revoke", domain.TypeAdminRevoked, func(ctx context.Context, s *scene, h *commands.Handler) (eventstore.Position, error) {
 			return h.SetAdmin(ctx, s.root, false)
 		}},
-		act{"complete", domain.TypePredictionCompleted, func(s *scene, h *commands.Handler) (eventstore.Position, error) {
+		act{"complete", domain.TypePredictionCompleted, func(ctx context.Context, s *scene, h *commands.Handler) (eventstore.Position, error) {
 			return h.Complete(ctx, s.asked, answer)
 		}},
-		act{"fail", domain.TypePredictionFailed, func(s *scene, h *commands.Handler) (eventstore.Position, error) {
+		act{"fail", domain.TypePredictionFailed, func(ctx context.Context, s *scene, h *commands.Handler) (eventstore.Position, error) {
 			return h.Fail(ctx, s.asked, domain.FailedWorker)
 		}},
-		act{"expire", domain.TypePredictionExpired, func(s *scene, h *commands.Handler) (eventstore.Position, error) {
+		act{"expire", domain.TypePredictionExpired, func(ctx context.Context, s *scene, h *commands.Handler) (eventstore.Position, error) {
 			return h.Expire(ctx, s.asked)
 		}})
 }
@@ -85,14 +84,14 @@ func TestAnAppendFails(t *testing.T) {
 			s := newScene(t)
 			before := s.size()
 			failing := s.over(eventstoretest.Failing{Store: s.store, Fails: eventstoretest.NewPattern(1, 1)})
-			_, err := tt.run(s, failing)
+			_, err := tt.run(t.Context(), s, failing)
 			if !errors.Is(err, eventstoretest.ErrInjected) || domain.RefusalIn(err) != nil {
 				t.Fatalf("the command gave %v", err)
 			}
 			if s.size() != before {
 				t.Fatalf("the log went from %d to %d", before, s.size())
 			}
-			at, err := tt.run(s, s.Handler)
+			at, err := tt.run(t.Context(), s, s.Handler)
 			if err != nil || at == 0 || s.count(tt.what, before) != 1 {
 				t.Errorf("sent again: position %d, %v, and %d events", at, err, s.count(tt.what, before))
 			}
@@ -109,7 +108,7 @@ func TestAnAppendWorksAndSaysItFailed(t *testing.T) {
 			s := newScene(t)
 			before := s.size()
 			lossy := s.over(eventstoretest.Lossy{Store: s.store, Fails: eventstoretest.NewPattern(1, 1)})
-			at, err := tt.run(s, lossy)
+			at, err := tt.run(t.Context(), s, lossy)
 			// What needs no key is settled by the account's own state at the second look.
 			settled := err == nil && at == 0
 			if err != nil && (!errors.Is(err, eventstore.ErrUnknown) || domain.RefusalIn(err) != nil) {
@@ -120,7 +119,7 @@ func TestAnAppendWorksAndSaysItFailed(t *testing.T) {
 			}
 			after := s.size()
 			for _, h := range []*commands.Handler{s.Handler, s.process()} {
-				again, err := tt.run(s, h)
+				again, err := tt.run(t.Context(), s, h)
 				if err != nil || s.size() != after || settled != (again == 0) {
 					t.Errorf("sent again: position %d, %v, the log went from %d to %d", again, err, after, s.size())
 				}
@@ -138,7 +137,7 @@ func TestAnAppendIsSometimesUnknown(t *testing.T) {
 			before := s.size()
 			for seed := range uint64(3) {
 				lossy := s.over(eventstoretest.Lossy{Store: s.store, Fails: eventstoretest.NewPattern(seed, 2)})
-				if _, err := tt.run(s, lossy); err != nil {
+				if _, err := tt.run(t.Context(), s, lossy); err != nil {
 					t.Errorf("seed %d: %v", seed, err)
 				}
 				if n := s.count(tt.what, before); n != 1 {
@@ -217,7 +216,7 @@ func TestALogThatCannotBeRead(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			s := newScene(t)
 			before := s.size()
-			_, err := tt.run(s, s.over(unreadable{s.store}))
+			_, err := tt.run(t.Context(), s, s.over(unreadable{s.store}))
 			if !errors.Is(err, errUnreadable) || domain.RefusalIn(err) != nil {
 				t.Errorf("the command gave %v", err)
 			}

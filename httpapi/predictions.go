@@ -120,23 +120,31 @@ func (s *Server) predict(w http.ResponseWriter, r *http.Request) error {
 		out.LeafHash = receipt.LeafHash
 		return writeJSON(w, http.StatusAccepted, out)
 	}
-	p, err := s.await(w, r, asked, wait)
+	out, err := s.answered(w, r, asked, wait)
 	if err != nil {
-		return err
-	}
-	out, err := s.explained(r.Context(), p)
-	if err != nil {
-		return err
+		// The question is accepted and its price held, so a fault here must not read
+		// like one of the question: a client that asks again without a key pays twice.
+		s.Problems.Explain(w, r, err) // to the log
+		out = pending(ask, asked)
 	}
 	out.LeafHash = receipt.LeafHash
 	status := http.StatusAccepted
-	if p.State.Ended() {
+	if !out.EndedAt.IsZero() {
 		status = http.StatusOK
 	}
 	return writeJSON(w, status, out)
 }
 
-// pending is a question that was just asked.
+// answered gives the prediction as it is after the wait.
+func (s *Server) answered(w http.ResponseWriter, r *http.Request, asked commands.Asked, wait time.Duration) (predictionJSON, error) {
+	p, err := s.await(w, r, asked, wait)
+	if err != nil {
+		return predictionJSON{}, err
+	}
+	return s.explained(r.Context(), p)
+}
+
+// pending is a question that was accepted, and of which no more is known.
 func pending(ask commands.Predict, asked commands.Asked) predictionJSON {
 	return predictionJSON{ID: asked.Prediction, Status: projections.Word(domain.StateHeld), Text: ask.Text, Cost: asked.Price, Limit: asked.Limit,
 		CreatedAt: asked.RequestedAt, ExpiresAt: asked.ExpiresAt, Position: asked.Position, Movies: []movieJSON{}}

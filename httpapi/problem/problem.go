@@ -195,19 +195,25 @@ func (p *Writer) Explain(w http.ResponseWriter, r *http.Request, err error) (dom
 	if log == nil {
 		log = slog.Default()
 	}
-	switch {
-	case errors.Is(err, domain.ErrBroken), errors.Is(err, eventstore.ErrCorrupt):
+	broken := errors.Is(err, domain.ErrBroken) || errors.Is(err, eventstore.ErrCorrupt)
+	if broken {
 		log.ErrorContext(r.Context(), "the ledger is broken", "request", id, "error", err)
 		if p.Broken != nil {
 			p.Broken(err)
 		}
+	}
+	switch {
+	// First what may have been done: whatever else the error says came after it, and
+	// would read as if nothing had been.
+	case errors.Is(err, eventstore.ErrUnknown):
+		log.ErrorContext(r.Context(), "the outcome of a request is unknown", "request", id, "error", err)
+		return Unavailable, "it is not known whether this was done; the same request with the same Idempotency-Key finds out"
+	case broken:
+		return Internal, ourFault
 	case r.Context().Err() != nil:
 		return Unavailable, "the request was given up" // nobody reads this
 	case errors.Is(err, eventstore.ErrClosed):
 		return Unavailable, "Kassa is shutting down, try again"
-	case errors.Is(err, eventstore.ErrUnknown):
-		log.ErrorContext(r.Context(), "the outcome of a request is unknown", "request", id, "error", err)
-		return Unavailable, "it is not known whether this was done; the same request with the same Idempotency-Key finds out"
 	case errors.Is(err, context.DeadlineExceeded):
 		log.WarnContext(r.Context(), "request ran out of time", "request", id, "error", err)
 		return Unavailable, "this took too long, try again"
@@ -217,5 +223,7 @@ func (p *Writer) Explain(w http.ResponseWriter, r *http.Request, err error) (dom
 	default:
 		log.ErrorContext(r.Context(), "request failed", "request", id, "error", err)
 	}
-	return Internal, "something went wrong here; the request's name helps to find out what"
+	return Internal, ourFault
 }
+
+const ourFault = "something went wrong here; the request's name helps to find out what"

@@ -55,6 +55,11 @@ func TestRefuse(t *testing.T) {
 			err: fmt.Errorf("append, 10 times: %w: disk is full", eventstore.ErrUnknown), status: 503, code: problem.Unavailable,
 			detail:     "it is not known whether this was done; the same request with the same Idempotency-Key finds out",
 			retryAfter: "1", logged: "disk is full"},
+		{name: "however the command ended after it",
+			err:    errors.Join(fmt.Errorf("append: %w", eventstore.ErrUnknown), eventstore.ErrClosed, context.DeadlineExceeded),
+			status: 503, code: problem.Unavailable,
+			detail:     "it is not known whether this was done; the same request with the same Idempotency-Key finds out",
+			retryAfter: "1", logged: "unknown"},
 		{name: "what takes too long",
 			err: fmt.Errorf("secret: %w", context.DeadlineExceeded), status: 503, code: problem.Unavailable,
 			detail: "this took too long, try again", retryAfter: "1", logged: "secret"},
@@ -103,6 +108,17 @@ func TestBrokenLedgerStops(t *testing.T) {
 		if !errors.Is(stopped, broken) || answer.Code != http.StatusInternalServerError || strings.Contains(answer.Body.String(), "position 7") {
 			t.Errorf("stopped with %v, answered %d %s", stopped, answer.Code, answer.Body)
 		}
+	}
+}
+
+// A command of unknown outcome that then finds the ledger broken stops the process,
+// and its client is told that it may have been done.
+func TestBrokenLedgerAfterAnUnknownOutcome(t *testing.T) {
+	var stopped error
+	w := problem.Writer{Log: slog.New(slog.DiscardHandler), Broken: func(err error) { stopped = err }}
+	code, detail := w.Explain(httptest.NewRecorder(), httptest.NewRequest("POST", "/", nil), errors.Join(eventstore.ErrUnknown, domain.ErrBroken))
+	if stopped == nil || code != problem.Unavailable || !strings.Contains(detail, "not known") {
+		t.Errorf("stopped with %v, answers %s %s", stopped, code, detail)
 	}
 }
 

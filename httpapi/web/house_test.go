@@ -95,6 +95,20 @@ type house struct {
 	cut     atomic.Bool  // event streams do not come through
 	erased  atomic.Bool  // the keys of all people are gone
 	failure atomic.Value // what the pages' views answer instead of a balance, an error
+	locked  atomic.Bool  // no session can begin
+}
+
+// jammed is the door as the pages see it, with the fault that a test asks for.
+type jammed struct {
+	*identity.Authenticator
+	house *house
+}
+
+func (j jammed) StartSession(ctx context.Context, w http.ResponseWriter, u domain.UserID) error {
+	if j.house.locked.Load() {
+		return errors.New("sessions cannot be written")
+	}
+	return j.Authenticator.StartSession(ctx, w, u)
 }
 
 // frail is the views and the vault as the pages see them, with the faults that a
@@ -128,7 +142,6 @@ func (f frail) OpenText(ctx context.Context, u domain.UserID, p domain.Predictio
 
 type options struct {
 	limits   identity.Limits
-	secure   bool
 	bonus    domain.Credits
 	payments commands.Payments // nil: the sandbox
 }
@@ -183,11 +196,10 @@ func (h *house) now() time.Time { return time.Now().Add(time.Duration(h.later.Lo
 func (h *house) serve(ctx context.Context, o options, ended chan<- error) {
 	log := slog.New(slog.NewTextHandler(h.t.Output(), &slog.HandlerOptions{Level: slog.LevelError}))
 	problems := &problem.Writer{Log: log}
-	door := &identity.Authenticator{People: h.handler, Vault: h.vault, Accounts: h.store, Views: h.views, Problems: problems, Now: h.now,
-		Limits: o.limits, Secure: o.secure}
+	door := &identity.Authenticator{People: h.handler, Vault: h.vault, Accounts: h.store, Views: h.views, Problems: problems, Now: h.now, Limits: o.limits}
 	weak := frail{h.views, h.vault, h}
-	pages := &web.Pages{Commands: h.handler, Views: weak, Films: films, Vault: weak, Door: door, Problems: problems,
-		Price: price, Bonus: o.bonus, Sandbox: true, Secure: o.secure}
+	pages := &web.Pages{Commands: h.handler, Views: weak, Films: films, Vault: weak, Door: jammed{door, h}, Problems: problems,
+		Price: price, Bonus: o.bonus, Sandbox: true}
 	server := &httpapi.Server{Commands: h.handler, Views: h.views, Head: h.store.Head, Films: films, Vault: h.vault, Identity: door,
 		Problems: problems, Log: log, Pages: pages.Handler()}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")

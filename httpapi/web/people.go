@@ -28,28 +28,27 @@ func (v *visit) showSign(name string, status int, page signPage) error {
 	return v.show(status, name, page)
 }
 
-// signUp opens an account and signs in. Who is signed in has an account: like the
-// form itself, sending it leads to the front page. A sign-up that was done before
-// proves knowledge of the form's key only, so the password is asked of it again.
+// signUp opens an account and signs in. A sign-up that was done before proves
+// knowledge of the form's key only, so the password is asked of it again.
 func (p *Pages) signUp(v *visit) error {
-	if v.Person != nil {
-		return v.send("/web")
-	}
 	email, password := v.r.PostForm.Get("email"), v.r.PostForm.Get("password")
-	var up commands.SignedUp
-	err := p.Door.AllowSignUp(v.r)
-	if err == nil {
-		up, err = once(v, func(ctx context.Context, key string) (commands.SignedUp, error) {
-			return p.Commands.SignUp(ctx, commands.SignUp{Email: email, Password: password, Key: key})
-		})
-	}
-	if err == nil && up.Replayed {
+	up, err := once(v, func(ctx context.Context, key string) (commands.SignedUp, error) {
+		return p.Commands.SignUp(ctx, commands.SignUp{Email: email, Password: password, Key: key})
+	})
+	welcome := note{kind: noteWelcome, position: up.Position, amount: up.Available}
+	switch {
+	case err != nil:
+	case up.Replayed:
 		_, err = p.Door.SignIn(v.r.Context(), v.w, v.r, email, password)
-	} else if err == nil {
-		err = p.Door.StartSession(v.r.Context(), v.w, up.User)
+	default:
+		if err := p.Door.StartSession(v.r.Context(), v.w, up.User); err != nil {
+			// The account is open: a page of a fault would say that it is not.
+			p.Problems.Explain(v.w, v.r, err) // to the log
+			return v.sendAfter("/web/signin", welcome)
+		}
 	}
 	if err == nil {
-		return v.sendAfter("/web", note{kind: noteWelcome, position: up.Position, amount: up.Available})
+		return v.sendAfter("/web", welcome)
 	}
 	said, status, ok := v.told(err)
 	if !ok {
@@ -92,7 +91,8 @@ func (p *Pages) setLanguage(v *visit) error {
 	if l == nil {
 		return errMalformed
 	}
-	v.setCookie(languageCookie, l.Code, "/", 365*24*3600)
+	http.SetCookie(v.w, &http.Cookie{Name: languageCookie, Value: l.Code, Path: "/", MaxAge: 365 * 24 * 3600,
+		HttpOnly: true, SameSite: http.SameSiteLaxMode})
 	return v.send(local(v.r.FormValue("back")))
 }
 

@@ -1,11 +1,14 @@
 package web_test
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"strings"
 	"testing"
 
+	"kassa/commands"
+	"kassa/domain"
 	"kassa/projections"
 )
 
@@ -81,4 +84,35 @@ func TestErased(t *testing.T) {
 	g.open("/web?again=" + strings.TrimPrefix(answer.address.Path, "/web/prediction/")).is(http.StatusOK)
 	g.open("/web/admin").says("адрес стёрт").silent("vera@")
 	g.open("/web/admin/user/"+string(h.user("vera@example.org"))).says("адрес стёрт", "Баланс 10 кредитов")
+}
+
+// What was done is not shown as a fault because something behind it failed: the
+// wallet is open without a session, and the credits are there without the question.
+func TestDoneAlthoughTheNextStepFails(t *testing.T) {
+	payments := &failsLater{}
+	h := open(t, options{bonus: bonus, payments: payments})
+	h.locked.Store(true)
+	h.guest("en").open("/web/signup").fill("/web/signup", "email", "anna@example.org", "password", password).
+		is(http.StatusOK).at("/web/signin").says("Welcome")
+	h.locked.Store(false)
+	g := h.guest("en")
+	form := g.open("/web/signin").fill("/web/signin", "email", "anna@example.org", "password", password).open("/web/deposit").form("/web/deposit")
+	form.Set("text", "a film about whales")
+	payments.house = h
+	g.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	answer := g.send("/web/deposit", form).is(http.StatusSeeOther)
+	if to := answer.header.Get("Location"); to != "/web/deposit" {
+		t.Errorf("leads to %q", to)
+	}
+}
+
+// failsLater takes the money, and from then on the house's views fail.
+type failsLater struct {
+	commands.Sandbox
+	house *house
+}
+
+func (f *failsLater) Charge(context.Context, string, domain.UserID, domain.Credits) error {
+	f.house.failure.Store(errors.New("the disk is on fire"))
+	return nil
 }

@@ -73,7 +73,7 @@ func (p *Pages) enter(w http.ResponseWriter, r *http.Request) (*visit, error) {
 		v.Person = &person
 	}
 	var at eventstore.Position
-	if n, ok := v.takeNote(); ok {
+	if n, ok := takeNote(w, r); ok {
 		at, v.Notice = n.position, n.sentence(v.Language)
 	}
 	return v, v.catchUp(at)
@@ -120,16 +120,9 @@ func (v *visit) send(to string) error {
 	return nil
 }
 
-// setCookie keeps a value in the browser for age seconds, for the paths below path;
-// a negative age clears it.
-func (v *visit) setCookie(name, value, path string, age int) {
-	http.SetCookie(v.w, &http.Cookie{Name: name, Value: value, Path: path, MaxAge: age,
-		HttpOnly: true, Secure: v.pages.Secure, SameSite: http.SameSiteLaxMode})
-}
-
 // sendAfter leads on after a command.
 func (v *visit) sendAfter(to string, n note) error {
-	v.leaveNote(n)
+	leaveNote(v.w, n)
 	return v.send(to)
 }
 
@@ -174,9 +167,12 @@ func once[R any](v *visit, command func(ctx context.Context, key string) (R, err
 		return none, err
 	}
 	if v.Person != nil {
-		if err := v.pages.Door.AllowCommand(v.Person.User); err != nil {
-			return none, err
-		}
+		err = v.pages.Door.AllowCommand(v.Person.User)
+	} else {
+		err = v.pages.Door.AllowSignUp(v.r) // all that a stranger can command
+	}
+	if err != nil {
+		return none, err
 	}
 	firm, end := context.WithTimeout(context.WithoutCancel(v.r.Context()), commandTime)
 	defer end()

@@ -86,11 +86,21 @@ func (p *Pages) deposit(v *visit) error {
 	if draft == nil {
 		return v.sendAfter("/web/deposit", done)
 	}
+	if err := v.showDraft(done, *draft); err != nil {
+		// The credits are there: a page of a fault would say that they are not.
+		v.pages.Problems.Explain(v.w, v.r, err) // to the log
+		return v.sendAfter("/web/deposit", done)
+	}
+	return nil
+}
+
+// showDraft goes on with the question for which credits were missing.
+func (v *visit) showDraft(done note, draft askForm) error {
 	if err := v.catchUp(done.position); err != nil {
 		return err
 	}
 	v.Notice, v.Here = done.sentence(v.Language), "/web"
-	return v.showHome(http.StatusOK, *draft)
+	return v.showHome(http.StatusOK, draft)
 }
 
 func (p *Pages) withdraw(v *visit) error {
