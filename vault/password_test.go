@@ -9,7 +9,7 @@ import (
 )
 
 func TestCheckPassword(t *testing.T) {
-	v := newFile(t).open(t)
+	v := opened(t, newFile(t))
 	const email = "ada.lovelace@example.org"
 	for _, tt := range []struct {
 		name, password string
@@ -48,9 +48,8 @@ func TestCheckPassword(t *testing.T) {
 	}
 }
 
-func TestVerify(t *testing.T) {
-	f := newFile(t)
-	v := f.open(t)
+func testVerify(t *testing.T, p place) {
+	v := opened(t, p)
 	enrolled(t, v, "u_ada", "u_bob")
 	for _, tt := range []struct {
 		name     string
@@ -76,7 +75,7 @@ func TestVerify(t *testing.T) {
 			}
 		}
 	}
-	if later := f.open(t); later.Remembered("u_ada", password) {
+	if later := opened(t, p); later.Remembered("u_ada", password) {
 		t.Error("another process remembers a password")
 	}
 	// The longest password that is accepted can be verified too.
@@ -88,10 +87,9 @@ func TestVerify(t *testing.T) {
 }
 
 // A hash that was made at another cost is verified at its own.
-func TestVerifyAnOlderCost(t *testing.T) {
-	f := newFile(t)
-	enrolled(t, f.open(t), "u_ada")
-	dearer, err := vault.SQLite(f.database(t), secret, vault.Options{Argon2: vault.Argon2{MemoryKiB: 16, Passes: 2}})
+func testVerifyAnOlderCost(t *testing.T, p place) {
+	enrolled(t, opened(t, p), "u_ada")
+	dearer, err := p.open(t, secret, vault.Options{Argon2: vault.Argon2{MemoryKiB: 16, Passes: 2}})
 	must(t, err)
 	if ok, err := dearer.Verify(t.Context(), "u_ada", password); err != nil || !ok {
 		t.Errorf("the password: %t, %v", ok, err)
@@ -102,10 +100,9 @@ func TestVerifyAnOlderCost(t *testing.T) {
 }
 
 // What stands in the table and is no hash of ours is a fault, and never a yes.
-func TestBrokenHashes(t *testing.T) {
-	f := newFile(t)
-	enrolled(t, f.open(t), "u_ada")
-	v := f.open(t) // which remembers nobody
+func testBrokenHashes(t *testing.T, p place) {
+	enrolled(t, opened(t, p), "u_ada")
+	v := opened(t, p) // which remembers nobody
 	for name, hash := range map[string]string{
 		"nothing":            "",
 		"the password":       password,
@@ -118,7 +115,7 @@ func TestBrokenHashes(t *testing.T) {
 		"a salt of no bytes": "$argon2id$v=19$m=8,t=1,p=1$!!$AAAA",
 		"a part too many":    "$argon2id$v=19$m=8,t=1,p=1$AAAA$AAAA$",
 	} {
-		f.exec(t, `UPDATE passwords SET hash = ?`, hash)
+		p.exec(t, `UPDATE passwords SET hash = '`+hash+`'`)
 		ok, err := v.Verify(t.Context(), "u_ada", password)
 		if ok || err == nil {
 			t.Errorf("%s: %t, %v", name, ok, err)
@@ -127,7 +124,7 @@ func TestBrokenHashes(t *testing.T) {
 			t.Errorf("%s: the error shows the hash: %v", name, err)
 		}
 	}
-	f.exec(t, `UPDATE passwords SET hash = '$argon2id$v=19$m=8,t=1,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAA'`)
+	p.exec(t, `UPDATE passwords SET hash = '$argon2id$v=19$m=8,t=1,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAA'`)
 	if ok, err := v.Verify(t.Context(), "u_ada", password); ok || err != nil {
 		t.Errorf("a hash of nothing: %t, %v", ok, err)
 	}

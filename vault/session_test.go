@@ -3,6 +3,7 @@ package vault_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"os"
 	"testing"
 	"time"
@@ -12,9 +13,8 @@ import (
 
 var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
-func TestSessions(t *testing.T) {
-	f := newFile(t)
-	v := f.open(t)
+func testSessions(t *testing.T, p place) {
+	v := opened(t, p)
 	ada, err := v.NewSession(t.Context(), "u_ada", noon)
 	must(t, err)
 	phone, err := v.NewSession(t.Context(), "u_ada", noon)
@@ -24,7 +24,7 @@ func TestSessions(t *testing.T) {
 	if ada == phone || len(ada) < 26 {
 		t.Fatalf("tokens %q and %q", ada, phone)
 	}
-	end := noon.Add(vault.SessionLife)
+	end := noon.Add(30 * 24 * time.Hour)
 	for _, tt := range []struct {
 		name, token string
 		now         time.Time
@@ -39,23 +39,35 @@ func TestSessions(t *testing.T) {
 		{"one that never was", ada + "A", noon, ""},
 		{"in another spelling", string(bytes.ToLower([]byte(ada))), noon, ""},
 	} {
-		u, ok, err := f.open(t).Session(t.Context(), tt.token, tt.now)
+		u, ok, err := opened(t, p).Session(t.Context(), tt.token, tt.now)
 		if err != nil || string(u) != tt.want || ok != (tt.want != "") {
 			t.Errorf("%s: %q, %t, %v", tt.name, u, ok, err)
 		}
 	}
+}
+
+// Who signs out is signed out in every process, and in no other browser.
+func testEndSession(t *testing.T, p place) {
+	v := opened(t, p)
+	ada, err := v.NewSession(t.Context(), "u_ada", noon)
+	must(t, err)
+	phone, err := v.NewSession(t.Context(), "u_ada", noon)
+	must(t, err)
+	bob, err := v.NewSession(t.Context(), "u_bob", noon)
+	must(t, err)
 	must(t, v.EndSession(t.Context(), ada))
 	must(t, v.EndSession(t.Context(), ada)) // twice is no matter
 	for token, want := range map[string]bool{ada: false, phone: true, bob: true} {
-		if _, ok, err := v.Session(t.Context(), token, noon); err != nil || ok != want {
-			t.Errorf("after one ended, session %.4s… is there: %t, %v", token, ok, err)
+		for _, process := range []*vault.Vault{v, opened(t, p)} {
+			if _, ok, err := process.Session(t.Context(), token, noon); err != nil || ok != want {
+				t.Errorf("after one ended, session %.4s… is there: %t, %v", token, ok, err)
+			}
 		}
 	}
 }
 
-func TestDropExpired(t *testing.T) {
-	f := newFile(t)
-	v := f.open(t)
+func testDropExpired(t *testing.T, p place) {
+	v := opened(t, p)
 	old, err := v.NewSession(t.Context(), "u_ada", noon)
 	must(t, err)
 	young, err := v.NewSession(t.Context(), "u_ada", noon.Add(time.Second))
@@ -69,11 +81,10 @@ func TestDropExpired(t *testing.T) {
 	}
 }
 
-// Whoever reads the files cannot sign in with what they find.
+// Who reads the files cannot sign in with what they find.
 func TestTokensAreStoredAsHashes(t *testing.T) {
 	f := newFile(t)
-	v := f.open(t)
-	token, err := v.NewSession(t.Context(), "u_reader", noon)
+	token, err := opened(t, f).NewSession(t.Context(), "u_reader", noon)
 	must(t, err)
 	for _, suffix := range []string{"", "-wal"} {
 		content, err := os.ReadFile(f.path + suffix)
@@ -87,17 +98,37 @@ func TestTokensAreStoredAsHashes(t *testing.T) {
 	}
 }
 
-func TestSessionFaults(t *testing.T) {
-	v := newFile(t).open(t)
+// A database that cannot be asked is a fault: never an answer of no, and never a yes.
+func testFaults(t *testing.T, p place) {
+	v := opened(t, p)
+	enrolled(t, v, "u_ada")
+	token, err := v.NewSession(t.Context(), "u_ada", noon)
+	must(t, err)
+	later := opened(t, p) // which remembers nothing
 	left, leave := context.WithCancel(t.Context())
 	leave()
-	if _, err := v.NewSession(left, "u_ada", noon); err == nil {
-		t.Error("a session of who left")
+	if token, err := later.NewSession(left, "u_ada", noon); !errors.Is(err, context.Canceled) || token != "" {
+		t.Errorf("a session that is not kept: %q, %v", token, err)
 	}
-	if _, ok, err := v.Session(left, "x", noon); err == nil || ok {
-		t.Errorf("a session that cannot be read: %t, %v", ok, err)
+	if u, ok, err := later.Session(left, token, noon); !errors.Is(err, context.Canceled) || ok || u != "" {
+		t.Errorf("a session that is not read: %q, %t, %v", u, ok, err)
 	}
-	if v.EndSession(left, "x") == nil || v.DropExpired(left, noon) == nil {
-		t.Error("what was not done is said to be done")
+	if ok, err := later.Verify(left, "u_ada", password); !errors.Is(err, context.Canceled) || ok {
+		t.Errorf("a password that is not read: %t, %v", ok, err)
+	}
+	for name, err := range map[string]error{
+		"end a session": later.EndSession(left, token),
+		"drop sessions": later.DropExpired(left, noon.Add(vault.SessionLife)),
+		"seal a text":   second(later.SealText(left, "u_ada", "p_1", "x")),
+		"seal an email": second(later.SealEmail(left, "u_ada", "x")),
+		"open a text":   second(later.OpenText(left, "u_ada", "p_1", nil)),
+		"fingerprint":   second(later.Fingerprint(left, "u_ada", "x")),
+	} {
+		if !errors.Is(err, context.Canceled) || errors.Is(err, vault.ErrErased) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if u, ok, err := later.Session(t.Context(), token, noon); err != nil || !ok || u != "u_ada" {
+		t.Errorf("the session afterwards: %q, %t, %v", u, ok, err)
 	}
 }
