@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -38,6 +39,55 @@ func TestLimits(t *testing.T) {
 	want(t, w.send(h, "GET", "/api/users/balance", "ada", ""), http.StatusOK, "")
 	w.clock.advance(10 * time.Second)
 	want(t, deposit("ada"), http.StatusOK, "")
+}
+
+// What the documents promise holds where no setting says otherwise: of each kind of
+// request so many at once, and then one after a while.
+func TestTheDefaultLimits(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		burst int
+		after string // Retry-After, in seconds
+		send  func(w *world, h http.Handler, n int) *httptest.ResponseRecorder
+	}{
+		{"sign-ups of an address", 10, "30", func(w *world, h http.Handler, n int) *httptest.ResponseRecorder {
+			name := fmt.Sprint("person", n)
+			who := ""
+			if n%2 == 1 {
+				who = "ada" // good credentials change nothing
+			}
+			return w.send(h, "POST", "/api/users/signup", who, `{"email":"`+email(name)+`","password":"`+password(name)+`"}`)
+		}},
+		{"passwords from an address", 30, "2", func(w *world, h http.Handler, n int) *httptest.ResponseRecorder {
+			return w.send(h, "GET", "/api/users/balance", fmt.Sprint("person", n), "")
+		}},
+		{"passwords of an e-mail from an address", 10, "6", func(w *world, h http.Handler, n int) *httptest.ResponseRecorder {
+			return w.send(h, "GET", "/api/users/balance", "nobody", "")
+		}},
+		{"passwords of an e-mail", 60, "2", func(w *world, h http.Handler, n int) *httptest.ResponseRecorder {
+			return w.send(h, "GET", "/api/users/balance", "nobody", "", "X-Forwarded-For", fmt.Sprint("203.0.113.", n))
+		}},
+		{"commands of a person", 60, "1", func(w *world, h http.Handler, n int) *httptest.ResponseRecorder {
+			return w.send(h, "POST", "/api/users/balance/adjust", "ada", `{"amount":1}`)
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newWorld(t, identity.Limits{})
+			w.server.Identity.Proxies = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")} // httptest's address is in it
+			w.join("ada")
+			h := w.server.Handler()
+			for n := range tt.burst {
+				if got := tt.send(w, h, n); got.Code == http.StatusTooManyRequests {
+					t.Fatalf("request %d is refused already: %s", n+1, got.Body)
+				}
+			}
+			got := tt.send(w, h, tt.burst)
+			want(t, got, http.StatusTooManyRequests, problem.RateLimited)
+			if after := got.Header().Get("Retry-After"); after != tt.after {
+				t.Errorf("Retry-After is %q, want %q", after, tt.after)
+			}
+		})
+	}
 }
 
 // A client that sends a dozen requests at once with good credentials is one check

@@ -41,7 +41,7 @@ func (s *service) server() *httpapi.Server {
 	door := &identity.Authenticator{People: h, Vault: s.vault, Accounts: s.store, Views: s.views, Problems: problems, Now: time.Now,
 		Secure: set.Secure, Proxies: set.Proxy, Limits: identity.Limits{Off: set.RateLimit == "off"}}
 	pages := &web.Pages{Commands: h, Views: s.views, Films: s.catalog, Vault: s.vault, Door: door, Problems: problems,
-		Price: set.Price, Bonus: set.Bonus, Sandbox: h.Payments.Name() == commands.Sandbox{}.Name()}
+		Price: set.Price, Bonus: set.Bonus, Sandbox: h.Payments.Name() == commands.Sandbox{}.Name(), Secure: set.Secure}
 	return &httpapi.Server{Commands: h, Views: s.views, Head: s.store.Head, Films: s.catalog, Vault: s.vault, Identity: door,
 		Problems: problems, Log: s.log, Pages: pages.Handler(), Ready: s.ready, Version: version(), Hosts: set.Host}
 }

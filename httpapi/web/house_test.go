@@ -142,6 +142,7 @@ func (f frail) OpenText(ctx context.Context, u domain.UserID, p domain.Predictio
 
 type options struct {
 	limits   identity.Limits
+	secure   bool
 	bonus    domain.Credits
 	payments commands.Payments // nil: the sandbox
 }
@@ -196,10 +197,11 @@ func (h *house) now() time.Time { return time.Now().Add(time.Duration(h.later.Lo
 func (h *house) serve(ctx context.Context, o options, ended chan<- error) {
 	log := slog.New(slog.NewTextHandler(h.t.Output(), &slog.HandlerOptions{Level: slog.LevelError}))
 	problems := &problem.Writer{Log: log}
-	door := &identity.Authenticator{People: h.handler, Vault: h.vault, Accounts: h.store, Views: h.views, Problems: problems, Now: h.now, Limits: o.limits}
+	door := &identity.Authenticator{People: h.handler, Vault: h.vault, Accounts: h.store, Views: h.views, Problems: problems, Now: h.now,
+		Limits: o.limits, Secure: o.secure}
 	weak := frail{h.views, h.vault, h}
 	pages := &web.Pages{Commands: h.handler, Views: weak, Films: films, Vault: weak, Door: jammed{door, h}, Problems: problems,
-		Price: price, Bonus: o.bonus, Sandbox: true}
+		Price: price, Bonus: o.bonus, Sandbox: true, Secure: o.secure}
 	server := &httpapi.Server{Commands: h.handler, Views: h.views, Head: h.store.Head, Films: films, Vault: h.vault, Identity: door,
 		Problems: problems, Log: log, Pages: pages.Handler()}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")

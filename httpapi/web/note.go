@@ -32,22 +32,17 @@ const (
 
 const noteCookie = "kassa_note"
 
-func leaveNote(w http.ResponseWriter, n note) {
-	setNote(w, fmt.Sprintf("%s.%d.%d", n.kind, n.position, n.amount), 120)
-}
-
-func setNote(w http.ResponseWriter, value string, age int) {
-	http.SetCookie(w, &http.Cookie{Name: noteCookie, Value: value, Path: "/web", MaxAge: age,
-		HttpOnly: true, SameSite: http.SameSiteLaxMode})
+func (v *visit) leaveNote(n note) {
+	v.setCookie(noteCookie, fmt.Sprintf("%s.%d.%d", n.kind, n.position, n.amount), "/web", 120)
 }
 
 // takeNote reads the note and, where a page is about to be shown, clears it.
-func takeNote(w http.ResponseWriter, r *http.Request) (note, bool) {
-	c, err := r.Cookie(noteCookie)
-	if err != nil || r.Method != http.MethodGet {
+func (v *visit) takeNote() (note, bool) {
+	c, err := v.r.Cookie(noteCookie)
+	if err != nil || v.r.Method != http.MethodGet {
 		return note{}, false
 	}
-	setNote(w, "", -1)
+	v.setCookie(noteCookie, "", "/web", -1)
 	parts := strings.Split(c.Value, ".")
 	if len(parts) != 3 {
 		return note{}, false

@@ -80,6 +80,7 @@ type Pages struct {
 	Price   domain.Credits // of one answer, shown before it is asked for
 	Bonus   domain.Credits // for new people, 0 for none
 	Sandbox bool           // no real money moves, and the wallet page says so
+	Secure  bool           // browsers reach us by https only: Secure cookies
 }
 
 // Handler serves the pages; it is mounted so that it sees whole paths. Around it

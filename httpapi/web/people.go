@@ -28,13 +28,21 @@ func (v *visit) showSign(name string, status int, page signPage) error {
 	return v.show(status, name, page)
 }
 
-// signUp opens an account and signs in. A sign-up that was done before proves
-// knowledge of the form's key only, so the password is asked of it again.
+// signUp opens an account and signs in. Who is signed in has an account: like the
+// form itself, sending it leads to the front page. A sign-up that was done before
+// proves knowledge of the form's key only, so the password is asked of it again.
 func (p *Pages) signUp(v *visit) error {
+	if v.Person != nil {
+		return v.send("/web")
+	}
 	email, password := v.r.PostForm.Get("email"), v.r.PostForm.Get("password")
-	up, err := once(v, func(ctx context.Context, key string) (commands.SignedUp, error) {
-		return p.Commands.SignUp(ctx, commands.SignUp{Email: email, Password: password, Key: key})
-	})
+	var up commands.SignedUp
+	err := p.Door.AllowSignUp(v.r)
+	if err == nil {
+		up, err = once(v, func(ctx context.Context, key string) (commands.SignedUp, error) {
+			return p.Commands.SignUp(ctx, commands.SignUp{Email: email, Password: password, Key: key})
+		})
+	}
 	welcome := note{kind: noteWelcome, position: up.Position, amount: up.Available}
 	switch {
 	case err != nil:
@@ -91,8 +99,7 @@ func (p *Pages) setLanguage(v *visit) error {
 	if l == nil {
 		return errMalformed
 	}
-	http.SetCookie(v.w, &http.Cookie{Name: languageCookie, Value: l.Code, Path: "/", MaxAge: 365 * 24 * 3600,
-		HttpOnly: true, SameSite: http.SameSiteLaxMode})
+	v.setCookie(languageCookie, l.Code, "/", 365*24*3600)
 	return v.send(local(v.r.FormValue("back")))
 }
 

@@ -1,12 +1,16 @@
 package web_test
 
 import (
+	"fmt"
 	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"kassa/domain"
 	"kassa/httpapi/identity"
 )
 
@@ -75,6 +79,55 @@ func TestSignUp(t *testing.T) {
 
 	h.guest("en").open("/web/signup").fill("/web/signup", "email", "anna@example.org", "password", password).
 		is(http.StatusConflict).says("This address has a wallet already.")
+}
+
+// Who is signed in has an account and opens no other, and a sign-up is counted by its
+// address whoever asks.
+func TestSignUpOfAMember(t *testing.T) {
+	h := open(t, options{bonus: bonus, limits: identity.Limits{SignUpIP: identity.Rate{Burst: 2, Every: time.Hour}}})
+	form := h.guest("en").open("/web/signup").form("/web/signup")
+	form.Set("password", password)
+	member := h.member("en", "anna@example.org")
+	for i := range 20 {
+		form.Set("email", fmt.Sprintf("anna+%d@example.org", i))
+		form.Set("idempotency_key", fmt.Sprint("key", i))
+		member.send("/web/signup", form).is(http.StatusOK).at("/web").says("anna@example.org")
+		if _, err := h.handler.FindUser(t.Context(), form.Get("email")); domain.RefusalIn(err) == nil {
+			t.Fatalf("a member has opened account %d: %v", i, err)
+		}
+	}
+	stranger := h.guest("en")
+	stranger.send("/web/signup", form).is(http.StatusOK).says("Your wallet is open")
+	form.Set("email", "bob@example.org")
+	h.guest("en").send("/web/signup", form).is(http.StatusTooManyRequests)
+}
+
+// Behind https no cookie travels without it.
+func TestEveryCookieIsSecure(t *testing.T) {
+	for _, secure := range []bool{true, false} {
+		h := open(t, options{bonus: bonus, secure: secure})
+		person := url.Values{"email": {"anna@example.org"}, "password": {password}, "idempotency_key": {"first"}}
+		seen := map[string]bool{}
+		send := func(method, path string, form url.Values) {
+			r := httptest.NewRequestWithContext(t.Context(), method, path, strings.NewReader(form.Encode()))
+			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+			answer := httptest.NewRecorder()
+			h.front.ServeHTTP(answer, r)
+			for _, c := range answer.Result().Cookies() {
+				seen[strings.TrimPrefix(c.Name, "__Host-")] = true
+				if c.Secure != secure || !c.HttpOnly || c.SameSite != http.SameSiteLaxMode {
+					t.Errorf("%s %s sets %s", method, path, c)
+				}
+			}
+		}
+		send("POST", "/web/signup", person)
+		send("POST", "/web/signin", person)
+		send("POST", "/web/signout", nil)
+		send("POST", "/web/lang", url.Values{"to": {"ru"}, "back": {"/web"}})
+		if !seen["kassa_session"] || !seen["kassa_note"] || !seen["kassa_lang"] {
+			t.Errorf("the cookies that were set are %v", seen)
+		}
+	}
 }
 
 // A sign-up whose key is known to somebody else does not sign them in.

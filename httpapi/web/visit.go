@@ -73,7 +73,7 @@ func (p *Pages) enter(w http.ResponseWriter, r *http.Request) (*visit, error) {
 		v.Person = &person
 	}
 	var at eventstore.Position
-	if n, ok := takeNote(w, r); ok {
+	if n, ok := v.takeNote(); ok {
 		at, v.Notice = n.position, n.sentence(v.Language)
 	}
 	return v, v.catchUp(at)
@@ -120,9 +120,16 @@ func (v *visit) send(to string) error {
 	return nil
 }
 
+// setCookie keeps a value in the browser for age seconds, for the paths below path;
+// a negative age clears it.
+func (v *visit) setCookie(name, value, path string, age int) {
+	http.SetCookie(v.w, &http.Cookie{Name: name, Value: value, Path: path, MaxAge: age,
+		HttpOnly: true, Secure: v.pages.Secure, SameSite: http.SameSiteLaxMode})
+}
+
 // sendAfter leads on after a command.
 func (v *visit) sendAfter(to string, n note) error {
-	leaveNote(v.w, n)
+	v.leaveNote(n)
 	return v.send(to)
 }
 
@@ -167,12 +174,9 @@ func once[R any](v *visit, command func(ctx context.Context, key string) (R, err
 		return none, err
 	}
 	if v.Person != nil {
-		err = v.pages.Door.AllowCommand(v.Person.User)
-	} else {
-		err = v.pages.Door.AllowSignUp(v.r) // all that a stranger can command
-	}
-	if err != nil {
-		return none, err
+		if err := v.pages.Door.AllowCommand(v.Person.User); err != nil {
+			return none, err
+		}
 	}
 	firm, end := context.WithTimeout(context.WithoutCancel(v.r.Context()), commandTime)
 	defer end()
