@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"log/slog"
 	"net/http"
 
 	"kassa/domain"
@@ -24,7 +25,7 @@ func (s *Server) about(w http.ResponseWriter, _ *http.Request) error {
 }
 
 // health says that the process answers, and asks nothing else.
-func (s *Server) health(w http.ResponseWriter, _ *http.Request) error {
+func health(w http.ResponseWriter, _ *http.Request) error {
 	return writeJSON(w, http.StatusOK, map[string]string{"status": "alive"})
 }
 
@@ -32,8 +33,7 @@ func (s *Server) health(w http.ResponseWriter, _ *http.Request) error {
 func (s *Server) ready(w http.ResponseWriter, r *http.Request) error {
 	if s.Ready != nil {
 		if err := s.Ready(r.Context()); err != nil {
-			s.Log.WarnContext(r.Context(), "not ready", "error", err)
-			return domain.Reject(problem.NotReady, "Kassa is not ready yet")
+			return notReady(r, s.Log, err)
 		}
 	}
 	at, err := s.Views.Position(r.Context())
@@ -44,6 +44,12 @@ func (s *Server) ready(w http.ResponseWriter, r *http.Request) error {
 		Status   string              `json:"status"`
 		Position eventstore.Position `json:"position"`
 	}{"ready", at})
+}
+
+// notReady refuses, and logs what is missing, which is nothing for strangers.
+func notReady(r *http.Request, log *slog.Logger, missing error) error {
+	log.WarnContext(r.Context(), "not ready", "error", missing)
+	return domain.Reject(problem.NotReady, "Kassa is not ready yet")
 }
 
 func (s *Server) contract(w http.ResponseWriter, _ *http.Request) error {

@@ -19,14 +19,24 @@ import (
 	"kassa/httpapi/problem"
 )
 
-// surround puts around the routes what every request goes through, the outermost
-// first: its name and its line in the log, a net for panics, headers, and the
-// reasons to refuse it whatever it asks.
-func (s *Server) surround(h http.Handler) http.Handler {
-	h = s.firstChecks(h)
-	h = s.headers(h)
-	h = s.catch(h)
-	return s.observe(h)
+// edge is what every request goes through, whatever the process serves.
+type edge struct {
+	problems *problem.Writer
+	log      *slog.Logger
+	secure   bool // browsers reach us by https only
+}
+
+// surround puts it around the routes, the outermost first: the request's name and its
+// line in the log, a net for panics, and headers.
+func (e edge) surround(h http.Handler) http.Handler { return e.observe(e.catch(e.headers(h))) }
+
+// answer makes a handler of a function that returns what to refuse.
+func (e edge) answer(serve func(http.ResponseWriter, *http.Request) error) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := serve(w, r); err != nil {
+			e.problems.Refuse(w, r, err)
+		}
+	})
 }
 
 // exchange is a request and its answer as the log sees them.
@@ -64,13 +74,13 @@ const methodMost = 16
 
 // observe names the request and logs one line about it: no query, no body, no
 // person.
-func (s *Server) observe(next http.Handler) http.Handler {
+func (e edge) observe(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
 		x := &exchange{ResponseWriter: w, id: "r_" + strings.ToLower(rand.Text()[:16])}
 		w.Header().Set(problem.RequestID, x.id)
 		defer func() {
-			s.Log.LogAttrs(r.Context(), slog.LevelInfo, "request", slog.String("request", x.id),
+			e.log.LogAttrs(r.Context(), slog.LevelInfo, "request", slog.String("request", x.id),
 				slog.String("method", bounded(r.Method, methodMost)), slog.String("route", x.route), slog.Int("status", x.status),
 				slog.Duration("took", time.Since(start)), slog.Int64("bytes", x.bytes))
 		}()
@@ -90,7 +100,7 @@ func nameRoute(next http.Handler) http.Handler {
 
 // catch answers a panic with 500, or ends the connection where an answer had
 // begun: half an answer must not look whole.
-func (s *Server) catch(next http.Handler) http.Handler {
+func (e edge) catch(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer func() {
 			p := recover()
@@ -100,11 +110,11 @@ func (s *Server) catch(next http.Handler) http.Handler {
 			if err, ok := p.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 				panic(p)
 			}
-			s.Log.ErrorContext(r.Context(), "panic", "request", w.Header().Get(problem.RequestID), "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			e.log.ErrorContext(r.Context(), "panic", "request", w.Header().Get(problem.RequestID), "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 			if x, ok := w.(*exchange); ok && x.status != 0 {
 				panic(http.ErrAbortHandler)
 			}
-			s.Problems.Refuse(w, r, fmt.Errorf("panic: %v", p))
+			e.problems.Refuse(w, r, fmt.Errorf("panic: %v", p))
 		}()
 		next.ServeHTTP(w, r)
 	})
@@ -114,7 +124,7 @@ func (s *Server) catch(next http.Handler) http.Handler {
 // or style inside a page, no frame around it.
 const contentPolicy = "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 
-func (s *Server) headers(next http.Handler) http.Handler {
+func (e edge) headers(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("Content-Security-Policy", contentPolicy)
@@ -124,7 +134,7 @@ func (s *Server) headers(next http.Handler) http.Handler {
 		h.Set("Cross-Origin-Opener-Policy", "same-origin")
 		h.Set("Cross-Origin-Resource-Policy", "same-origin")
 		h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=()")
-		if s.Identity.Secure {
+		if e.secure {
 			h.Set("Strict-Transport-Security", "max-age=31536000")
 		}
 		if strings.HasPrefix(r.URL.Path, "/api/") {
@@ -139,7 +149,7 @@ func (s *Server) headers(next http.Handler) http.Handler {
 // Browsers remember Basic credentials as they do cookies, so that holds for both.
 func (s *Server) firstChecks(next http.Handler) http.Handler {
 	foreign := http.NewCrossOriginProtection()
-	return s.answer(func(w http.ResponseWriter, r *http.Request) error {
+	return s.edge().answer(func(w http.ResponseWriter, r *http.Request) error {
 		if !isHealth(r.URL.Path) && !s.knowsHost(r.Host) {
 			return domain.Reject(problem.UnknownHost, "this server is not called by that name")
 		}

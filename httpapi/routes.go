@@ -40,7 +40,7 @@ type route struct {
 func (s *Server) routes() []route {
 	return []route{
 		{"GET", "/api/", everybody, still, s.about, nil},
-		{"GET", "/api/health", everybody, still, s.health, nil},
+		{"GET", "/api/health", everybody, still, health, nil},
 		{"GET", "/api/ready", everybody, still, s.ready, nil},
 		{"GET", "/api/openapi.yaml", everybody, still, s.contract, nil},
 
@@ -73,27 +73,31 @@ func (rt route) parameters() []string {
 
 // Handler gives the whole surface.
 func (s *Server) Handler() http.Handler {
-	router := paths.NewRouter()
+	e, router := s.edge(), paths.NewRouter()
 	router.Use(nameRoute)
 	at := map[string]resource{}
 	for _, rt := range s.routes() {
 		if at[rt.path] == nil {
 			at[rt.path] = resource{}
-			router.Handle(rt.path, s.dispatch(at[rt.path]))
+			router.Handle(rt.path, e.dispatch(at[rt.path]))
 		}
 		at[rt.path].add(rt.method, s.guard(rt))
 	}
-	router.Handle("/api", s.dispatch(at["/api/"]))
+	router.Handle("/api", e.dispatch(at["/api/"]))
 	if s.Pages != nil {
 		home := resource{}
 		home.add(http.MethodGet, http.RedirectHandler("/web", http.StatusSeeOther))
-		router.Handle("/", s.dispatch(home))
+		router.Handle("/", e.dispatch(home))
 		router.PathPrefix("/web").Handler(s.Identity.Middleware(s.Pages))
 	}
-	router.NotFoundHandler = s.answer(func(http.ResponseWriter, *http.Request) error {
-		return domain.Reject(problem.NotFound, "there is nothing at this address")
-	})
-	return s.surround(router)
+	router.NotFoundHandler = e.answer(nothing)
+	return e.surround(s.firstChecks(router))
+}
+
+func (s *Server) edge() edge { return edge{s.Problems, s.Log, s.Identity.Secure} }
+
+func nothing(http.ResponseWriter, *http.Request) error {
+	return domain.Reject(problem.NotFound, "there is nothing at this address")
 }
 
 // resource is what one path takes: a handler for each method.
@@ -108,8 +112,8 @@ func (res resource) add(method string, h http.Handler) {
 
 // dispatch serves by the method, and names the methods that there are to those who
 // come with another.
-func (s *Server) dispatch(res resource) http.Handler {
-	return s.answer(func(w http.ResponseWriter, r *http.Request) error {
+func (e edge) dispatch(res resource) http.Handler {
+	return e.answer(func(w http.ResponseWriter, r *http.Request) error {
 		if h := res[r.Method]; h != nil {
 			h.ServeHTTP(w, r)
 			return nil
@@ -126,7 +130,7 @@ func (s *Server) dispatch(res resource) http.Handler {
 // guard lets those in whom the route is for, and makes the views or the limits
 // ready for what it does.
 func (s *Server) guard(rt route) http.Handler {
-	serve := s.answer(func(w http.ResponseWriter, r *http.Request) error {
+	serve := s.edge().answer(func(w http.ResponseWriter, r *http.Request) error {
 		if err := s.admit(rt, w, r); err != nil {
 			return err
 		}
@@ -159,13 +163,4 @@ func (s *Server) admit(rt route, w http.ResponseWriter, r *http.Request) error {
 		return s.Identity.AllowCommand(who.User)
 	}
 	return nil
-}
-
-// answer makes a handler of a function that returns what to refuse.
-func (s *Server) answer(serve func(http.ResponseWriter, *http.Request) error) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if err := serve(w, r); err != nil {
-			s.Problems.Refuse(w, r, err)
-		}
-	})
 }

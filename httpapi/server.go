@@ -67,13 +67,16 @@ const (
 	maxBody       = 64 << 10
 )
 
+func newServer(h http.Handler, log *slog.Logger) *http.Server {
+	return &http.Server{Handler: h, ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout,
+		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}
+}
+
 // Serve answers on the listener until ctx ends. Then new requests are refused,
 // those who wait for an answer get what there is, and commands that run are
 // finished. An error means that it could not serve, or could not end in time.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
-	server := &http.Server{Handler: s.Handler(), ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout,
-		WriteTimeout: writeTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
-		ErrorLog: slog.NewLogLogger(s.Log.Handler(), slog.LevelWarn)}
+	server := newServer(s.Handler(), s.Log)
 	drained := make(chan error, 1)
 	stop := context.AfterFunc(ctx, func() {
 		s.drain()

@@ -2,58 +2,39 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"sync"
 	"time"
+
+	"kassa/httpapi"
+	"kassa/httpapi/problem"
+	"kassa/schema"
 )
-
-// healthOnly answers the two questions of whoever watches over processes; everything
-// else is answered by rest.
-func healthOnly(ready func(context.Context) error, rest http.HandlerFunc) *http.Server {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /api/health", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, `{"status":"alive"}`) })
-	mux.HandleFunc("GET /api/ready", func(w http.ResponseWriter, r *http.Request) {
-		if ready(r.Context()) != nil {
-			http.Error(w, `{"status":"not ready"}`, http.StatusServiceUnavailable)
-			return
-		}
-		fmt.Fprintln(w, `{"status":"ready"}`)
-	})
-	mux.HandleFunc("/", rest)
-	return &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 5 * time.Second, WriteTimeout: 10 * time.Second}
-}
-
-// serveHealth is all that a process without pages and API serves.
-func serveHealth(ctx context.Context, listener net.Listener, ready func(context.Context) error) error {
-	server := healthOnly(ready, http.NotFound)
-	context.AfterFunc(ctx, func() { _ = server.Close() }) // nothing is lost with a question about health
-	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-		return fmt.Errorf("serve health: %w", err)
-	}
-	return nil
-}
 
 // answerWhileOpening says that the process is alive and not ready, while it waits for
 // its database and its broker, which may take long. Opened gives the listener to
 // whoever serves on it from then on; it may be called again.
-func answerWhileOpening(listener net.Listener) (opened func()) {
-	server := healthOnly(func(context.Context) error { return errors.New("it opens") }, func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Retry-After", "1")
-		http.Error(w, "Kassa is opening, try again in a second", http.StatusServiceUnavailable)
-	})
+func answerWhileOpening(listener net.Listener, log *slog.Logger) (opened func()) {
 	own := lent{listener.(*net.TCPListener)} // as net.Listen gives it for "tcp"
-	ended := make(chan struct{})
-	go func() { defer close(ended); _ = server.Serve(own) }() // ends by opened
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- watch(log, nil).Serve(ctx, own) }()
 	return sync.OnceFunc(func() {
-		within, cancel := context.WithTimeout(context.Background(), time.Second)
-		defer cancel()
-		_ = server.Shutdown(within) // who still waits for an answer asks again
-		<-ended
+		stop()
+		if err := <-ended; err != nil {
+			log.Warn("health was not answered while opening", "error", err)
+		}
 		_ = own.SetDeadline(time.Time{})
 	})
+}
+
+// watch is all that a process without pages and API serves; ready is nil while it
+// opens.
+func watch(log *slog.Logger, ready func(context.Context) error) httpapi.Watch {
+	return httpapi.Watch{Ready: ready, Log: log, Problems: &problem.Writer{Log: log, Away: schema.IsAway}}
 }
 
 // lent is a listener that outlives its server, which is not to wait on it any more.

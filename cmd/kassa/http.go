@@ -30,7 +30,7 @@ func (s *service) serveHTTP(ctx context.Context, listener net.Listener) error {
 	if s.settings.has(roleAPI) {
 		return s.server().Serve(ctx, listener)
 	}
-	return serveHealth(ctx, listener, s.ready)
+	return watch(s.log, s.ready).Serve(ctx, listener)
 }
 
 // server wires the HTTP surface. A broken invariant that a request meets stops the

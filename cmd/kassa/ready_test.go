@@ -59,6 +59,12 @@ func TestNotReadyBeforeTheBroker(t *testing.T) {
 	if code, _, complaints := kassa(t, "health", "--addr", address); code != 0 {
 		t.Errorf("it is alive before the broker is there: exit code %d, %s", code, complaints)
 	}
+	for _, path := range []string{"/api/ready", "/api/users/balance", "/"} { // as the contract says
+		a := client{url: "http://" + address, http: newHTTP()}.do(t.Context(), "GET", path, "", nil)
+		if a.status != http.StatusServiceUnavailable || a.text("code") != "not_ready" || a.header.Get("Retry-After") == "" || a.header.Get("X-Request-Id") == "" {
+			t.Errorf("%s while it opens: %d %v %v", path, a.status, a.body, a.header)
+		}
+	}
 	broker.Open(t)
 	select {
 	case <-opened:

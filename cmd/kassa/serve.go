@@ -79,7 +79,7 @@ func (s serveCommand) Run(ctx context.Context, c *console) error {
 		return fmt.Errorf("listen on %s: %w", s.Addr, err)
 	}
 	defer listener.Close()
-	opened := answerWhileOpening(listener)
+	opened := answerWhileOpening(listener, c.log)
 	defer opened()
 	l, err := s.open(ctx)
 	if err != nil {

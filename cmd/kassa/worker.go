@@ -33,7 +33,7 @@ func (w workerCommand) Run(ctx context.Context, c *console) error {
 		return fmt.Errorf("listen on %s: %w", w.Addr, err)
 	}
 	defer listener.Close()
-	opened := answerWhileOpening(listener)
+	opened := answerWhileOpening(listener, c.log)
 	defer opened()
 	model, err := w.openModel(ctx, dataSettings{Data: w.Data})
 	if err != nil {
@@ -47,7 +47,7 @@ func (w workerCommand) Run(ctx context.Context, c *console) error {
 	parts, within := errgroup.WithContext(ctx)
 	parts.Go(func() error { return carrier.Run(within, bus.Handlers{Work: embed(model)}) })
 	parts.Go(func() error {
-		return serveHealth(within, listener, func(context.Context) error { return carrier.Connected() })
+		return watch(c.log, func(context.Context) error { return carrier.Connected() }).Serve(within, listener)
 	})
 	c.log.Info("the worker is open", "model", model.ModelVersion(), "health", listener.Addr().String())
 	err = parts.Wait()
