@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+
+	"kassa/schema"
 )
 
 // engine is a database under the store. It keeps rows and answers questions; all
@@ -52,11 +54,20 @@ type engine interface {
 // errRaced: the log is not as the append expected it.
 var errRaced = errors.New("somebody else has appended")
 
+// atCommit marks the error of the statement that ends a transaction: with ErrUnknown,
+// unless it proves that nothing was committed.
+func atCommit(err error) error {
+	if err == nil || errors.Is(err, errRaced) || schema.IsUndone(err) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", ErrUnknown, err)
+}
+
 // batch is a transaction that holds the head row.
 type batch interface {
 	known() known
-	// commit writes the rows, moves the head and commits. After an error the
-	// outcome is unknown: the rows may be there.
+	// commit writes the rows, moves the head and commits. The error wraps ErrUnknown
+	// where the rows may be there; after any other error nothing was written.
 	commit(ctx context.Context, rows []row, head Head) error
 	rollback()
 }

@@ -2,7 +2,6 @@ package eventstore
 
 import (
 	"context"
-	"fmt"
 	"sync"
 	"sync/atomic"
 
@@ -111,15 +110,12 @@ func (f *Faults) appendIf(ctx context.Context, was Head, rows []row, head Head) 
 		return err
 	}
 	if err := f.reach(BeforeCommit); err != nil {
-		return fmt.Errorf("%w: %w", ErrUnknown, err)
+		return atCommit(err)
 	}
 	if err := f.engine.appendIf(ctx, was, rows, head); err != nil {
 		return err
 	}
-	if err := f.reach(AfterCommit); err != nil {
-		return fmt.Errorf("%w: %w", ErrUnknown, err)
-	}
-	return nil
+	return atCommit(f.reach(AfterCommit))
 }
 
 func (f *Faults) head(ctx context.Context) (Head, error) {
@@ -169,10 +165,10 @@ type faultyBatch struct {
 func (b faultyBatch) commit(ctx context.Context, rows []row, head Head) error {
 	if err := b.faults.reach(BeforeCommit); err != nil {
 		b.rollback()
-		return err
+		return atCommit(err)
 	}
 	if err := b.batch.commit(ctx, rows, head); err != nil {
 		return err
 	}
-	return b.faults.reach(AfterCommit)
+	return atCommit(b.faults.reach(AfterCommit))
 }

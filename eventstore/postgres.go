@@ -11,6 +11,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"kassa/schema"
 )
 
 // Postgres opens the log in a database that schema.OpenPostgres opened. Several
@@ -109,7 +111,7 @@ func (e *postgres) begin(ctx context.Context, streams []Stream, commands []strin
 	}
 	b := &postgresBatch{engine: e, conn: conn, was: known{versions: map[Stream]Version{}, commands: map[string]Position{}}}
 	pipe := &pgx.Batch{}
-	pipe.Queue(`BEGIN`)
+	pipe.Queue(`BEGIN ISOLATION LEVEL READ COMMITTED`)
 	pipe.Queue(lockHead).QueryRow(func(row pgx.Row) (err error) {
 		b.was.head, err = scanHead(row)
 		return err
@@ -198,12 +200,10 @@ func (e *postgres) appendIf(ctx context.Context, was Head, rows []row, head Head
 	defer conn.Release()
 	done, err := conn.Exec(ctx, appendRows, appendArguments(was, rows, head)...)
 	switch {
-	case isUniqueViolation(err):
+	case isUniqueViolation(err), schema.FaultOf(err) == schema.Raced:
 		return fmt.Errorf("%w: %w", errRaced, err)
-	case err != nil && !pgconn.SafeToRetry(err):
-		return fmt.Errorf("%w: %w", ErrUnknown, err)
 	case err != nil:
-		return err
+		return atCommit(err)
 	}
 	e.extendAhead(head.Size)
 	return moved(done)
@@ -216,7 +216,7 @@ func (b *postgresBatch) commit(ctx context.Context, rows []row, head Head) error
 	pipe.Queue(`COMMIT`)
 	if err := b.conn.SendBatch(ctx, pipe).Close(); err != nil {
 		b.rollback()
-		return conflictByName(err)
+		return atCommit(conflictByName(err))
 	}
 	b.conn.Release()
 	b.engine.extendAhead(head.Size)

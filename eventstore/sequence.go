@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"kassa/domain"
+	"kassa/schema"
 )
 
 const (
@@ -16,6 +17,7 @@ const (
 	maxBatchBytes = 8 << 20 // payloads of one commit
 	batchTimeout  = 30 * time.Second
 	maxVarints    = 4 * 10 // bytes that the numbers of an envelope can take
+	raceTries     = 5      // of a batch that the database breaks off for the sake of others
 )
 
 // request is an append on its way through the sequencer.
@@ -159,7 +161,16 @@ func (q *sequencer) commit(ctx context.Context, requests []*request) error {
 			return err
 		}
 	}
-	return q.underLock(ctx, requests)
+	err := q.underLock(ctx, requests)
+	for tries := 1; tries < raceTries && lostRace(err); tries++ {
+		err = q.underLock(ctx, requests)
+	}
+	return err
+}
+
+// lostRace says whether nothing was written because others were at work.
+func lostRace(err error) bool {
+	return !errors.Is(err, ErrUnknown) && (errors.Is(err, errRaced) || schema.FaultOf(err) == schema.Raced)
 }
 
 // onCondition takes a batch through the steps without the lock. Each stream is
@@ -211,7 +222,7 @@ func (q *sequencer) underLock(ctx context.Context, requests []*request) error {
 	}
 	if err := tx.commit(ctx, rows, head); err != nil { // step 5
 		q.alone = false
-		return fmt.Errorf("%w: commit positions %d to %d: %w", ErrUnknown, rows[0].position, head.Size, err)
+		return fmt.Errorf("commit positions %d to %d: %w", rows[0].position, head.Size, err)
 	}
 	q.tree = grown
 	q.store.publish(head.Size, requests) // step 6

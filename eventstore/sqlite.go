@@ -115,7 +115,7 @@ func (b *sqliteBatch) commit(ctx context.Context, rows []row, head Head) error {
 		b.rollback()
 		return err
 	}
-	return b.tx.Commit() // where SQLite refuses, the driver rolls back
+	return atCommit(b.tx.Commit()) // where SQLite refuses, the driver rolls back
 }
 
 func (e sqlite) appendIf(ctx context.Context, was Head, rows []row, head Head) error {
@@ -139,10 +139,7 @@ func (e sqlite) appendIf(ctx context.Context, was Head, rows []row, head Head) e
 		}
 		return err
 	}
-	if err := tx.Commit(); err != nil {
-		return fmt.Errorf("%w: %w", ErrUnknown, err)
-	}
-	return nil
+	return atCommit(tx.Commit())
 }
 
 func (b *sqliteBatch) insert(ctx context.Context, rows []row, head Head) error {

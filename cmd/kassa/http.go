@@ -12,7 +12,6 @@ import (
 	"kassa/httpapi/identity"
 	"kassa/httpapi/problem"
 	"kassa/httpapi/web"
-	"kassa/schema"
 )
 
 // httpSettings are how people and clients reach the service.
@@ -37,7 +36,7 @@ func (s *service) serveHTTP(ctx context.Context, listener net.Listener) error {
 // process.
 func (s *service) server() *httpapi.Server {
 	set, h := s.settings, s.commands
-	problems := &problem.Writer{Log: s.log, Broken: s.broken, Away: schema.IsAway}
+	problems := &problem.Writer{Log: s.log, Broken: s.broken}
 	door := &identity.Authenticator{People: h, Vault: s.vault, Accounts: s.store, Views: s.views, Problems: problems, Now: time.Now,
 		Secure: set.Secure, Proxies: set.Proxy, Limits: identity.Limits{Off: set.RateLimit == "off"}}
 	pages := &web.Pages{Commands: h, Views: s.views, Films: s.catalog, Vault: s.vault, Door: door, Problems: problems,

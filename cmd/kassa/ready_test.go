@@ -1,12 +1,15 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"kassa/eventstore/eventstoretest"
 	"kassa/internal/bus/bustest"
@@ -79,6 +82,70 @@ func TestNotReadyBeforeTheBroker(t *testing.T) {
 	}
 }
 
+// everything asks what a person can ask of the service. The deposit has the key.
+func (c client) everything(t *testing.T, key string) map[string]answer {
+	ctx := t.Context()
+	return map[string]answer{
+		"balance":      c.do(ctx, "GET", "/api/users/balance", "", nil),
+		"transactions": c.do(ctx, "GET", "/api/users/transaction/history", "", nil),
+		"predictions":  c.do(ctx, "GET", "/api/events/prediction/history", "", nil),
+		"deposit":      c.do(ctx, "POST", "/api/users/balance/adjust", key, adjustment{Amount: 50}),
+		"question":     c.do(ctx, "POST", "/api/events/prediction/new", "", question{Text: "a ship in the ice"}),
+		"sign-in":      c.do(ctx, "POST", "/api/users/signin", "", credentials{c.email, password}),
+		"sign-up":      c.do(ctx, "POST", "/api/users/signup", "", credentials{"new-" + c.email, password}),
+	}
+}
+
+// wantUnavailable insists on an answer that says to try again.
+func wantUnavailable(t *testing.T, what string, a answer) {
+	t.Helper()
+	if a.status != http.StatusServiceUnavailable || a.text("code") != "unavailable" || a.header.Get("Retry-After") == "" {
+		t.Errorf("%s: %d %v %v, Retry-After %q", what, a.status, a.body, a.err, a.header.Get("Retry-After"))
+	}
+}
+
+// A database that does not get to it in time is one to ask again, whatever was asked,
+// and certainly nothing was done.
+func TestDatabaseBusy(t *testing.T) {
+	database, data := schematest.Postgres(t), t.TempDir()
+	owner, err := pgx.Connect(t.Context(), database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer owner.Close(context.Background())
+	exec := func(statement string) {
+		t.Helper()
+		if _, err := owner.Exec(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	exec(`DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET lock_timeout = 300', current_database()); END $$`)
+	s := serve(t, data, "--database-url", database, "--amqp-url", bustest.New(t).Address)
+	ada := s.signUp(t, newHTTP(), "ada@example.com")
+	exec(`BEGIN;
+		DO $$ DECLARE name regclass; BEGIN
+			FOR name IN SELECT oid FROM pg_class WHERE relkind IN ('r', 'p') AND relnamespace IN (current_schema()::regnamespace, 'kassa_views'::regnamespace) LOOP
+				EXECUTE format('LOCK TABLE %s', name);
+			END LOOP;
+		END $$`)
+	for what, a := range ada.everything(t, "once") {
+		wantUnavailable(t, "while all tables are locked: "+what, a)
+		if !strings.Contains(a.text("detail"), "nothing was done") {
+			t.Errorf("while all tables are locked: %s says %q", what, a.text("detail"))
+		}
+	}
+	exec(`ROLLBACK`)
+	var a answer
+	eventstoretest.Eventually(t, "the same deposit again", func() bool {
+		a = ada.do(t.Context(), "POST", "/api/users/balance/adjust", "once", adjustment{Amount: 50})
+		return a.status == http.StatusOK
+	})
+	if a.number("balance") != 60 {
+		t.Errorf("a bonus of 10 and a deposit of 50 give %v", a.body)
+	}
+	mustVerify(t, data, "--database-url", database)
+}
+
 // While the database is away a request is refused as one to try again, and nothing
 // else is wrong; when it is back, so is the service, by itself.
 func TestDatabaseAway(t *testing.T) {
@@ -97,19 +164,8 @@ func TestDatabaseAway(t *testing.T) {
 
 	database.Close()
 	database.Cut()
-	for _, call := range []func() answer{
-		func() answer { return ada.do(t.Context(), "GET", "/api/users/balance", "", nil) },
-		func() answer { return ada.do(t.Context(), "GET", "/api/users/transaction/history", "", nil) },
-		func() answer {
-			return ada.do(t.Context(), "POST", "/api/users/balance/adjust", "second", adjustment{Amount: 50})
-		},
-		func() answer {
-			return ada.do(t.Context(), "POST", "/api/users/signin", "", credentials{ada.email, password})
-		},
-	} {
-		if a := call(); a.status != http.StatusServiceUnavailable || a.text("code") != "unavailable" || a.header.Get("Retry-After") == "" {
-			t.Errorf("while the database is away: %d %v %v, Retry-After %q", a.status, a.body, a.err, a.header.Get("Retry-After"))
-		}
+	for what, a := range ada.everything(t, "second") {
+		wantUnavailable(t, "while the database is away: "+what, a)
 	}
 	address := strings.TrimPrefix(s.url, "http://")
 	if code, _, complaints := kassa(t, "health", "--addr", address); code != 0 {

@@ -15,6 +15,7 @@ import (
 
 	"kassa/domain"
 	"kassa/eventstore"
+	"kassa/schema"
 )
 
 // The refusals that HTTP adds to those of the rule book.
@@ -39,6 +40,7 @@ const (
 	RateLimited            domain.Code = "rate_limited"
 	PositionNotReached     domain.Code = "position_not_reached"
 	NotReady               domain.Code = "not_ready"
+	StorageFull            domain.Code = "storage_full"
 	Unavailable            domain.Code = "unavailable"
 	Internal               domain.Code = "internal_error"
 )
@@ -98,6 +100,7 @@ var statuses = map[domain.Code]int{
 
 	PositionNotReached: http.StatusServiceUnavailable,
 	NotReady:           http.StatusServiceUnavailable,
+	StorageFull:        http.StatusServiceUnavailable,
 	Unavailable:        http.StatusServiceUnavailable,
 }
 
@@ -139,9 +142,6 @@ type Writer struct {
 	// Broken is called with an error that says that the ledger itself is wrong: the
 	// process must stop. It may return; the request is then answered 500.
 	Broken func(error)
-	// Away says whether an error means that the database cannot be reached for now;
-	// nil: none does.
-	Away func(error) bool
 }
 
 // Refuse answers the request with the error: a refusal by its code, anything
@@ -217,13 +217,31 @@ func (p *Writer) Explain(w http.ResponseWriter, r *http.Request, err error) (dom
 	case errors.Is(err, context.DeadlineExceeded):
 		log.WarnContext(r.Context(), "request ran out of time", "request", id, "error", err)
 		return Unavailable, "this took too long, try again"
-	case p.Away != nil && p.Away(err):
-		log.WarnContext(r.Context(), "the database is away", "request", id, "error", err)
-		return Unavailable, "the database cannot be reached, try again"
-	default:
-		log.ErrorContext(r.Context(), "request failed", "request", id, "error", err)
+	case errors.Is(err, eventstore.ErrNewer):
+		log.ErrorContext(r.Context(), "this program is too old for the ledger", "request", id, "error", err)
+		return NotReady, "this process is too old to read what newer ones have written; nothing was done, try again"
 	}
+	if code, detail := databaseFault(err); code != "" {
+		log.WarnContext(r.Context(), "the database failed a request", "request", id, "error", err)
+		return code, detail
+	}
+	log.ErrorContext(r.Context(), "request failed", "request", id, "error", err)
 	return Internal, ourFault
+}
+
+// databaseFault gives the answer to an error with which a database says that it
+// cannot serve for now. An outcome that is unknown was answered before: nothing was
+// done. The code is empty for any other error.
+func databaseFault(err error) (domain.Code, string) {
+	switch schema.FaultOf(err) {
+	case schema.Away:
+		return Unavailable, "the database cannot be reached for now; nothing was done, try again"
+	case schema.Busy, schema.Raced:
+		return Unavailable, "the database is too busy for now; nothing was done, try again"
+	case schema.Full:
+		return StorageFull, "there is no space left to store anything; nothing was done, try again later"
+	}
+	return "", ""
 }
 
 const ourFault = "something went wrong here; the request's name helps to find out what"

@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
+
 	"kassa/domain"
 	"kassa/eventstore"
 	"kassa/httpapi/problem"
@@ -63,6 +65,25 @@ func TestRefuse(t *testing.T) {
 		{name: "what takes too long",
 			err: fmt.Errorf("secret: %w", context.DeadlineExceeded), status: 503, code: problem.Unavailable,
 			detail: "this took too long, try again", retryAfter: "1", logged: "secret"},
+		{name: "a database that cannot be reached",
+			err: fmt.Errorf("append: %w", &pgconn.PgError{Severity: "FATAL", Code: "57P01", Message: "shuts down"}), status: 503, code: problem.Unavailable,
+			detail: "the database cannot be reached for now; nothing was done, try again", retryAfter: "1", logged: "shuts down"},
+		{name: "a database that takes too long",
+			err: fmt.Errorf("read: %w", &pgconn.PgError{Severity: "ERROR", Code: "55P03", Message: "no lock"}), status: 503, code: problem.Unavailable,
+			detail: "the database is too busy for now; nothing was done, try again", retryAfter: "1", logged: "no lock"},
+		{name: "a full disk",
+			err: fmt.Errorf("append: %w", &pgconn.PgError{Severity: "ERROR", Code: "53100", Message: "extend file"}), status: 503, code: problem.StorageFull,
+			detail: "there is no space left to store anything; nothing was done, try again later", retryAfter: "1", logged: "extend file"},
+		{name: "a full disk after an append of unknown outcome",
+			err: fmt.Errorf("%w: %w", eventstore.ErrUnknown, &pgconn.PgError{Severity: "ERROR", Code: "53100"}), status: 503, code: problem.Unavailable,
+			detail:     "it is not known whether this was done; the same request with the same Idempotency-Key finds out",
+			retryAfter: "1", logged: "unknown"},
+		{name: "a ledger that newer programs write",
+			err: fmt.Errorf("%w: entry at position 7", eventstore.ErrNewer), status: 503, code: problem.NotReady,
+			detail: "this process is too old to read what newer ones have written; nothing was done, try again", retryAfter: "1", logged: "position 7"},
+		{name: "a mistake in a statement",
+			err: &pgconn.PgError{Severity: "ERROR", Code: "42601", Message: "syntax"}, status: 500, code: problem.Internal,
+			detail: "something went wrong here; the request's name helps to find out what", logged: "syntax"},
 		{name: "a fault tells the log what it was, and the client nothing",
 			err: errors.New("secret table is gone"), status: 500, code: problem.Internal,
 			detail: "something went wrong here; the request's name helps to find out what", logged: "secret table is gone"},
