@@ -11,7 +11,6 @@ import (
 
 	"kassa/httpapi"
 	"kassa/httpapi/problem"
-	"kassa/schema"
 )
 
 // answerWhileOpening says that the process is alive and not ready, while it waits for
@@ -34,7 +33,7 @@ func answerWhileOpening(listener net.Listener, log *slog.Logger) (opened func())
 // watch is all that a process without pages and API serves; ready is nil while it
 // opens.
 func watch(log *slog.Logger, ready func(context.Context) error) httpapi.Watch {
-	return httpapi.Watch{Ready: ready, Log: log, Problems: &problem.Writer{Log: log, Away: schema.IsAway}}
+	return httpapi.Watch{Ready: ready, Log: log, Problems: &problem.Writer{Log: log}}
 }
 
 // lent is a listener that outlives its server, which is not to wait on it any more.
