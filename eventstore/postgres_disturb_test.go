@@ -66,9 +66,9 @@ func (m *interleaving) strange(pause time.Duration, end string) {
 		return
 	}
 	if end != `COMMIT` {
-		_, err := conn.Exec(ctx, `INSERT INTO events SELECT size + n, '', 'never' FROM head, generate_series(1, 3) n;
-			INSERT INTO event_index SELECT 's-0', 1000000 + n, size + n, NULL FROM head, generate_series(1, 3) n;
-			UPDATE head SET size = size + 3`)
+		_, err := conn.Exec(ctx, `UPDATE head SET size = size + 3;
+			INSERT INTO events SELECT size - 3 + n, '', 'never' FROM head, generate_series(1, 3) n;
+			INSERT INTO event_index SELECT 's-0', 1000000 + n, size - 3 + n, NULL FROM head, generate_series(1, 3) n`)
 		must(m.t, err)
 	}
 	<-time.After(pause)

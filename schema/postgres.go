@@ -2,7 +2,6 @@ package schema
 
 import (
 	"context"
-	"embed"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -17,19 +16,24 @@ import (
 	"github.com/pressly/goose/v3/lock"
 )
 
-//go:embed postgres/*.sql
-var postgresFiles embed.FS
-
 // AppRole is the PostgreSQL role that the service works as: it can add to the log
 // and read it, and cannot change it.
 const AppRole = "kassa_app"
 
-// ErrOlder means that the database waits for migrations: run kassa migrate.
-var ErrOlder = errors.New("the database is older than this program, run kassa migrate")
-
 // OpenPostgres opens a pool whose connections have the rights of AppRole, and
 // refuses a database of another version than this binary's.
 func OpenPostgres(ctx context.Context, url string, conns int32) (*pgxpool.Pool, error) {
+	return openPostgres(ctx, url, conns, `SET ROLE `+AppRole)
+}
+
+// OpenPostgresReadOnly is OpenPostgres for those who only read: a login that is no
+// member of AppRole works with its own rights.
+func OpenPostgresReadOnly(ctx context.Context, url string, conns int32) (*pgxpool.Pool, error) {
+	return openPostgres(ctx, url, conns, `SELECT set_config('role', rolname, false) FROM pg_roles
+		WHERE rolname = '`+AppRole+`' AND pg_has_role(oid, 'SET')`)
+}
+
+func openPostgres(ctx context.Context, url string, conns int32, takeRole string) (*pgxpool.Pool, error) {
 	config, err := pgxpool.ParseConfig(url)
 	if err != nil {
 		return nil, fmt.Errorf("read the database URL: %w", withoutURL(err))
@@ -38,12 +42,12 @@ func OpenPostgres(ctx context.Context, url string, conns int32) (*pgxpool.Pool, 
 	config.MaxConnIdleTime = 5 * time.Minute
 	config.ConnConfig.ConnectTimeout = 5 * time.Second
 	config.ConnConfig.DialFunc = dialer.DialContext
-	config.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
-		_, err := conn.Exec(ctx, "SET ROLE "+AppRole)
-		return err
-	}
-	if err := checkVersion(ctx, url); err != nil {
+	if err := checkVersion(ctx, config.ConnConfig); err != nil { // first: an empty database has no role either
 		return nil, err
+	}
+	config.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
+		_, err := conn.Exec(ctx, takeRole)
+		return err
 	}
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
@@ -66,75 +70,79 @@ func withoutURL(err error) error {
 	return err
 }
 
-// Migration is one step that MigratePostgres did, or would do.
-type Migration struct {
-	Version int64
-	Name    string
-}
-
-// PlanPostgres lists the migrations that the database waits for.
+// PlanPostgres lists the migrations that the database waits for. It changes nothing.
 func PlanPostgres(ctx context.Context, url string) ([]Migration, error) {
-	var plan []Migration
-	err := withProvider(url, func(p *goose.Provider) error {
-		current, _, err := versions(ctx, p)
-		if err != nil {
-			return err
-		}
-		for _, source := range p.ListSources() {
-			if source.Version > current {
-				plan = append(plan, Migration{source.Version, source.Path})
-			}
-		}
-		return nil
-	})
-	return plan, err
+	config, err := parse(url)
+	if err != nil {
+		return nil, err
+	}
+	return plan(ctx, config)
 }
 
 // MigratePostgres brings the database to this binary's version, and gives the
 // steps. Of several at once, one does it and the others wait.
-func MigratePostgres(ctx context.Context, url string) ([]Migration, error) {
-	var done []Migration
-	err := withProvider(url, func(p *goose.Provider) error {
-		if _, _, err := versions(ctx, p); err != nil {
-			return err
-		}
-		results, err := p.Up(ctx)
-		for _, r := range results {
-			done = append(done, Migration{r.Source.Version, r.Source.Path})
-		}
-		return err
-	})
-	return done, err
-}
-
-func checkVersion(ctx context.Context, url string) error {
-	return withProvider(url, func(p *goose.Provider) error {
-		current, target, err := versions(ctx, p)
-		if err == nil && current < target {
-			err = fmt.Errorf("%w: it has version %d of %d", ErrOlder, current, target)
-		}
-		return err
-	})
-}
-
-func withProvider(url string, do func(*goose.Provider) error) error {
-	config, err := pgx.ParseConfig(url)
+func MigratePostgres(ctx context.Context, url string) (done []Migration, err error) {
+	config, err := parse(url)
 	if err != nil {
-		return fmt.Errorf("read the database URL: %w", withoutURL(err))
+		return nil, err
 	}
-	files, err := fs.Sub(postgresFiles, "postgres")
+	if _, err := plan(ctx, config); err != nil { // a newer database is left alone
+		return nil, err
+	}
+	ours, err := fs.Sub(files, "postgres")
 	if err != nil {
-		return err
+		return nil, err
 	}
 	locker, err := lock.NewPostgresSessionLocker()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	db := stdlib.OpenDB(*config)
 	defer db.Close()
-	provider, err := goose.NewProvider(goose.DialectPostgres, db, files, goose.WithSessionLocker(locker))
+	provider, err := goose.NewProvider(goose.DialectPostgres, db, ours, goose.WithSessionLocker(locker), goose.WithAllowOutofOrder(true))
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return do(provider)
+	results, err := provider.Up(ctx)
+	for _, r := range results {
+		done = append(done, Migration{r.Source.Version, r.Source.Path})
+	}
+	return done, err
+}
+
+func parse(url string) (*pgx.ConnConfig, error) {
+	config, err := pgx.ParseConfig(url)
+	if err != nil {
+		return nil, fmt.Errorf("read the database URL: %w", withoutURL(err))
+	}
+	return config, nil
+}
+
+func checkVersion(ctx context.Context, config *pgx.ConnConfig) error {
+	steps, err := plan(ctx, config)
+	if err == nil && len(steps) > 0 {
+		err = fmt.Errorf("%w: it lacks %d migrations, from %s", ErrOlder, len(steps), steps[0].Name)
+	}
+	return err
+}
+
+// plan lists the steps that the database waits for.
+func plan(ctx context.Context, config *pgx.ConnConfig) ([]Migration, error) {
+	conn, err := pgx.ConnectConfig(ctx, config)
+	if err != nil {
+		return nil, fmt.Errorf("connect to the database: %w", err)
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	var begun bool
+	if err := conn.QueryRow(ctx, `SELECT to_regclass('goose_db_version') IS NOT NULL`).Scan(&begun); err != nil {
+		return nil, fmt.Errorf("read the database's version: %w", err)
+	}
+	var applied []int64
+	if begun {
+		rows, _ := conn.Query(ctx, selectApplied)
+		if applied, err = pgx.CollectRows(rows, pgx.RowTo[int64]); err != nil {
+			return nil, fmt.Errorf("read the database's version: %w", err)
+		}
+	}
+	return missing("postgres", applied)
 }

@@ -7,7 +7,6 @@ package schema
 import (
 	"context"
 	"database/sql"
-	"embed"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -16,13 +15,6 @@ import (
 	"github.com/pressly/goose/v3"
 	"modernc.org/sqlite" // the driver "sqlite", in pure Go
 )
-
-//go:embed sqlite/*.sql
-var sqliteFiles embed.FS
-
-// ErrNewer means that a newer program has written to the database: this one is too
-// old for it.
-var ErrNewer = errors.New("the database is newer than this program, which is too old for it")
 
 // SQLite is one database file: a single writing connection, since SQLite has one
 // writer at a time anyhow and a queue in Go is fairer than its busy loop, and
@@ -62,7 +54,7 @@ func OpenSQLiteReadOnly(ctx context.Context, path string) (*SQLite, error) {
 		return nil, fmt.Errorf("open %s for reading: %w", path, err)
 	}
 	read.SetMaxOpenConns(4)
-	if err := read.PingContext(ctx); err != nil {
+	if _, err := planSQLite(ctx, read); err != nil { // an older one can be read
 		read.Close()
 		return nil, fmt.Errorf("open %s for reading: %w", path, err)
 	}
@@ -94,30 +86,46 @@ func dsn(path string, more ...string) string {
 }
 
 func migrateSQLite(ctx context.Context, db *sql.DB) error {
-	files, err := fs.Sub(sqliteFiles, "sqlite")
+	if _, err := planSQLite(ctx, db); err != nil { // a newer ledger is left alone
+		return err
+	}
+	ours, err := fs.Sub(files, "sqlite")
 	if err != nil {
 		return err
 	}
-	provider, err := goose.NewProvider(goose.DialectSQLite3, db, files)
+	provider, err := goose.NewProvider(goose.DialectSQLite3, db, ours, goose.WithAllowOutofOrder(true))
 	if err != nil {
-		return err
-	}
-	if _, _, err := versions(ctx, provider); err != nil {
 		return err
 	}
 	_, err = provider.Up(ctx)
 	return err
 }
 
-// versions are the database's and this binary's. A newer database than this binary
-// knows is ErrNewer.
-func versions(ctx context.Context, p *goose.Provider) (current, target int64, err error) {
-	current, target, err = p.GetVersions(ctx)
+// planSQLite lists the steps that the file waits for. It changes nothing.
+func planSQLite(ctx context.Context, db *sql.DB) ([]Migration, error) {
+	var begun bool
+	err := db.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE name = 'goose_db_version')`).Scan(&begun)
 	if err != nil {
-		return 0, 0, fmt.Errorf("read the database's version: %w", err)
+		return nil, fmt.Errorf("read the ledger's version: %w", err)
 	}
-	if current > target {
-		return 0, 0, fmt.Errorf("%w: it has version %d, and %d is known here", ErrNewer, current, target)
+	if !begun {
+		return missing("sqlite", nil)
 	}
-	return current, target, nil
+	rows, err := db.QueryContext(ctx, selectApplied)
+	if err != nil {
+		return nil, fmt.Errorf("read the ledger's version: %w", err)
+	}
+	defer rows.Close()
+	var applied []int64
+	for rows.Next() {
+		var version int64
+		if err := rows.Scan(&version); err != nil {
+			return nil, fmt.Errorf("read the ledger's version: %w", err)
+		}
+		applied = append(applied, version)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("read the ledger's version: %w", err)
+	}
+	return missing("sqlite", applied)
 }

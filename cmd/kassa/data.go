@@ -127,7 +127,12 @@ func (l *ledger) openPostgres(ctx context.Context, url string, conns int32, secr
 }
 
 // openToRead opens the log for an audit; nothing is changed or made.
-func (d dataSettings) openToRead(ctx context.Context) (l *ledger, err error) {
+func (d dataSettings) openToRead(ctx context.Context) (*ledger, error) {
+	return d.openLog(ctx, schema.OpenPostgresReadOnly)
+}
+
+// openLog opens the log alone, to be read.
+func (d dataSettings) openLog(ctx context.Context, openPool func(ctx context.Context, url string, conns int32) (*pgxpool.Pool, error)) (l *ledger, err error) {
 	if err := d.mustExist(); err != nil {
 		return nil, err
 	}
@@ -140,7 +145,7 @@ func (d dataSettings) openToRead(ctx context.Context) (l *ledger, err error) {
 		if l.file, err = schema.OpenSQLiteReadOnly(ctx, d.database()); err == nil {
 			l.store, err = eventstore.ReadSQLite(l.file)
 		}
-	} else if l.pool, err = schema.OpenPostgres(ctx, url, 4); err == nil {
+	} else if l.pool, err = openPool(ctx, url, 4); err == nil {
 		l.store, err = eventstore.ReadPostgres(l.pool)
 	}
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 
 	"kassa/eventstore"
 	"kassa/projections"
+	"kassa/schema"
 )
 
 // viewsCommand is for the tables that people's questions are answered from. The
@@ -22,9 +23,10 @@ type viewsCommand struct {
 	Drop    dropView    `cmd:"" help:"Drop a table of a version that this one does not use."`
 }
 
-// openTables opens the log to be read, and the database with the tables.
+// openTables opens the log to be read, and the database with the tables, with the
+// rights of the service.
 func (v viewsCommand) openTables(ctx context.Context) (*ledger, error) {
-	l, err := v.openToRead(ctx)
+	l, err := v.openLog(ctx, schema.OpenPostgres)
 	if err != nil {
 		return nil, err
 	}

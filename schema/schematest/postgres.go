@@ -68,6 +68,27 @@ func Empty(t testing.TB) string {
 	return at.String()
 }
 
+// Service makes a login that may do what the service may and no more, as the one in
+// production does, and gives the database's address with it.
+func Service(t testing.TB, database string) string {
+	t.Helper()
+	at, err := url.Parse(database)
+	if err != nil {
+		t.Fatal("the database's address is not a postgres:// URL")
+	}
+	name, password := "kassa_test_service_"+strings.ToLower(rand.Text()), rand.Text()
+	if err := onServer(database, fmt.Sprintf("CREATE ROLE %s LOGIN PASSWORD '%s' IN ROLE %s", name, password, schema.AppRole)); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := onServer(Server(t), "DROP ROLE "+name); err != nil {
+			t.Error(err)
+		}
+	})
+	at.User = url.UserPassword(name, password)
+	return at.String()
+}
+
 func onServer(server, statement string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
