@@ -144,15 +144,12 @@ func (h *Handler) Adjust(ctx context.Context, c Adjust) (Result, error) {
 	var by eventstore.Loaded
 	in := intent{actor: userActor(c.Admin), cause: command.Cause(), user: c.User}
 	in.guard = func(ctx context.Context) (rights []eventstore.Write, err error) {
-		if by, err = h.Log.Refresh(ctx, c.Admin); err != nil || c.Admin == c.User {
-			return nil, err // one's own stream is expected by the append itself
+		if by, err = h.Log.Refresh(ctx, c.Admin); err != nil {
+			return nil, err
 		}
 		return []eventstore.Write{{Stream: eventstore.AccountStream(c.Admin), Expected: by.Version}}, nil
 	}
 	r, err := h.change(ctx, in, func(a domain.Account) ([]domain.Event, error) {
-		if c.Admin == c.User {
-			by.Account = a
-		}
 		return a.Adjust(by.Account, c.Correction)
 	})
 	if err != nil {

@@ -237,6 +237,8 @@ func (s *simulation) adjust(by, u domain.UserID, amount domain.Credits, key stri
 				return domain.InvalidAmount
 			case !s.books[by].admin:
 				return domain.NotAdmin
+			case by == u:
+				return domain.OwnAdjustment
 			case -amount > s.books[u].available:
 				return domain.InsufficientFunds
 			}

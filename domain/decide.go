@@ -164,26 +164,30 @@ func (a Account) Expire(id PredictionID, now time.Time) ([]Event, error) {
 	return []Event{e}, nil
 }
 
-// Correction is an admin's adjustment of another's balance, or of their own.
+// Correction is an admin's adjustment of another's balance.
 type Correction struct {
 	Amount    Credits // positive: give; negative: take
 	Reason    string
 	Reference string // optional: a ticket, a letter
 }
 
-// Adjust corrects the balance by the admin's word.
+// Adjust corrects the balance by the admin's word. Not their own: a correction is what
+// one person answers for to another, and their own credits they deposit like anybody.
 func (a Account) Adjust(by Account, c Correction) ([]Event, error) {
 	if err := checkAmount(max(c.Amount, -c.Amount)); err != nil {
 		return nil, err
 	}
-	if err := checkNote(InvalidReason, "reason", c.Reason, 1, MaxReasonRunes); err != nil {
+	if err := checkReason(c.Reason); err != nil {
 		return nil, err
 	}
-	if err := checkNote(InvalidReference, "reference", c.Reference, 0, MaxReferenceRunes); err != nil {
+	if err := checkReference(c.Reference); err != nil {
 		return nil, err
 	}
 	if !by.Admin {
 		return nil, Reject(NotAdmin, "only an admin adjusts another's balance")
+	}
+	if by.User == a.User {
+		return nil, Reject(OwnAdjustment, "an admin's own balance is adjusted by another admin")
 	}
 	if err := a.mustExist(); err != nil {
 		return nil, err
@@ -216,19 +220,6 @@ func (a Account) RevokeAdmin() ([]Event, error) {
 	return []Event{AdminRevoked{User: a.User}}, nil
 }
 
-// CheckText refuses a question that nobody could answer, before it is sealed.
-func CheckText(text string) error {
-	switch {
-	case !utf8.ValidString(text) || strings.ContainsRune(text, 0):
-		return Reject(InvalidText, "the text must be valid UTF-8")
-	case !strings.ContainsFunc(text, func(r rune) bool { return unicode.IsLetter(r) || unicode.IsNumber(r) }):
-		return Reject(InvalidText, "the text must have at least one letter or digit")
-	case utf8.RuneCountInString(text) > MaxTextRunes:
-		return Reject(InvalidText, "the text may have at most %d characters", MaxTextRunes)
-	}
-	return nil
-}
-
 // NormalizeEmail gives the one spelling under which an e-mail is unique (trimmed,
 // lower case), or refuses it.
 func NormalizeEmail(s string) (string, error) {
@@ -249,14 +240,6 @@ func NormalizeEmail(s string) (string, error) {
 // what a person cannot see, which would make two accounts look like one.
 func foreignToEmail(r rune) bool {
 	return strings.ContainsRune(`"()<>[]`, r) || r == utf8.RuneError || unicode.IsSpace(r) || !unicode.IsGraphic(r)
-}
-
-func checkNote(code Code, name, s string, least, most int) error {
-	n := utf8.RuneCountInString(strings.TrimSpace(s))
-	if !utf8.ValidString(s) || n < least || utf8.RuneCountInString(s) > most || strings.ContainsFunc(s, unicode.IsControl) {
-		return Reject(code, "the %s must be a line of %d to %d characters", name, least, most)
-	}
-	return nil
 }
 
 func (a *Account) mustExist() error {

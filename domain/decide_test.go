@@ -29,6 +29,13 @@ func adjustAsUser(n domain.Credits, reason, reference string) request {
 	return adjustBy(domain.Account{User: root}, n, reason, reference)
 }
 
+// adjustOwn is asked by the person whose account it is.
+func adjustOwn(n domain.Credits, reason string) request {
+	return func(a domain.Account) ([]domain.Event, error) {
+		return a.Adjust(a, domain.Correction{Amount: n, Reason: reason})
+	}
+}
+
 func adjustBy(by domain.Account, n domain.Credits, reason, reference string) request {
 	return func(a domain.Account) ([]domain.Event, error) {
 		return a.Adjust(by, domain.Correction{Amount: n, Reason: reason, Reference: reference})
@@ -197,12 +204,19 @@ func TestAdjust(t *testing.T) {
 			when: adjustAsUser(1, "r", ""), refused: domain.NotAdmin},
 		{name: "the account speaks before the balance",
 			when: adjust(-1, "r", ""), refused: domain.AccountNotFound},
+		{name: "an admin does not give to themselves",
+			given: facts(signedUp, granted), when: adjustOwn(1, "r"), refused: domain.OwnAdjustment},
+		{name: "nor take",
+			given: facts(signedUp, granted, deposited(5)), when: adjustOwn(-1, "r"), refused: domain.OwnAdjustment},
+		{name: "the right speaks before whose balance it is",
+			given: facts(signedUp), when: adjustOwn(1, "r"), refused: domain.NotAdmin},
 	} {
 		tt.check(t)
 	}
 }
 
-// Reason and reference are one line of text each; only the reference may be left out.
+// Reason and reference are one line of text each, of which a reader sees everything;
+// only the reference may be left out.
 func TestAdjustNotes(t *testing.T) {
 	given := facts(signedUp)
 	for _, tt := range []struct {
@@ -216,6 +230,37 @@ func TestAdjustNotes(t *testing.T) {
 		{"two lines", "a\nb", 0, false},
 		{"a zero byte", "a\x00b", 0, false},
 		{"broken UTF-8", "a\xffb", 0, false},
+		{"a space of no width", "a\u200bb", 0, false},
+		{"a joiner of no width", "a\u200db", 0, false},
+		{"a mark of the order of bytes", "\ufeffa", 0, false},
+		{"a soft hyphen", "a\u00adb", 0, false},
+		{"a mark that turns the writing", "a\u202eb", 0, false},
+		{"one that isolates it", "a\u2066b\u2069", 0, false},
+		{"an Arabic letter's mark", "a\u061cb", 0, false},
+		{"a separator of lines", "a\u2028b", 0, false},
+		{"a separator of paragraphs", "a\u2029b", 0, false},
+		{"a next line", "a\u0085b", 0, false},
+		{"a Hangul filler", "a\u3164b", 0, false},
+		{"a half-width Hangul filler", "a\uffa0b", 0, false},
+		{"a Hangul choseong filler", "a\u115fb", 0, false},
+		{"a braille blank", "a\u2800b", 0, false},
+		{"the place of an object", "a\ufffcb", 0, false},
+		{"a joiner of graphemes", "a\u034fb", 0, false},
+		{"a variation selector", "a\ufe0fb", 0, false},
+		{"one of the later ones", "a\U000e0100b", 0, false},
+		{"a tag", "a\U000e0041b", 0, false},
+		{"a character for private use", "a\ue000b", 0, false},
+		{"one that Unicode does not know", "a\u0378b", 0, false},
+		{"Hebrew, without marks of direction", "החזר", 0, true},
+		{"marks over a letter", "Vie\u0302\u0323t", 0, true},
+		{"four marks over a letter", "a\u0301\u0301\u0301\u0301b", 0, true},
+		{"five", "a\u0301\u0301\u0301\u0301\u0301b", 0, false},
+		{"marks and no letter", "\u0301\u0302", 0, false},
+		{"a filler alone", "\u3164", 0, false},
+		{"a braille blank alone", "\u2800", 0, false},
+		{"signs alone", "?! — …", 0, false},
+		{"a picture alone", "🎬", 0, false},
+		{"blank", "  ", 0, false},
 		{"the longest reason", strings.Repeat("ж", 300), domain.MaxReasonRunes, true},
 		{"a reason one rune too long", strings.Repeat("ж", 301), domain.MaxReasonRunes, false},
 		{"spaces count to a reason's length", strings.Repeat("ж", 299) + "  ", domain.MaxReasonRunes, false},
@@ -239,7 +284,8 @@ func TestAdjustNotes(t *testing.T) {
 	}
 	for _, tt := range []decision{
 		{name: "no reason", given: given, when: adjust(1, "", ""), refused: domain.InvalidReason},
-		{name: "a blank reason", given: given, when: adjust(1, "  ", ""), refused: domain.InvalidReason},
+		{name: "digits are no reason", given: given, when: adjust(1, "118", ""), refused: domain.InvalidReason},
+		{name: "digits are a reference", given: given, when: adjust(1, "r", "#118"), then: facts(adjusted(1, "r", "#118"))},
 		{name: "no reference", given: given, when: adjust(1, "r", ""), then: facts(adjusted(1, "r", ""))},
 	} {
 		tt.check(t)

@@ -28,6 +28,7 @@ const (
 	BalanceLimit       Code = "balance_limit"
 	TooManyOpen        Code = "too_many_open_predictions"
 	NotAdmin           Code = "admin_required"
+	OwnAdjustment      Code = "own_adjustment"
 	PaymentDeclined    Code = "payment_declined"
 	KeyReused          Code = "idempotency_key_reused"
 	KeyInProgress      Code = "idempotency_key_in_progress"

@@ -22,6 +22,7 @@ func TestCheckText(t *testing.T) {
 		{"blank", " \n\t", false},
 		{"signs alone", "?! — …", false},
 		{"a picture alone", "🎬", false},
+		{"fillers, which are letters by their class", "\u3164\u115f\uffa0", false},
 		{"a zero byte", "a heist\x00", false},
 		{"broken UTF-8", "a heist \xff", false},
 		{"a surrogate in UTF-8", "a heist \xed\xa0\x80", false},

@@ -116,7 +116,10 @@ func (s *Server) adjust(w http.ResponseWriter, r *http.Request) error {
 		return domain.Reject(domain.InvalidAmount, "amount is missing")
 	}
 	who, _ := identity.From(r.Context())
-	own := !given["user_id"] || of == string(who.User)
+	// One's own id changes nothing about a deposit or a withdrawal. With a reason it
+	// would be a correction of one's own, which domain refuses.
+	explained := given["reason"] || given["reference"]
+	own := !given["user_id"] || of == string(who.User) && !explained
 	switch {
 	case own && given["reason"]:
 		return domain.Reject(domain.InvalidReason, "a reason belongs to an adjustment of another's balance")

@@ -53,8 +53,9 @@ var statuses = map[domain.Code]int{
 	domain.InsufficientFunds: http.StatusPaymentRequired,
 	domain.PaymentDeclined:   http.StatusPaymentRequired,
 
-	domain.NotAdmin: http.StatusForbidden,
-	CrossOrigin:     http.StatusForbidden,
+	domain.NotAdmin:      http.StatusForbidden,
+	domain.OwnAdjustment: http.StatusForbidden,
+	CrossOrigin:          http.StatusForbidden,
 
 	domain.AccountNotFound: http.StatusNotFound,
 	PredictionNotFound:     http.StatusNotFound,

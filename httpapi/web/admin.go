@@ -82,6 +82,9 @@ type personPage struct {
 	Form  adjustForm
 }
 
+// Own says whether it is the admin's own page, where nothing can be corrected.
+func (p personPage) Own() bool { return p.Who.ID == p.Person.User }
+
 // adjustForm is a correction as it was typed.
 type adjustForm struct {
 	Take      bool

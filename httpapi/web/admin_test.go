@@ -136,6 +136,26 @@ func TestAdjustRefused(t *testing.T) {
 	}
 }
 
+// Nobody corrects their own wallet: the page has no form for it, and a form that is
+// sent all the same is refused.
+func TestAdminsOwnWallet(t *testing.T) {
+	h, g := boss(t, "en")
+	own, vera := "/web/admin/user/"+string(h.user("boss@example.org")), "/web/admin/user/"+string(h.user("vera@example.org"))
+	page := g.open(own).is(http.StatusOK).says("An admin cannot correct their own wallet")
+	if find(page.root, func(n *node) bool { return attr(n, "action") == own+"/adjust" }) != nil {
+		t.Error("the admin's own page has a form")
+	}
+	form := g.open(vera).form(vera + "/adjust")
+	form.Set("amount", "5")
+	form.Set("reason", "for me")
+	g.send(own+"/adjust", form).is(http.StatusForbidden).says("An admin cannot correct their own wallet")
+	form.Set("confirm", "yes")
+	g.send(own+"/adjust", form).is(http.StatusForbidden)
+	if available, _ := h.balance("boss@example.org"); available != bonus {
+		t.Errorf("the boss has %d credits", available)
+	}
+}
+
 // Of the folder of static files nothing is shown but the files.
 func TestStaticFilesOnly(t *testing.T) {
 	h := open(t, options{bonus: bonus})

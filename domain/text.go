@@ -1,0 +1,76 @@
+package domain
+
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// CheckText refuses a question that nobody could answer, before it is sealed.
+func CheckText(text string) error {
+	switch {
+	case !utf8.ValidString(text) || strings.ContainsRune(text, 0):
+		return Reject(InvalidText, "the text must be valid UTF-8")
+	case !strings.ContainsFunc(text, seenLetterOrNumber):
+		return Reject(InvalidText, "the text must have at least one letter or digit")
+	case utf8.RuneCountInString(text) > MaxTextRunes:
+		return Reject(InvalidText, "the text may have at most %d characters", MaxTextRunes)
+	}
+	return nil
+}
+
+// checkReason refuses what an auditor could not read in the log: the reason is all
+// that is known of why a balance was changed.
+func checkReason(s string) error {
+	if !readable(s, MaxReasonRunes) || !strings.ContainsFunc(s, seenLetter) {
+		return Reject(InvalidReason, "the reason must be one line of at most %d characters that can be seen, with a letter among them", MaxReasonRunes)
+	}
+	return nil
+}
+
+// checkReference refuses a reference that could not be looked up; it may be left out.
+func checkReference(s string) error {
+	if s != "" && (!readable(s, MaxReferenceRunes) || !strings.ContainsFunc(s, seenLetterOrNumber)) {
+		return Reject(InvalidReference, "the reference must be one line of at most %d characters that can be seen, with a letter or a digit among them", MaxReferenceRunes)
+	}
+	return nil
+}
+
+// marksMost is how many marks may stand over one letter: Vietnamese and Hebrew need
+// two or three, and a heap of them covers the lines around it.
+const marksMost = 4
+
+// readable says whether a person sees all of the text, on one line, in its order.
+func readable(s string, most int) bool {
+	if !utf8.ValidString(s) || utf8.RuneCountInString(s) > most || strings.ContainsFunc(s, invisible) {
+		return false
+	}
+	marks := 0
+	for _, r := range s {
+		if marks++; !unicode.IsMark(r) {
+			marks = 0
+		}
+		if marks > marksMost {
+			return false
+		}
+	}
+	return true
+}
+
+// invisible finds characters that a reader does not see, or that change what the
+// others look like: controls, all that breaks a line, joins letters or turns their
+// direction, fillers, variation selectors, and what Unicode gives no meaning.
+func invisible(r rune) bool {
+	return !unicode.IsGraphic(r) || unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector) ||
+		r == brailleBlank || r == objectReplacement
+}
+
+// Symbols by their class, and blank where they are shown.
+const (
+	brailleBlank      = '\u2800'
+	objectReplacement = '\ufffc'
+)
+
+func seenLetter(r rune) bool { return unicode.IsLetter(r) && !invisible(r) }
+
+func seenLetterOrNumber(r rune) bool { return seenLetter(r) || unicode.IsNumber(r) }
