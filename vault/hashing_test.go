@@ -39,6 +39,7 @@ func busy(t *testing.T) *Vault {
 	}
 	for range cap(v.hashing.slots) {
 		v.hashing.slots <- struct{}{}
+		v.hashing.queue <- struct{}{}
 	}
 	return v
 }
@@ -91,17 +92,18 @@ func TestAnOldYes(t *testing.T) {
 	}
 }
 
-// A flood of sign-ins queues for as many slots as there are cores, and all of it
-// is answered.
+// A flood of sign-ins queues for as many slots as there are cores, and all of it that
+// the queue takes is answered. What it does not take is refused at once.
 func TestHashingIsBounded(t *testing.T) {
 	v := busy(t)
-	if n := cap(v.hashing.slots); n != runtime.GOMAXPROCS(0) {
-		t.Fatalf("%d slots on %d cores", n, runtime.GOMAXPROCS(0))
+	cores := runtime.GOMAXPROCS(0)
+	if n := cap(v.hashing.slots); n != cores {
+		t.Fatalf("%d slots on %d cores", n, cores)
 	}
-	const flood = 50
-	answers := make(chan error, flood)
+	waiting := cores * 50
+	answers := make(chan error, waiting)
 	var work sync.WaitGroup
-	for range flood {
+	for range waiting {
 		work.Go(func() {
 			ok, err := v.Verify(t.Context(), "u_ada", "another password")
 			if ok {
@@ -110,10 +112,21 @@ func TestHashingIsBounded(t *testing.T) {
 			answers <- err
 		})
 	}
+	full(t, v.hashing.queue)
+	if ok, err := v.Verify(t.Context(), "u_ada", "another password"); ok || !errors.Is(err, ErrBusy) {
+		t.Errorf("behind a full queue: %t, %v", ok, err)
+	}
+	if err := v.Enroll(t.Context(), "u_bob", "a long walk home"); !errors.Is(err, ErrBusy) {
+		t.Errorf("a sign-up behind a full queue: %v", err)
+	}
+	if ok, err := v.Verify(t.Context(), "u_ada", "a long walk home"); !ok || err != nil {
+		t.Errorf("a remembered yes, which needs no place: %t, %v", ok, err)
+	}
 	if len(answers) > 0 {
 		t.Fatal("somebody was answered without a slot")
 	}
 	<-v.hashing.slots // one place is enough for all, one after the other
+	<-v.hashing.queue
 	work.Wait()
 	close(answers)
 	for err := range answers {
@@ -121,8 +134,36 @@ func TestHashingIsBounded(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if used := len(v.hashing.slots); used != cap(v.hashing.slots)-1 {
-		t.Errorf("%d slots are taken after all have left", used)
+	if slots, queue := len(v.hashing.slots), len(v.hashing.queue); slots != cores-1 || queue != cores-1 {
+		t.Errorf("%d slots and %d places are taken after all have left, want %d", slots, queue, cores-1)
+	}
+}
+
+// full waits until the channel takes no more.
+func full(t *testing.T, c chan struct{}) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); len(c) < cap(c); runtime.Gosched() {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d of %d have come", len(c), cap(c))
+		}
+	}
+}
+
+// Who has left is not hashed for, even where a slot is free, and holds no place.
+func TestNobodyHashesForWhoLeft(t *testing.T) {
+	h := newHashing(Argon2{MemoryKiB: 8, Passes: 1})
+	left, leave := context.WithCancel(t.Context())
+	leave()
+	for range 200 { // of a free slot and a context that ended either may be seen first
+		if _, err := h.hash(left, "a long walk home"); !errors.Is(err, context.Canceled) {
+			t.Fatalf("hashed for who left: %v", err)
+		}
+		if ok, err := h.verify(left, h.dummy, "a long walk home"); ok || !errors.Is(err, context.Canceled) {
+			t.Fatalf("verified for who left: %t, %v", ok, err)
+		}
+	}
+	if len(h.slots)+len(h.queue) > 0 {
+		t.Errorf("%d slots and %d places are taken", len(h.slots), len(h.queue))
 	}
 }
 

@@ -82,19 +82,29 @@ type Argon2 struct {
 // DefaultArgon2 is OWASP's first recommendation with a parallelism of one.
 var DefaultArgon2 = Argon2{MemoryKiB: 19 * 1024, Passes: 2}
 
+// ErrBusy means that more passwords wait to be hashed than can be in a moment. Nothing
+// was done; it can be tried again.
+var ErrBusy = errors.New("vault: too many passwords wait to be hashed")
+
+// waitingMost is how many may wait for each core, a second's work or two: who comes
+// later is refused at once, while a browser still waits for the answer.
+const waitingMost = 50
+
 // hashing runs argon2id on at most as many goroutines as there are cores: a
-// flood of sign-ins queues, instead of taking all memory.
+// flood of sign-ins queues, instead of taking all memory, in a queue with an end.
 type hashing struct {
 	cost  Argon2
-	slots chan struct{}
-	dummy string // verified against where there is no such person, so that the answer takes as long
+	slots chan struct{} // held by those who hash
+	queue chan struct{} // held by those who hash or wait to
+	dummy string        // verified against where there is no such person, so that the answer takes as long
 }
 
 func newHashing(cost Argon2) hashing {
 	if cost == (Argon2{}) {
 		cost = DefaultArgon2
 	}
-	h := hashing{cost: cost, slots: make(chan struct{}, runtime.GOMAXPROCS(0))}
+	cores := runtime.GOMAXPROCS(0)
+	h := hashing{cost: cost, slots: make(chan struct{}, cores), queue: make(chan struct{}, cores*(1+waitingMost))}
 	h.dummy = h.encode(rand.Text(), []byte("no such person: "))
 	return h
 }
@@ -109,16 +119,27 @@ func (h hashing) hash(ctx context.Context, password string) (string, error) {
 	return h.encode(password, salt), nil
 }
 
+// enter waits for a slot. It gives none to who has left: a hash for nobody takes the
+// time of those who wait.
 func (h hashing) enter(ctx context.Context) error {
 	select {
-	case h.slots <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("wait to hash a password: %w", ctx.Err())
+	case h.queue <- struct{}{}:
+	default:
+		return ErrBusy
 	}
+	select {
+	case h.slots <- struct{}{}:
+		if ctx.Err() == nil {
+			return nil
+		}
+		<-h.slots
+	case <-ctx.Done():
+	}
+	<-h.queue
+	return fmt.Errorf("wait to hash a password: %w", ctx.Err())
 }
 
-func (h hashing) leave() { <-h.slots }
+func (h hashing) leave() { <-h.slots; <-h.queue }
 
 // encode gives the PHC string: $argon2id$v=19$m=…,t=…,p=1$salt$hash.
 func (h hashing) encode(password string, salt []byte) string {

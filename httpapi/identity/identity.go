@@ -3,7 +3,6 @@
 package identity
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,8 +10,6 @@ import (
 	"net/netip"
 	"strings"
 	"time"
-
-	"golang.org/x/sync/singleflight"
 
 	"kassa/domain"
 	"kassa/eventstore"
@@ -79,7 +76,7 @@ type Authenticator struct {
 	Proxies []netip.Prefix // whose X-Forwarded-For is believed; none by default
 	Limits  Limits
 
-	verifying singleflight.Group
+	verifying shared
 	limiters  limiters
 	known     known
 }
@@ -206,25 +203,24 @@ func (a *Authenticator) check(r *http.Request, email, password string, read read
 }
 
 // verify hashes the password, which costs time and counts against the limits.
-// Requests that come at once with the same credentials share one hash, so a
-// client's first dozen in parallel count as one.
+// Requests that come at once with the same credentials share one hash, so a client's
+// first dozen in parallel count as one. What is shared and what is counted depends on
+// the e-mail as it is unique, and not on whether it has an account.
 func (a *Authenticator) verify(r *http.Request, u domain.UserID, email, password string) error {
-	name := cmp.Or(string(u), "nobody:"+email) + "\x00" + password
-	ctx := context.WithoutCancel(r.Context()) // the others should not fail because the first one left
-	_, err, _ := a.verifying.Do(name, func() (any, error) {
+	name := emailKey(email) + "\x00" + string(u) + "\x00" + password
+	return a.verifying.do(r.Context(), name, func(ctx context.Context) error {
 		if u != "" && a.Vault.Remembered(u, password) {
-			return nil, nil
+			return nil
 		}
 		if err := a.allowSignIn(r, email); err != nil {
-			return nil, err
+			return err
 		}
 		ok, err := a.Vault.Verify(ctx, u, password)
 		if err == nil && !ok {
 			err = domain.Reject(domain.InvalidCredentials, "the e-mail or the password is wrong")
 		}
-		return nil, err
+		return err
 	})
-	return err
 }
 
 // person reads what is known of a user. Somebody who signed up a moment ago may

@@ -16,6 +16,7 @@ import (
 	"kassa/domain"
 	"kassa/eventstore"
 	"kassa/schema"
+	"kassa/vault"
 )
 
 // The refusals that HTTP adds to those of the rule book.
@@ -215,6 +216,8 @@ func (p *Writer) Explain(w http.ResponseWriter, r *http.Request, err error) (dom
 		return Unavailable, "the request was given up" // nobody reads this
 	case errors.Is(err, eventstore.ErrClosed):
 		return Unavailable, "Kassa is shutting down, try again"
+	case errors.Is(err, vault.ErrBusy): // no line in the log: a flood would write it
+		return Unavailable, "too many passwords are being checked, try again"
 	case errors.Is(err, context.DeadlineExceeded):
 		log.WarnContext(r.Context(), "request ran out of time", "request", id, "error", err)
 		return Unavailable, "this took too long, try again"

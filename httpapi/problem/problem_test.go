@@ -18,6 +18,7 @@ import (
 	"kassa/domain"
 	"kassa/eventstore"
 	"kassa/httpapi/problem"
+	"kassa/vault"
 )
 
 func TestRefuse(t *testing.T) {
@@ -53,6 +54,9 @@ func TestRefuse(t *testing.T) {
 		{name: "a store that closes",
 			err: fmt.Errorf("append: %w", eventstore.ErrClosed), status: 503, code: problem.Unavailable,
 			detail: "Kassa is shutting down, try again", retryAfter: "1"},
+		{name: "passwords that queue up",
+			err: fmt.Errorf("enroll: %w", vault.ErrBusy), status: 503, code: problem.Unavailable,
+			detail: "too many passwords are being checked, try again", retryAfter: "1"},
 		{name: "an append of unknown outcome",
 			err: fmt.Errorf("append, 10 times: %w: disk is full", eventstore.ErrUnknown), status: 503, code: problem.Unavailable,
 			detail:     "it is not known whether this was done; the same request with the same Idempotency-Key finds out",

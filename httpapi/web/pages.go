@@ -206,6 +206,9 @@ func (v *visit) refuse(status int) error {
 			known = http.StatusBadRequest
 		}
 	}
+	if status == http.StatusServiceUnavailable {
+		v.w.Header().Set("Retry-After", "1")
+	}
 	name := "error." + v.Number(int64(known))
 	v.Title = v.T(name)
 	return v.show(status, "refusal", refusalPage{v.frame, status, v.T(name + ".text")})

@@ -72,7 +72,10 @@ func TestViewsBehind(t *testing.T) {
 	h := open(t, options{bonus: bonus})
 	g := h.member("en", "anna@example.org")
 	h.failure.Store(projections.ErrNotFound)
-	g.open("/web").is(http.StatusServiceUnavailable).says("The box office is opening")
+	page := g.open("/web").is(http.StatusServiceUnavailable).says("The box office is opening")
+	if after := page.header.Get("Retry-After"); after != "1" {
+		t.Errorf("Retry-After is %q", after)
+	}
 }
 
 func TestErased(t *testing.T) {
