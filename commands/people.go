@@ -129,9 +129,10 @@ func (h *Handler) userOf(ctx context.Context, claim string) (domain.UserID, erro
 	return "", domain.Reject(domain.AccountNotFound, "there is no such account")
 }
 
-// Account gives the state that decisions on the account would start from.
+// Account gives the account as the log has it now, whichever process wrote last: what a
+// command would decide on.
 func (h *Handler) Account(ctx context.Context, u domain.UserID) (domain.Account, error) {
-	l, err := h.Log.Account(ctx, u)
+	l, err := h.Log.Refresh(ctx, u)
 	return l.Account, err
 }
 

@@ -23,7 +23,8 @@ import (
 type edge struct {
 	problems *problem.Writer
 	log      *slog.Logger
-	secure   bool // browsers reach us by https only
+	page     func(status int) http.Handler // of a refusal, for people at a browser; nil: none
+	secure   bool                          // browsers reach us by https only
 }
 
 // surround puts it around the routes, the outermost first: the request's name and its
@@ -34,9 +35,32 @@ func (e edge) surround(h http.Handler) http.Handler { return e.observe(e.catch(e
 func (e edge) answer(serve func(http.ResponseWriter, *http.Request) error) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := serve(w, r); err != nil {
-			e.problems.Refuse(w, r, err)
+			e.refuse(w, r, err)
 		}
 	})
+}
+
+// refuse answers a request that is not served: people at a browser get a page in their
+// language, programs a problem.
+func (e edge) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	if e.page == nil || !forPeople(r) {
+		e.problems.Refuse(w, r, err)
+		return
+	}
+	code, _ := e.problems.Explain(w, r, err)
+	e.page(problem.Status(code)).ServeHTTP(w, r)
+}
+
+// forPeople says whether a page is expected: under /web always, and at an address
+// outside the API where a browser asks.
+func forPeople(r *http.Request) bool {
+	switch path := r.URL.Path; {
+	case path == "/web" || strings.HasPrefix(path, "/web/"):
+		return true
+	case path == "/api" || strings.HasPrefix(path, "/api/"):
+		return false
+	}
+	return strings.Contains(r.Header.Get("Accept"), "text/html")
 }
 
 // exchange is a request and its answer as the log sees them.

@@ -88,13 +88,14 @@ func (s *Server) Handler() http.Handler {
 		home := resource{}
 		home.add(http.MethodGet, http.RedirectHandler("/web", http.StatusSeeOther))
 		router.Handle("/", e.dispatch(home))
+		router.Handle("/favicon.ico", s.Pages)
 		router.PathPrefix("/web").Handler(s.Identity.Middleware(s.Pages))
 	}
 	router.NotFoundHandler = e.answer(nothing)
 	return e.surround(s.firstChecks(router))
 }
 
-func (s *Server) edge() edge { return edge{s.Problems, s.Log, s.Identity.Secure} }
+func (s *Server) edge() edge { return edge{s.Problems, s.Log, s.Refusal, s.Identity.Secure} }
 
 func nothing(http.ResponseWriter, *http.Request) error {
 	return domain.Reject(problem.NotFound, "there is nothing at this address")

@@ -43,12 +43,13 @@ type Server struct {
 	Problems *problem.Writer
 	Log      *slog.Logger
 
-	Pages        http.Handler                // under /web; nil: no pages
-	Ready        func(context.Context) error // says what is missing; nil: ready whenever it serves
-	Version      string                      // of the program, for /api/
-	Hosts        []string                    // names by which we may be called, without ports; empty: any
-	PositionWait time.Duration               // for min_position; 0: 5 s
-	Heartbeat    time.Duration               // of event streams; 0: 15 s
+	Pages        http.Handler                  // under /web; nil: no pages
+	Refusal      func(status int) http.Handler // the page of a refusal; nil: none
+	Ready        func(context.Context) error   // says what is missing; nil: ready whenever it serves
+	Version      string                        // of the program, for /api/
+	Hosts        []string                      // names by which we may be called, without ports; empty: any
+	PositionWait time.Duration                 // for min_position; 0: 5 s
+	Heartbeat    time.Duration                 // of event streams; 0: 15 s
 
 	once     sync.Once
 	draining context.Context // ends when no new request is taken

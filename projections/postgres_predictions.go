@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -154,6 +155,22 @@ func (v *Postgres) Predictions(ctx context.Context, u domain.UserID, q Predictio
 // Prediction gives one of the person's predictions.
 func (v *Postgres) Prediction(ctx context.Context, u domain.UserID, id domain.PredictionID) (Prediction, error) {
 	return readOne(ctx, v, "prediction "+string(id), scanPrediction, selectPredictions+`WHERE id = $1 AND user_id = $2`, string(id), string(u))
+}
+
+// Questions gives the sealed texts of predictions of one person.
+func (v *Postgres) Questions(ctx context.Context, u domain.UserID, ids []domain.PredictionID) (map[domain.PredictionID]domain.Sealed, error) {
+	rows, err := v.pool.Query(ctx, `SELECT id, text FROM `+served+predictionsTable+` WHERE user_id = $1 AND id = ANY($2)`,
+		string(u), column(ids, func(id *domain.PredictionID) string { return string(*id) }))
+	if err != nil {
+		return nil, fmt.Errorf("read questions of %s: %w", u, err)
+	}
+	found := map[domain.PredictionID]domain.Sealed{}
+	var id domain.PredictionID
+	var text []byte
+	if _, err := pgx.ForEachRow(rows, []any{&id, &text}, func() error { found[id] = slices.Clone(text); return nil }); err != nil {
+		return nil, fmt.Errorf("read questions of %s: %w", u, err)
+	}
+	return found, nil
 }
 
 // OpenHolds lists predictions that have not ended and expire before the time.

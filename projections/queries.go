@@ -3,6 +3,7 @@ package projections
 import (
 	"cmp"
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"sort"
@@ -29,6 +30,22 @@ func (m *Memory) Wait(ctx context.Context, at eventstore.Position) error {
 			return ctx.Err()
 		}
 	}
+}
+
+// Questions gives the sealed texts of predictions of one person.
+func (m *Memory) Questions(ctx context.Context, u domain.UserID, ids []domain.PredictionID) (map[domain.PredictionID]domain.Sealed, error) {
+	found := map[domain.PredictionID]domain.Sealed{}
+	for _, id := range ids {
+		p, err := m.Prediction(ctx, u, id)
+		if errors.Is(err, ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		found[id] = p.Text
+	}
+	return found, nil
 }
 
 // Position is up to where the views hold everything.

@@ -25,6 +25,8 @@ type Views interface {
 	// Prediction gives one of the person's predictions; ErrNotFound also where it
 	// is another's.
 	Prediction(ctx context.Context, u domain.UserID, id domain.PredictionID) (Prediction, error)
+	// Questions gives the sealed texts of the person's predictions that are named, by id.
+	Questions(ctx context.Context, u domain.UserID, ids []domain.PredictionID) (map[domain.PredictionID]domain.Sealed, error)
 	// Ended waits until the prediction has ended and gives it; where ctx ends
 	// first, it gives the prediction as it is.
 	Ended(ctx context.Context, u domain.UserID, id domain.PredictionID) (Prediction, error)

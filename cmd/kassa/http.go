@@ -42,7 +42,7 @@ func (s *service) server() *httpapi.Server {
 	pages := &web.Pages{Commands: h, Views: s.views, Films: s.catalog, Vault: s.vault, Door: door, Problems: problems,
 		Price: set.Price, Bonus: set.Bonus, Sandbox: h.Payments.Name() == commands.Sandbox{}.Name(), Secure: set.Secure}
 	return &httpapi.Server{Commands: h, Views: s.views, Head: s.store.Head, Films: s.catalog, Vault: s.vault, Identity: door,
-		Problems: problems, Log: s.log, Pages: pages.Handler(), Ready: s.ready, Version: version(), Hosts: set.Host}
+		Problems: problems, Log: s.log, Pages: pages.Handler(), Refusal: pages.Refusal, Ready: s.ready, Version: version(), Hosts: set.Host}
 }
 
 // readyLag is how far the views may be behind the log before we are not ready.

@@ -31,9 +31,10 @@ func (v *visit) member(u projections.User) (member, error) {
 	return member{u, email}, err
 }
 
-func (p *Pages) people(v *visit) error { return v.showPeople(peoplePage{}) }
+func (p *Pages) people(v *visit) error { return v.showPeople(http.StatusOK, v.takeDraft(findingForm)) }
 
-func (v *visit) showPeople(page peoplePage) error {
+func (v *visit) showPeople(status int, d draft) error {
+	page := peoplePage{Query: strings.TrimSpace(d.get("who")), Nobody: d.Code == domain.AccountNotFound}
 	cursor := v.r.URL.Query().Get("cursor")
 	found, err := v.pages.Views.Users(v.r.Context(), projections.PageQuery{Cursor: cursor, Limit: linesShown})
 	if err != nil {
@@ -48,7 +49,7 @@ func (v *visit) showPeople(page peoplePage) error {
 	}
 	v.Title, v.Section = v.T("admin.title"), "admin"
 	page.paging, page.frame = pagesOf("/web/admin", "", "", cursor, found.Next), v.frame
-	return v.show(http.StatusOK, "people", page)
+	return v.show(status, "people", page)
 }
 
 // find looks somebody up by e-mail or id. It is a POST, since addresses of pages
@@ -63,11 +64,11 @@ func (p *Pages) find(v *visit) error {
 		}
 	}
 	if !u.Valid() {
-		return v.showPeople(peoplePage{Query: query, Nobody: true})
+		return v.refused(findingForm, domain.Reject(domain.AccountNotFound, "there is no such person"), v.showPeople)
 	}
 	switch _, err := p.Views.User(v.r.Context(), u); {
 	case errors.Is(err, projections.ErrNotFound):
-		return v.showPeople(peoplePage{Query: query, Nobody: true})
+		return v.refused(findingForm, domain.Reject(domain.AccountNotFound, "there is no such person"), v.showPeople)
 	case err != nil:
 		return err
 	}
@@ -94,8 +95,15 @@ type adjustForm struct {
 	Faults    faults
 }
 
-func (f adjustForm) correction() domain.Correction {
-	amount := parseAmount(f.Typed)
+// adjustForm is a correction as it was typed; available is what the person has.
+func (v *visit) adjustForm(d draft, available domain.Credits) adjustForm {
+	return adjustForm{Take: d.get("direction") == "take", Typed: d.get("amount"),
+		Reason: strings.TrimSpace(d.get("reason")), Reference: strings.TrimSpace(d.get("reference")),
+		Faults: v.faultsOf(d.Code, available)}
+}
+
+func (f adjustForm) correction(l *Language) domain.Correction {
+	amount := l.amount(f.Typed)
 	if f.Take {
 		amount = -amount
 	}
@@ -105,17 +113,7 @@ func (f adjustForm) correction() domain.Correction {
 // lastLines is how many transactions stand beside the form that corrects them.
 const lastLines = 10
 
-func (p *Pages) person(v *visit) error {
-	return v.showPerson(http.StatusOK, adjustForm{})
-}
-
-func (p *Pages) personAgain(v *visit) error {
-	id, ok := paths.ID[domain.UserID](v.r)
-	if !ok {
-		return errNoPage
-	}
-	return v.send("/web/admin/user/" + string(id))
-}
+func (p *Pages) person(v *visit) error { return v.showPerson(http.StatusOK, v.takeDraft(adjustment)) }
 
 // who is the person whom the page's address names.
 func (v *visit) who() (member, error) {
@@ -133,12 +131,12 @@ func (v *visit) who() (member, error) {
 	return v.member(u)
 }
 
-func (v *visit) showPerson(status int, form adjustForm) error {
+func (v *visit) showPerson(status int, d draft) error {
 	who, err := v.who()
 	if err != nil {
 		return err
 	}
-	page := personPage{Who: who, Form: form}
+	page := personPage{Who: who, Form: v.adjustForm(d, who.Balance.Available)}
 	holds, err := v.pages.Views.Predictions(v.r.Context(), who.ID, projections.PredictionQuery{
 		PageQuery: projections.PageQuery{Limit: linesShown}, State: domain.StateHeld})
 	if err != nil {
@@ -149,84 +147,107 @@ func (v *visit) showPerson(status int, form adjustForm) error {
 	if err != nil {
 		return err
 	}
-	page.Holds, page.Lines = holds.Items, v.movements(last.Items)
-	v.Title, v.Section = v.T("admin.user"), "admin"
+	page.Holds = holds.Items
+	if page.Lines, err = v.movements(last.Items); err != nil {
+		return err
+	}
+	v.Title, v.Section, v.Form = v.T("admin.user"), "admin", adjustment.name
 	page.frame = v.frame
 	return v.show(status, "person", page)
 }
 
-// adjust corrects a balance in two steps: first it says what would happen, by the
-// same decision that the command makes, then it does it.
+// adjust corrects a balance in two steps: first the page of the same address says what
+// would happen, by the same decision that the command makes, then it is done.
 func (p *Pages) adjust(v *visit) error {
-	sent := v.r.PostForm
-	form := adjustForm{Take: sent.Get("direction") == "take", Typed: sent.Get("amount"),
-		Reason: strings.TrimSpace(sent.Get("reason")), Reference: strings.TrimSpace(sent.Get("reference"))}
-	if sent.Has("edit") {
-		return v.showPerson(http.StatusOK, form)
-	}
 	who, err := v.who()
 	if err != nil {
 		return err
 	}
-	if !sent.Has("confirm") {
-		return v.confirm(who, form)
+	d := v.draftOf(adjustment)
+	if v.r.PostForm.Has("edit") {
+		return v.back(adjustment, d, http.StatusOK, v.showPerson)
+	}
+	correction := v.adjustForm(d, 0).correction(v.Language)
+	if !v.r.PostForm.Has("confirm") {
+		if _, err := v.preview(who.ID, correction); err != nil {
+			return v.refused(adjustment, err, v.showPerson)
+		}
+		d.Page = v.r.URL.Path
+		return v.back(adjustment, d, http.StatusOK, v.showConfirm)
 	}
 	result, err := once(v, func(ctx context.Context, key string) (commands.Result, error) {
-		return p.Commands.Adjust(ctx, commands.Adjust{Admin: v.Person.User, User: who.ID, Correction: form.correction(), Key: key})
+		return p.Commands.Adjust(ctx, commands.Adjust{Admin: v.Person.User, User: who.ID, Correction: correction, Key: key})
 	})
 	if err != nil {
-		return v.refuseAdjust(who, form, err)
+		return v.refused(adjustment, err, v.showPerson)
 	}
-	return v.sendAfter("/web/admin/user/"+string(who.ID), note{kind: noteAdjust, position: result.Position, amount: form.correction().Amount})
+	v.dropDraft(adjustment)
+	return v.sendAfter("/web/admin/user/"+string(who.ID), note{kind: noteAdjust, position: result.Position, amount: correction.Amount})
+}
+
+// change is a balance before and after a correction.
+type change struct{ Was, Becomes domain.Credits }
+
+// preview decides as the command does, on what the log says now: this process may
+// remember an account as it was before another one wrote.
+func (v *visit) preview(u domain.UserID, c domain.Correction) (change, error) {
+	account, err := v.pages.Commands.Account(v.r.Context(), u)
+	if err != nil {
+		return change{}, err
+	}
+	admin, err := v.pages.Commands.Account(v.r.Context(), v.Person.User)
+	if err != nil {
+		return change{}, err
+	}
+	events, err := account.Adjust(admin, c)
+	if err != nil {
+		return change{}, err
+	}
+	seen := change{account.Available, account.Available}
+	for _, e := range events {
+		if m, ok := e.(domain.Mover); ok {
+			seen.Becomes = m.Moved().Available
+		}
+	}
+	return seen, nil
 }
 
 type confirmPage struct {
 	frame
-	Who     member
-	Form    adjustForm
-	Key     string // of the form before: what was checked is what is done
-	Amount  domain.Credits
-	Was     domain.Credits
-	Becomes domain.Credits
+	change
+	Who    member
+	Form   adjustForm
+	Key    string // of the form before: what was checked is what is done
+	Amount domain.Credits
 }
 
-func (v *visit) confirm(who member, form adjustForm) error {
-	key, err := v.key()
+// confirm shows what a correction would change. Its draft stays until it is done, so
+// that the page can be loaded again.
+func (p *Pages) confirm(v *visit) error {
+	d := v.readDraft(adjustment)
+	if d.Page == "" {
+		return v.send(adjustment.page(v.r))
+	}
+	return v.showConfirm(http.StatusOK, d)
+}
+
+func (v *visit) showConfirm(status int, d draft) error {
+	who, err := v.who()
 	if err != nil {
 		return err
 	}
-	account, err := v.pages.Commands.Account(v.r.Context(), who.ID)
+	page := confirmPage{Who: who, Form: v.adjustForm(d, who.Balance.Available), Key: d.get("idempotency_key")}
+	correction := page.Form.correction(v.Language)
+	page.change, err = v.preview(who.ID, correction)
+	if code, status, ok := v.codeOf(err); ok { // it was allowed a moment ago
+		d.Page, d.Code = adjustment.page(v.r), code
+		return v.back(adjustment, d, status, v.showPerson)
+	}
 	if err != nil {
 		return err
 	}
-	admin, err := v.pages.Commands.Account(v.r.Context(), v.Person.User)
-	if err != nil {
-		return err
-	}
-	events, err := account.Adjust(admin, form.correction())
-	if err != nil {
-		return v.refuseAdjust(who, form, err)
-	}
-	page := confirmPage{Who: who, Form: form, Key: key, Amount: parseAmount(form.Typed), Was: account.Available, Becomes: account.Available}
-	for _, e := range events {
-		if m, ok := e.(domain.Mover); ok {
-			page.Becomes = m.Moved().Available
-		}
-	}
-	v.Title, v.Section = v.T("admin.confirm"), "admin"
+	page.Amount = max(correction.Amount, -correction.Amount)
+	v.Title, v.Section, v.Form = v.T("admin.confirm"), "admin", adjustment.name
 	page.frame = v.frame
-	return v.show(http.StatusOK, "confirm", page)
-}
-
-// refuseAdjust shows the form again; what can be taken is the other's balance.
-func (v *visit) refuseAdjust(who member, form adjustForm, err error) error {
-	said, status, ok := v.told(err)
-	if !ok {
-		return err
-	}
-	if refusal := domain.RefusalIn(err); refusal != nil && refusal.Code == domain.InsufficientFunds {
-		said["amount"] = v.T("refusal.insufficient_funds", v.Credits(who.Balance.Available))
-	}
-	form.Faults = said
-	return v.showPerson(status, form)
+	return v.show(status, "confirm", page)
 }

@@ -106,18 +106,17 @@ func TestAdjustRefused(t *testing.T) {
 	form := g.open(address)
 	for _, tt := range []struct {
 		direction, amount, reason, reference string
-		status                               int
 		says                                 string
 	}{
-		{"give", "0", "r", "", 422, "whole number"},
-		{"give", "-5", "r", "", 422, "whole number"},
-		{"take", "-5", "r", "", 422, "whole number"},
-		{"give", "5", "  ", "", 422, "A reason is needed"},
-		{"give", "5", strings.Repeat("r", 301), "", 422, "A reason is needed"},
-		{"give", "5", "r", strings.Repeat("r", 101), 422, "A reference is one line"},
-		{"take", "11", "r", "", 402, "10 credits can be taken"},
+		{"give", "0", "r", "", "whole number"},
+		{"give", "-5", "r", "", "whole number"},
+		{"take", "-5", "r", "", "whole number"},
+		{"give", "5", "  ", "", "A reason is needed"},
+		{"give", "5", strings.Repeat("r", 301), "", "A reason is needed"},
+		{"give", "5", "r", strings.Repeat("r", 101), "A reference is one line"},
+		{"take", "11", "r", "", "10 credits can be taken"},
 	} {
-		page := form.fill(address+"/adjust", "direction", tt.direction, "amount", tt.amount, "reason", tt.reason, "reference", tt.reference).is(tt.status).says(tt.says)
+		page := form.fill(address+"/adjust", "direction", tt.direction, "amount", tt.amount, "reason", tt.reason, "reference", tt.reference).is(http.StatusOK).says(tt.says)
 		got := page.form(address + "/adjust")
 		if got.Get("direction") != tt.direction || got.Get("amount") != tt.amount || got.Get("reason") != strings.TrimSpace(tt.reason) || got.Get("reference") != tt.reference {
 			t.Errorf("%+v comes back as %v", tt, got)
@@ -129,7 +128,7 @@ func TestAdjustRefused(t *testing.T) {
 	v := h.guest("en")
 	v.open("/web/signin").fill("/web/signin", "email", "vera@example.org", "password", password)
 	v.open("/web/deposit").fill("/web/withdraw", "withdraw", "4").is(http.StatusOK)
-	check.fill(address+"/adjust", ":confirm", "yes").is(http.StatusPaymentRequired).says("6 credits can be taken")
+	check.fill(address+"/adjust", ":confirm", "yes").is(http.StatusOK).says("6 credits can be taken")
 	g.send("/web/admin/user/u_nobody/adjust", check.form(address+"/adjust")).is(http.StatusNotFound)
 	if available, _ := h.balance("vera@example.org"); available != 6 {
 		t.Errorf("Vera has %d credits", available)

@@ -48,6 +48,12 @@ func serveStatic(w http.ResponseWriter, r *http.Request) {
 	http.ServeFileFS(w, r, staticFiles, path.Join("static", mux.Vars(r)["file"]))
 }
 
+// serveIcon is for browsers that ask for the icon where it always was.
+func serveIcon(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Cache-Control", "public, max-age=86400")
+	http.ServeFileFS(w, r, staticFiles, "static/icon.png")
+}
+
 // templates are the pages by name, each with the layout and the parts that it shares.
 var templates = func() map[string]*template.Template {
 	shared := template.Must(template.New("").Funcs(template.FuncMap{

@@ -109,6 +109,7 @@ type movement struct {
 	Name  string
 	State string // of a prediction's line
 	Own   bool   // the reader's, who may see the question
+	Words string // the question; "" for what is none, is erased, or is another's
 }
 
 // Back says whether it is the return of a charge.
@@ -122,10 +123,14 @@ func (m movement) Undone() bool {
 // Moved is the signed amount.
 func (m movement) Moved() string { return m.Signed(m.Transaction.Amount) }
 
-func (v *visit) movements(list []projections.Transaction) []movement {
+func (v *visit) movements(list []projections.Transaction) ([]movement, error) {
+	questions, err := v.questionsOf(list)
+	if err != nil {
+		return nil, err
+	}
 	lines := make([]movement, len(list))
 	for i, t := range list {
-		line := movement{Language: v.Language, Transaction: t, Name: v.T("type." + string(t.Type)), Own: t.User == v.Person.User}
+		line := movement{Language: v.Language, Transaction: t, Name: v.T("type." + string(t.Type)), Own: t.User == v.Person.User, Words: questions[t.Prediction]}
 		switch {
 		case line.Back():
 			line.Name, line.State = v.T("charge.back"), v.T("charge.back."+t.Status)
@@ -134,7 +139,31 @@ func (v *visit) movements(list []projections.Transaction) []movement {
 		}
 		lines[i] = line
 	}
-	return lines
+	return lines, nil
+}
+
+// questionsOf opens the reader's own questions that the transactions are about.
+func (v *visit) questionsOf(list []projections.Transaction) (map[domain.PredictionID]string, error) {
+	var ids []domain.PredictionID
+	for _, t := range list {
+		if t.Prediction != "" && t.User == v.Person.User {
+			ids = append(ids, t.Prediction)
+		}
+	}
+	words := map[domain.PredictionID]string{}
+	if len(ids) == 0 {
+		return words, nil
+	}
+	sealed, err := v.pages.Views.Questions(v.r.Context(), v.Person.User, ids)
+	if err != nil {
+		return nil, err
+	}
+	for id, text := range sealed {
+		if words[id], err = unlessErased(v.pages.Vault.OpenText(v.r.Context(), v.Person.User, id, text)); err != nil {
+			return nil, err
+		}
+	}
+	return words, nil
 }
 
 func (p *Pages) transactionHistory(v *visit) error {
@@ -150,7 +179,10 @@ func (p *Pages) transactionHistory(v *visit) error {
 		return cursorFault(err)
 	}
 	page := moneyPage{paging: pagesOf(path, "type", string(kind), cursor, found.Next), All: kind == "",
-		Choices: []choice{{v.T("filter.all"), path, kind == ""}}, Lines: v.movements(found.Items)}
+		Choices: []choice{{v.T("filter.all"), path, kind == ""}}}
+	if page.Lines, err = v.movements(found.Items); err != nil {
+		return err
+	}
 	for _, t := range projections.TransactionTypes {
 		page.Choices = append(page.Choices, choice{v.T("type." + string(t)), address(path, "type", string(t)), t == kind})
 	}

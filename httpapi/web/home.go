@@ -43,31 +43,36 @@ func (f askForm) Short() bool { return len(f.TopUps) > 0 }
 func (homePage) Next(i int) int { return i + 1 }
 
 func (p *Pages) home(v *visit) error {
-	form := askForm{}
+	if v.Person == nil {
+		return v.showHome(http.StatusOK, draft{}) // a draft waits for the sign-in
+	}
+	d := v.takeDraft(askingForm)
 	query := v.r.URL.Query()
 	if n, err := strconv.Atoi(query.Get("example")); err == nil && n >= 1 && n <= len(exampleKeys) {
-		form.Text = v.T(exampleKeys[n-1])
+		d.Fields.Set("text", v.T(exampleKeys[n-1]))
 	}
-	if id := query.Get("again"); id != "" && v.Person != nil {
+	if id := query.Get("again"); id != "" {
 		if earlier, err := p.Views.Prediction(v.r.Context(), v.Person.User, domain.PredictionID(id)); err == nil {
-			form.Limit = earlier.Limit
-			if form.Text, _, err = v.textOf(earlier); err != nil {
+			text, _, err := v.textOf(earlier)
+			if err != nil {
 				return err
 			}
+			d.Fields.Set("text", text)
+			d.Fields.Set("limit", strconv.Itoa(earlier.Limit))
 		}
 	}
-	return v.showHome(http.StatusOK, form)
+	return v.showHome(http.StatusOK, d)
 }
 
-func (v *visit) showHome(status int, form askForm) error {
+func (v *visit) showHome(status int, d draft) error {
 	v.Title, v.Section = v.T("home.title"), "ask"
-	page := homePage{Films: v.pages.Films.Len(), Ask: form}
+	page := homePage{Films: v.pages.Films.Len(), Ask: v.askForm(d)}
 	for _, key := range exampleKeys {
 		page.Examples = append(page.Examples, v.T(key))
 	}
 	name := "welcome"
 	if v.Person != nil {
-		name, v.Title = "home", v.T("ask.title")
+		name, v.Title, v.Form = "home", v.T("ask.title"), askingForm.name
 		page.Ask.complete(v.Price, v.Balance.Available)
 		last, err := v.pages.Views.Predictions(v.r.Context(), v.Person.User,
 			projections.PredictionQuery{PageQuery: projections.PageQuery{Limit: lastShown}})
@@ -118,31 +123,25 @@ func withLimit(n int) []int {
 
 // ask sends the question.
 func (p *Pages) ask(v *visit) error {
-	form := v.draft()
+	form := v.askForm(v.draftOf(askingForm))
 	a, err := once(v, func(ctx context.Context, key string) (commands.Asked, error) {
 		return p.Commands.Predict(ctx, commands.Predict{User: v.Person.User, Text: form.Text, Limit: form.Limit, Key: key})
 	})
 	if err == nil {
 		return v.sendAfter("/web/prediction/"+string(a.Prediction), note{kind: noteAsked, position: a.Position})
 	}
-	said, status, ok := v.told(err)
-	if !ok {
-		return err
-	}
-	if refusal := domain.RefusalIn(err); refusal == nil || refusal.Code != domain.InsufficientFunds {
-		form.Faults = said // what is missing has a place of its own on the page
-	}
-	if err := v.catchUp(0); err != nil {
-		return err
-	}
-	return v.showHome(status, form)
+	return v.refused(askingForm, err, v.showHome)
 }
 
-// draft is the question that stands in the form which was sent.
-func (v *visit) draft() askForm {
-	limit, err := strconv.Atoi(v.r.PostForm.Get("limit"))
+// askForm is the form of a question as it was typed.
+func (v *visit) askForm(d draft) askForm {
+	limit, err := strconv.Atoi(d.get("limit"))
 	if err != nil {
 		limit = commands.DefaultLimit
 	}
-	return askForm{Text: v.r.PostForm.Get("text"), Limit: limit}
+	form := askForm{Text: d.get("text"), Limit: limit}
+	if d.Code != domain.InsufficientFunds { // what is missing has a place of its own on the page
+		form.Faults = v.faultsOf(d.Code, v.Balance.Available)
+	}
+	return form
 }

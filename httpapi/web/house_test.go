@@ -87,6 +87,8 @@ type house struct {
 	t       *testing.T
 	url     string
 	front   http.Handler // what stands behind url
+	file    string       // the ledger's
+	streams atomic.Int64 // event streams that are open
 	store   *eventstore.Store
 	vault   *vault.Vault
 	views   *projections.Memory
@@ -155,7 +157,7 @@ func open(t *testing.T, o options) *house {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &house{t: t, views: projections.NewMemory()}
+	h := &house{t: t, views: projections.NewMemory(), file: filepath.Join(dir, "kassa.db")}
 	if h.store, err = eventstore.SQLite(t.Context(), db); err != nil {
 		t.Fatal(err)
 	}
@@ -203,7 +205,7 @@ func (h *house) serve(ctx context.Context, o options, ended chan<- error) {
 	pages := &web.Pages{Commands: h.handler, Views: weak, Films: films, Vault: weak, Door: jammed{door, h}, Problems: problems,
 		Price: price, Bonus: o.bonus, Sandbox: true, Secure: o.secure}
 	server := &httpapi.Server{Commands: h.handler, Views: h.views, Head: h.store.Head, Films: films, Vault: h.vault, Identity: door,
-		Problems: problems, Log: log, Pages: pages.Handler()}
+		Problems: problems, Log: log, Pages: pages.Handler(), Refusal: pages.Refusal}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		h.t.Fatal(err)
@@ -218,6 +220,10 @@ func (h *house) listen(ctx context.Context, l net.Listener, handler http.Handler
 		if h.cut.Load() && strings.HasSuffix(r.URL.Path, "/stream") {
 			w.WriteHeader(http.StatusBadGateway)
 			return
+		}
+		if strings.HasSuffix(r.URL.Path, "/stream") {
+			h.streams.Add(1)
+			defer h.streams.Add(-1)
 		}
 		handler.ServeHTTP(w, r)
 	})}
@@ -298,12 +304,25 @@ func (h *house) answer(ctx context.Context, q domain.PredictionRequested, text s
 // ending names the only open question of a person.
 func (h *house) ending(u domain.UserID) commands.Ending {
 	h.t.Helper()
-	open, err := h.views.Predictions(h.t.Context(), u, projections.PredictionQuery{
-		PageQuery: projections.PageQuery{Limit: 2}, State: domain.StateHeld})
-	if err != nil || len(open.Items) != 1 {
-		h.t.Fatalf("%d open questions (%v), want 1", len(open.Items), err)
+	all := h.endings(u)
+	if len(all) != 1 {
+		h.t.Fatalf("%d open questions, want 1", len(all))
 	}
-	return commands.Ending{User: u, Prediction: open.Items[0].ID, By: "test", Cause: open.Items[0].Position}
+	return all[0]
+}
+
+// endings names a person's open questions, of which there is at least one.
+func (h *house) endings(u domain.UserID) (all []commands.Ending) {
+	h.t.Helper()
+	open, err := h.views.Predictions(h.t.Context(), u, projections.PredictionQuery{
+		PageQuery: projections.PageQuery{Limit: projections.MaxPage}, State: domain.StateHeld})
+	if err != nil || len(open.Items) == 0 {
+		h.t.Fatalf("%d open questions (%v)", len(open.Items), err)
+	}
+	for _, p := range open.Items {
+		all = append(all, commands.Ending{User: u, Prediction: p.ID, By: "test", Cause: p.Position})
+	}
+	return all
 }
 
 // ended waits until the views know of a settling command.

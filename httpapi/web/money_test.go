@@ -20,13 +20,13 @@ func TestWallet(t *testing.T) {
 	page = page.fill("/web/deposit").at("/web/deposit").says("Зачислено: 50 кредитов.", "60 кредитов")
 	page = page.fill("/web/deposit", "own", "1 000").says("Зачислено: 1000 кредитов.", "1060 кредитов")
 	for _, typed := range []string{"-5", "0", "сто", "1000001", "5.5"} {
-		refused := page.fill("/web/deposit", "own", typed).is(http.StatusUnprocessableEntity).says("Сумма — целое число от 1 до 1 000 000.")
+		refused := page.fill("/web/deposit", "own", typed).is(http.StatusOK).says("Сумма — целое число от 1 до 1 000 000.")
 		if refused.value("own") != typed {
 			t.Errorf("%q comes back as %q", typed, refused.value("own"))
 		}
 	}
 	page = page.fill("/web/withdraw", "withdraw", "60").at("/web/deposit").says("Выведено: 60 кредитов.", "1000 кредитов")
-	refused := page.fill("/web/withdraw", "withdraw", "1001").is(http.StatusPaymentRequired).says("Столько взять нельзя: доступно 1000 кредитов.")
+	refused := page.fill("/web/withdraw", "withdraw", "1001").is(http.StatusOK).says("Столько взять нельзя: доступно 1000 кредитов.")
 	if refused.value("withdraw") != "1001" {
 		t.Errorf("what was typed is lost: %q", refused.value("withdraw"))
 	}
@@ -100,12 +100,12 @@ func TestTransactions(t *testing.T) {
 
 	want := [][3]string{ // what, amount, balance after
 		{"Исправление администратора Причина: за терпение Основание: письмо 7", "+12", "Стало 12"},
-		{"Плата за ответ Придержано, ответ ещё ищем к вопросу", "−5", "Стало 0"},
-		{"Плата за ответ Оплачено к вопросу", "−5", "Стало 5"},
-		{"Возврат за ответ Ответ не успел к вопросу", "+5", "Стало 10"},
-		{"Плата за ответ Ответ не успел, кредиты вернулись к вопросу", "−5", "Стало 5"},
-		{"Возврат за ответ Ответа не получилось к вопросу", "+5", "Стало 10"},
-		{"Плата за ответ Ответа не получилось, кредиты вернулись к вопросу", "−5", "Стало 5"},
+		{"Плата за ответ Придержано, ответ ещё ищем поезд терпение", "−5", "Стало 0"},
+		{"Плата за ответ Оплачено поезд", "−5", "Стало 5"},
+		{"Возврат за ответ Ответ не успел поезд терпение", "+5", "Стало 10"},
+		{"Плата за ответ Ответ не успел, кредиты вернулись поезд терпение", "−5", "Стало 5"},
+		{"Возврат за ответ Ответа не получилось ъъъъ щщщщ", "+5", "Стало 10"},
+		{"Плата за ответ Ответа не получилось, кредиты вернулись ъъъъ щщщщ", "−5", "Стало 5"},
 		{"Подарок", "+10", "Стало 10"},
 	}
 	rows := g.open("/web/transaction-history").rows()
@@ -120,7 +120,7 @@ func TestTransactions(t *testing.T) {
 	if rows := g.open("/web/transaction-history").follow("Подарок").rows(); len(rows) != 1 {
 		t.Errorf("the filter leaves %v", rows)
 	}
-	g.open("/web/transaction-history").follow("к вопросу").says("Ищем фильмы")
+	g.open("/web/transaction-history").follow("поезд терпение").says("Ищем фильмы")
 	g.open("/web/lang?to=en&back=/web/transaction-history").
 		says("Refund of an answer The answer was late", "There was no answer, the credits came back", "Reason: за терпение", "Reference: письмо 7")
 	g.open("/web/transaction-history?type=lottery").is(http.StatusBadRequest)

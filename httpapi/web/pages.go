@@ -40,6 +40,7 @@ type Views interface {
 	Transactions(ctx context.Context, u domain.UserID, q projections.TransactionQuery) (projections.Page[projections.Transaction], error)
 	Predictions(ctx context.Context, u domain.UserID, q projections.PredictionQuery) (projections.Page[projections.Prediction], error)
 	Prediction(ctx context.Context, u domain.UserID, id domain.PredictionID) (projections.Prediction, error)
+	Questions(ctx context.Context, u domain.UserID, ids []domain.PredictionID) (map[domain.PredictionID]domain.Sealed, error)
 	Ended(ctx context.Context, u domain.UserID, id domain.PredictionID) (projections.Prediction, error)
 	User(ctx context.Context, u domain.UserID) (projections.User, error)
 	Users(ctx context.Context, q projections.PageQuery) (projections.Page[projections.User], error)
@@ -88,38 +89,39 @@ type Pages struct {
 // http.CrossOriginProtection.
 func (p *Pages) Handler() http.Handler {
 	r := paths.NewRouter()
-	get := func(path string, a audience, h page) { r.HandleFunc(path, p.serve(a, h)).Methods("GET", "HEAD") }
-	post := func(path string, a audience, h page) { r.HandleFunc(path, p.serve(a, h)).Methods("POST") }
+	get := func(path string, a audience, h page) { r.HandleFunc(path, p.serve(a, nil, h)).Methods("GET", "HEAD") }
+	post := func(path string, a audience, f *form, h page) { r.HandleFunc(path, p.serve(a, f, h)).Methods("POST") }
 
 	get("/web", anyone, p.home)
 	get("/web/", anyone, away("/web"))
-	post("/web/ask", members, p.ask)
+	post("/web/ask", members, askingForm, p.ask)
 	get("/web/ask", anyone, away("/web"))
 	get("/web/prediction/{id}", members, p.prediction)
 	get("/web/prediction-history", members, p.predictionHistory)
 	get("/web/transaction-history", members, p.transactionHistory)
 
 	get("/web/deposit", members, p.wallet)
-	post("/web/deposit", members, p.deposit)
+	post("/web/deposit", members, depositForm, p.deposit)
 	get("/web/withdraw", anyone, away("/web/deposit"))
-	post("/web/withdraw", members, p.withdraw)
+	post("/web/withdraw", members, payoutForm, p.withdraw)
 
 	get("/web/signup", anyone, p.signUpForm)
-	post("/web/signup", anyone, p.signUp)
+	post("/web/signup", anyone, openingForm, p.signUp)
 	get("/web/signin", anyone, p.signInForm)
-	post("/web/signin", anyone, p.signIn)
+	post("/web/signin", anyone, signingForm, p.signIn)
 	get("/web/signout", anyone, away("/web"))
-	post("/web/signout", anyone, p.signOut)
+	post("/web/signout", anyone, nil, p.signOut)
 	get("/web/lang", anyone, p.setLanguage)
-	post("/web/lang", anyone, p.setLanguage)
+	post("/web/lang", anyone, nil, p.setLanguage)
 
 	get("/web/admin", admins, p.people)
-	post("/web/admin", admins, p.find)
+	post("/web/admin", admins, findingForm, p.find)
 	get("/web/admin/user/{id}", admins, p.person)
-	get("/web/admin/user/{id}/adjust", admins, p.personAgain)
-	post("/web/admin/user/{id}/adjust", admins, p.adjust)
+	get("/web/admin/user/{id}/adjust", admins, p.confirm)
+	post("/web/admin/user/{id}/adjust", admins, adjustment, p.adjust)
 
 	r.HandleFunc("/web/static/{version}/{file:[a-z]+\\.[a-z]+}", serveStatic).Methods("GET", "HEAD")
+	r.HandleFunc("/favicon.ico", serveIcon).Methods("GET", "HEAD")
 	r.NotFoundHandler = p.Refusal(http.StatusNotFound)
 	r.MethodNotAllowedHandler = p.Refusal(http.StatusMethodNotAllowed)
 	return r
@@ -129,7 +131,7 @@ func (p *Pages) Handler() http.Handler {
 // language: 400, 403, 404, 405, 413, 429, 500 or 503. The server gives its own
 // refusals of requests under /web through it.
 func (p *Pages) Refusal(status int) http.Handler {
-	return p.serve(anyone, func(v *visit) error { return v.refuse(status) })
+	return p.serve(anyone, nil, func(v *visit) error { return v.refuse(status) })
 }
 
 // audience is who may see a page.
@@ -144,13 +146,14 @@ const (
 // page answers a visit; an error that it returns becomes the page of its status.
 type page func(v *visit) error
 
-func (p *Pages) serve(a audience, h page) http.HandlerFunc {
+// serve answers with a page; f is the form that is sent to it, nil for none.
+func (p *Pages) serve(a audience, f *form, h page) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		v, err := p.enter(w, r)
 		switch {
 		case err != nil:
 		case a != anyone && v.Person == nil:
-			v.toSignIn()
+			v.toSignIn(f)
 		case a == admins && !v.Person.Admin:
 			err = v.refuse(http.StatusForbidden)
 		default:
@@ -210,8 +213,12 @@ func (v *visit) refuse(status int) error {
 		v.w.Header().Set("Retry-After", "1")
 	}
 	name := "error." + v.Number(int64(known))
+	message := v.T(name + ".text")
+	if known == http.StatusBadRequest && v.r.Method != http.MethodPost { // there is no form that could be damaged
+		message = v.T("error.400.address")
+	}
 	v.Title = v.T(name)
-	return v.show(status, "refusal", refusalPage{v.frame, status, v.T(name + ".text")})
+	return v.show(status, "refusal", refusalPage{v.frame, status, message})
 }
 
 func away(to string) page {

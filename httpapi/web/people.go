@@ -1,8 +1,10 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"net/http"
+	"strings"
 
 	"kassa/commands"
 	"kassa/domain"
@@ -19,13 +21,19 @@ func (p *Pages) signUpForm(v *visit) error {
 	if v.Person != nil {
 		return v.send("/web")
 	}
-	return v.showSign("signup", http.StatusOK, signPage{})
+	return v.showSignUp(http.StatusOK, v.takeDraft(openingForm))
 }
 
-func (v *visit) showSign(name string, status int, page signPage) error {
-	v.Title = v.T(name + ".title")
+func (v *visit) showSignUp(status int, d draft) error { return v.showSign(openingForm, status, d) }
+
+func (v *visit) showSignIn(status int, d draft) error { return v.showSign(signingForm, status, d) }
+
+// showSign shows one of the forms for those who are not signed in.
+func (v *visit) showSign(f *form, status int, d draft) error {
+	v.Title, v.Form = v.T(f.name+".title"), f.name
+	page := signPage{Email: d.get("email"), Back: local(cmp.Or(d.get("back"), v.r.URL.Query().Get("back"))), Faults: v.faultsOf(d.Code, 0)}
 	page.frame = v.frame
-	return v.show(status, name, page)
+	return v.show(status, f.name, page)
 }
 
 // signUp opens an account and signs in. Who is signed in has an account: like the
@@ -58,19 +66,14 @@ func (p *Pages) signUp(v *visit) error {
 	if err == nil {
 		return v.sendAfter("/web", welcome)
 	}
-	said, status, ok := v.told(err)
-	if !ok {
-		return err
-	}
-	return v.showSign("signup", status, signPage{Email: email, Faults: said})
+	return v.refused(openingForm, err, v.showSignUp)
 }
 
 func (p *Pages) signInForm(v *visit) error {
-	back := local(v.r.URL.Query().Get("back"))
 	if v.Person != nil {
-		return v.send(back)
+		return v.send(local(v.r.URL.Query().Get("back")))
 	}
-	return v.showSign("signin", http.StatusOK, signPage{Back: back})
+	return v.showSignIn(http.StatusOK, v.takeDraft(signingForm))
 }
 
 func (p *Pages) signIn(v *visit) error {
@@ -79,11 +82,7 @@ func (p *Pages) signIn(v *visit) error {
 	if err == nil {
 		return v.sendAfter(back, note{kind: noteSignedIn})
 	}
-	said, status, ok := v.told(err)
-	if !ok {
-		return err
-	}
-	return v.showSign("signin", status, signPage{Email: email, Back: back, Faults: said})
+	return v.refused(signingForm, err, v.showSignIn)
 }
 
 func (p *Pages) signOut(v *visit) error {
@@ -93,14 +92,22 @@ func (p *Pages) signOut(v *visit) error {
 	return v.sendAfter("/web", note{kind: noteSignOut})
 }
 
-// setLanguage remembers the choice for a year and goes back.
+// setLanguage remembers the choice for a year and goes back. What was typed into the
+// page's form comes along: its button belongs to that form.
 func (p *Pages) setLanguage(v *visit) error {
 	l := languageByCode(v.r.FormValue("to"))
 	if l == nil {
 		return errMalformed
 	}
 	v.setCookie(languageCookie, l.Code, "/", 365*24*3600)
-	return v.send(local(v.r.FormValue("back")))
+	query := v.r.URL.Query()
+	back := local(cmp.Or(query.Get("back"), v.r.FormValue("back")))
+	if f := formNamed(query.Get("form")); f != nil {
+		d := v.draftOf(f)
+		d.Page, _, _ = strings.Cut(back, "?")
+		v.leaveDraft(f, d) // where it does not fit, it is lost
+	}
+	return v.send(back)
 }
 
 // emailOf opens a person's address; "" where it is erased.

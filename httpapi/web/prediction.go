@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"math"
@@ -90,8 +91,27 @@ func unlessErased(plain string, err error) (string, error) {
 type answerPage struct {
 	frame
 	Q       asked
+	Heading string
 	Failure string
 	Films   []film
+	Elapsed int // seconds since the question, while it waits
+}
+
+// Repeatable says whether the same question may be answered at another time.
+func (p answerPage) Repeatable() bool {
+	return !p.Q.Erased && (p.Q.Expired() || p.Q.Failed() && p.Q.Prediction.Failure == domain.FailedWorker)
+}
+
+// titleMost is how many characters of a question the title of its page has.
+const titleMost = 70
+
+// titleOfPage shortens a question to what fits on a browser's tab.
+func titleOfPage(question string) string {
+	line := []rune(strings.Join(strings.Fields(question), " "))
+	if len(line) <= titleMost {
+		return string(line)
+	}
+	return strings.TrimSpace(string(line[:titleMost])) + "…"
 }
 
 // prediction shows a question and what became of it.
@@ -132,19 +152,19 @@ func (v *visit) showAnswer(p projections.Prediction) error {
 	}
 	switch p.State {
 	case domain.StateHeld:
-		v.Title = v.T("answer.waiting")
+		page.Heading, page.Elapsed = v.T("answer.waiting"), max(0, int(time.Since(p.RequestedAt).Seconds()))
 	case domain.StateReleased:
-		v.Title, page.Failure = v.T("answer.failed"), v.T("failure."+string(p.Failure))
+		page.Heading, page.Failure = v.T("answer.failed"), v.T("failure."+string(p.Failure))
 	case domain.StateExpired:
-		v.Title = v.T("answer.expired")
+		page.Heading = v.T("answer.expired")
 	default:
 		page.Films = v.cards(page.Q.Words, p.Movies)
-		v.Title = v.T("answer.found", v.N("n.films", len(page.Films)))
+		page.Heading = v.T("answer.found", v.N("n.films", len(page.Films)))
 		if len(page.Films) == 0 {
-			v.Title = v.T("answer.none")
+			page.Heading = v.T("answer.none")
 		}
 	}
-	v.Section = "asked"
+	v.Section, v.Title = "asked", cmp.Or(titleOfPage(page.Q.Words), v.T("answer.erased"))
 	page.frame = v.frame
 	return v.show(http.StatusOK, "prediction", page)
 }

@@ -28,6 +28,38 @@ func TestRefusals(t *testing.T) {
 	en.do(broken).is(http.StatusBadRequest).says("We cannot read this")
 }
 
+// What is refused before any page is asked has a page too, in the person's language.
+func TestRefusalsBeforeThePages(t *testing.T) {
+	h := open(t, options{bonus: bonus})
+	g := h.guest("ru")
+	ask := func(method, path, accept, site string) *sheet {
+		req, err := http.NewRequestWithContext(t.Context(), method, h.url+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Accept", accept)
+		req.Header.Set("Sec-Fetch-Site", site)
+		return g.do(req)
+	}
+	const browser = "text/html,application/xhtml+xml,*/*;q=0.8"
+	ask("GET", "/nothing/here", browser, "none").is(http.StatusNotFound).says("Здесь ничего не идёт", "На главную")
+	ask("GET", "/website", browser, "none").is(http.StatusNotFound).says("Здесь ничего не идёт")
+	ask("POST", "/web/signin", "*/*", "cross-site").is(http.StatusForbidden).says("Сюда нельзя")
+	ask("GET", "/web/prediction-history", browser, "none").is(http.StatusOK)
+	for _, path := range []string{"/api/nothing", "/nothing"} {
+		if got := ask("GET", path, "application/json", "none").is(http.StatusNotFound).header.Get("Content-Type"); got != "application/problem+json" {
+			t.Errorf("a program that asks for %s gets %s", path, got)
+		}
+	}
+	if icon := ask("GET", "/favicon.ico", "image/*", "none").is(http.StatusOK).header.Get("Content-Type"); icon != "image/png" {
+		t.Errorf("the icon is %s", icon)
+	}
+	m := h.member("ru", "anna@example.org")
+	for _, path := range []string{"/web/transaction-history?cursor=x", "/web/prediction-history?status=x", "/web/transaction-history?type=x"} {
+		m.open(path).is(http.StatusBadRequest).says("В этом адресе что-то нам не знакомо").silent("Форма")
+	}
+}
+
 // A note that was forged says nothing that is not there, and keeps nobody waiting for ever.
 func TestForgedNotes(t *testing.T) {
 	h := open(t, options{bonus: bonus})
@@ -100,7 +132,7 @@ func TestDoneAlthoughTheNextStepFails(t *testing.T) {
 	h.locked.Store(false)
 	g := h.guest("en")
 	form := g.open("/web/signin").fill("/web/signin", "email", "anna@example.org", "password", password).open("/web/deposit").form("/web/deposit")
-	form.Set("text", "a film about whales")
+	form.Set("text", unpackable())
 	payments.house = h
 	g.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	answer := g.send("/web/deposit", form).is(http.StatusSeeOther)

@@ -25,9 +25,9 @@ func TestStory(t *testing.T) {
 	b.until("wait", `document.querySelector('[data-waiting]') !== null && document.querySelector('[data-purse]').innerText.includes('ждёт: 5')`)
 	b.do("mark the page", evaluate(`window.same = true`))
 	h.ended(h.handler.Complete(t.Context(), h.ending(h.user("anna@example.org")),
-		domain.Answer{Movies: []domain.Match{{Movie: "the-godfather-1972", Score: 0.5}}}))
+		domain.Answer{Model: "model-1", Movies: []domain.Match{{Movie: "the-godfather-1972", Score: 0.5}}}))
 	b.until("see the answer on the same page", `window.same && document.querySelector('.film h2')?.innerText.startsWith('Крёстный отец')`)
-	b.until("see the balance and hear it", `!document.querySelector('[data-purse]').innerText.includes('ждёт') && document.querySelector('#said').innerText === 'Нашлось: 1\u00a0фильм' && document.title.startsWith('Нашлось')`)
+	b.until("see the balance and hear it", `!document.querySelector('[data-purse]').innerText.includes('ждёт') && document.querySelector('#said').innerText === 'Нашлось: 1\u00a0фильм' && document.title.startsWith('поезд')`)
 
 	b.open("/web")
 	b.until("be told that there are no credits", `document.querySelector('.short') !== null`)

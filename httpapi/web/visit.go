@@ -23,6 +23,7 @@ type frame struct {
 	*Language
 	Title   string
 	Section string // of the navigation, "" for none
+	Form    string // the one that a change of language keeps, "" for none
 	Here    string // where the language switch comes back to
 	Notice  string // what the person has just done
 	Person  *identity.Person
@@ -133,11 +134,15 @@ func (v *visit) sendAfter(to string, n note) error {
 	return v.send(to)
 }
 
-// toSignIn asks who it is, and remembers where they wanted to go.
-func (v *visit) toSignIn() {
+// toSignIn asks who it is, and remembers where they wanted to go and what they typed.
+func (v *visit) toSignIn(f *form) {
 	back := "/web"
-	if v.r.Method != http.MethodPost {
+	switch {
+	case v.r.Method != http.MethodPost:
 		back = v.Here
+	case f != nil:
+		back = f.page(v.r)
+		v.leaveDraft(f, v.draftOf(f)) // where it does not fit, it is lost
 	}
 	_ = v.send("/web/signin?back=" + url.QueryEscape(back)) // send has no errors
 }
@@ -153,6 +158,12 @@ func local(to string) string {
 		return "/web"
 	}
 	return u.RequestURI()
+}
+
+// typed is the content of a field as it stood in the browser, which counts the end of
+// a line as one character and sends it as two.
+func (v *visit) typed(field string) string {
+	return strings.ReplaceAll(v.r.PostForm.Get(field), "\r\n", "\n")
 }
 
 // key is the Idempotency-Key of the form that was sent.
@@ -215,25 +226,32 @@ var fieldOf = map[domain.Code]string{
 	domain.InvalidReason: "reason", domain.InvalidReference: "reference",
 }
 
-// told turns a refusal into the sentence that a form shows, and its status; ok is
-// false for faults, which have a page of their own.
-func (v *visit) told(err error) (f faults, status int, ok bool) {
-	var code domain.Code
+// codeOf is the code of a refusal, and its status; ok is false for faults, which have a
+// page of their own.
+func (v *visit) codeOf(err error) (code domain.Code, status int, ok bool) {
 	if refusal := domain.RefusalIn(err); refusal != nil {
 		code = refusal.Code
-	} else if many, ok := errors.AsType[*problem.TooMany](err); ok {
+	} else if _, many := errors.AsType[*problem.TooMany](err); many {
 		code = problem.RateLimited
-		v.w.Header().Set("Retry-After", fmt.Sprint(many.Seconds()))
 	} else {
-		return nil, 0, false
+		return "", 0, false
+	}
+	return code, problem.Status(code), true
+}
+
+// faultsOf is what a form says of the refusal that it met; available is what can be
+// taken from the wallet that it is about. Without a refusal there are none.
+func (v *visit) faultsOf(code domain.Code, available domain.Credits) faults {
+	if code == "" {
+		return nil
 	}
 	name := "refusal." + string(code)
 	sentence := v.T(name)
 	switch {
 	case code == domain.InsufficientFunds:
-		sentence = v.T(name, v.Credits(v.Balance.Available))
+		sentence = v.T(name, v.Credits(available))
 	case sentence == name:
 		sentence = v.T("refusal.other")
 	}
-	return faults{fieldOf[code]: sentence}, problem.Status(code), true
+	return faults{fieldOf[code]: sentence}
 }

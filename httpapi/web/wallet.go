@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"net/http"
+	"regexp"
 	"strconv"
 	"strings"
 	"unicode"
@@ -35,11 +36,21 @@ type preset struct {
 	Chosen  bool
 }
 
-func (p *Pages) wallet(v *visit) error { return v.showWallet(http.StatusOK, walletPage{}) }
+func (p *Pages) wallet(v *visit) error {
+	out := v.takeDraft(payoutForm)
+	return v.showWallet(http.StatusOK, v.takeDraft(depositForm), out)
+}
 
-func (v *visit) showWallet(status int, page walletPage) error {
-	v.Title, v.Section = v.T("wallet.title"), "wallet"
-	chosen := cmp.Or(v.r.PostForm.Get("amount"), strconv.Itoa(presetChosen))
+// showWallet shows the two forms of the wallet as they were typed.
+func (v *visit) showWallet(status int, in, out draft) error {
+	page := walletPage{Own: in.get("own"), Deposit: v.faultsOf(in.Code, v.Balance.Available),
+		Out: out.get("withdraw"), Withdraw: v.faultsOf(out.Code, v.Balance.Available)}
+	if in.Fields.Has("text") {
+		question := v.askForm(in)
+		page.Draft = &question
+	}
+	v.Title, v.Section, v.Form = v.T("wallet.title"), "wallet", depositForm.name
+	chosen := cmp.Or(in.get("amount"), strconv.Itoa(presetChosen))
 	for _, amount := range presets {
 		page.Presets = append(page.Presets, preset{amount, int(amount / v.Price), amount.String() == chosen})
 	}
@@ -47,16 +58,23 @@ func (v *visit) showWallet(status int, page walletPage) error {
 	return v.show(status, "wallet", page)
 }
 
-// parseAmount reads a whole number as people type it; 0, which every command
-// refuses, for what is none. A minus is none either: which way credits go is
+// grouped is a number whose digits are in groups of three, with commas between them.
+var grouped = regexp.MustCompile(`^[0-9]{1,3}(,[0-9]{3})+$`)
+
+// amount reads a whole number as people type it, and as the pages of the language
+// write it ("1,000" in English; in Russian a comma begins a fraction); 0, which every
+// command refuses, for what is none. A minus is none either: which way credits go is
 // chosen beside the amount, and two signs would undo each other.
-func parseAmount(s string) domain.Credits {
+func (l *Language) amount(s string) domain.Credits {
 	s = strings.Map(func(r rune) rune {
 		if unicode.IsSpace(r) {
 			return -1
 		}
 		return r
 	}, s)
+	if l.thousand == "," && grouped.MatchString(s) {
+		s = strings.ReplaceAll(s, ",", "")
+	}
 	n, err := strconv.ParseInt(s, 10, 64)
 	if err != nil || n < 0 {
 		return 0
@@ -64,29 +82,28 @@ func parseAmount(s string) domain.Credits {
 	return domain.Credits(n)
 }
 
-// deposit adds credits. A question that came along, from the box where the price
-// was more than there was, comes back with the answer: it is too long for an
-// address or a cookie, and so this answer alone is no redirect. A reload sends the
-// same key again and deposits nothing.
+// deposit adds credits. A question that came along, from the box where the price was
+// more than there was, comes back on the page of questions.
 func (p *Pages) deposit(v *visit) error {
-	own, draft := strings.TrimSpace(v.r.PostForm.Get("own")), v.carried()
-	chosen := cmp.Or(own, v.r.PostForm.Get("amount"))
-	if chosen == "" && draft != nil {
-		return v.showWallet(http.StatusOK, walletPage{Draft: draft})
+	chosen := cmp.Or(strings.TrimSpace(v.r.PostForm.Get("own")), v.r.PostForm.Get("amount"))
+	question := v.r.PostForm.Has("text")
+	again := func(status int, d draft) error { return v.showWallet(status, d, draft{}) }
+	if chosen == "" && question {
+		return v.back(depositForm, v.draftOf(depositForm), http.StatusOK, again)
 	}
 	result, amount, err := v.move(p.Commands.Deposit, chosen)
 	if err != nil {
-		said, status, ok := v.told(err)
-		if !ok {
-			return err
-		}
-		return v.showWallet(status, walletPage{Own: own, Deposit: said, Draft: draft})
+		return v.refused(depositForm, err, again)
 	}
 	done := note{kind: noteDeposit, position: result.Position, amount: amount}
-	if draft == nil {
+	if !question {
 		return v.sendAfter("/web/deposit", done)
 	}
-	if err := v.showDraft(done, *draft); err != nil {
+	d := v.draftOf(askingForm)
+	if v.leaveDraft(askingForm, d) {
+		return v.sendAfter("/web", done)
+	}
+	if err := v.showDraft(done, d); err != nil {
 		// The credits are there: a page of a fault would say that they are not.
 		v.pages.Problems.Explain(v.w, v.r, err) // to the log
 		return v.sendAfter("/web/deposit", done)
@@ -95,12 +112,12 @@ func (p *Pages) deposit(v *visit) error {
 }
 
 // showDraft goes on with the question for which credits were missing.
-func (v *visit) showDraft(done note, draft askForm) error {
+func (v *visit) showDraft(done note, d draft) error {
 	if err := v.catchUp(done.position); err != nil {
 		return err
 	}
 	v.Notice, v.Here = done.sentence(v.Language), "/web"
-	return v.showHome(http.StatusOK, draft)
+	return v.showHome(http.StatusOK, d)
 }
 
 func (p *Pages) withdraw(v *visit) error {
@@ -109,26 +126,13 @@ func (p *Pages) withdraw(v *visit) error {
 	if err == nil {
 		return v.sendAfter("/web/deposit", note{kind: noteWithdraw, position: result.Position, amount: amount})
 	}
-	said, status, ok := v.told(err)
-	if !ok {
-		return err
-	}
-	return v.showWallet(status, walletPage{Out: typed, Withdraw: said})
+	return v.refused(payoutForm, err, func(status int, d draft) error { return v.showWallet(status, draft{}, d) })
 }
 
 func (v *visit) move(command func(context.Context, commands.Move) (commands.Result, error), typed string) (commands.Result, domain.Credits, error) {
-	amount := parseAmount(typed)
+	amount := v.amount(typed)
 	result, err := once(v, func(ctx context.Context, key string) (commands.Result, error) {
 		return command(ctx, commands.Move{User: v.Person.User, Amount: amount, Key: key})
 	})
 	return result, amount, err
-}
-
-// carried is the question that came along with a deposit, nil where none did.
-func (v *visit) carried() *askForm {
-	if !v.r.PostForm.Has("text") {
-		return nil
-	}
-	draft := v.draft()
-	return &draft
 }

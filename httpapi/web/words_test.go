@@ -198,12 +198,29 @@ func TestLocal(t *testing.T) {
 	}
 }
 
-func TestParseAmount(t *testing.T) {
+// What a page writes in a language can be typed there, and means the same.
+func TestAmount(t *testing.T) {
 	for typed, want := range map[string]domain.Credits{
 		"50": 50, " 1 000 ": 1000, "1\u00a0000": 1000, "+5": 5, "": 0, "-5": 0, "−5": 0, "5.5": 0, "5,0": 0, "ten": 0, "0x10": 0, "99999999999999999999": 0,
+		"1,00": 0, "1,0000": 0, ",100": 0, "1,,000": 0, "-1,000": 0, "1.000": 0,
 	} {
-		if got := parseAmount(typed); got != want {
-			t.Errorf("%q is %d, want %d", typed, got, want)
+		for _, l := range languages {
+			if got := l.amount(typed); got != want {
+				t.Errorf("%s: %q is %d, want %d", l.Code, typed, got, want)
+			}
 		}
+	}
+	for _, n := range []int64{1, 999, 1000, 10_000, 123_456, 1_000_000, 1_234_567_890} {
+		for _, l := range languages {
+			if got := l.amount(l.Number(n)); got != domain.Credits(n) {
+				t.Errorf("%s writes %q and reads %d", l.Code, l.Number(n), got)
+			}
+		}
+	}
+	if got := english.amount("1,000"); got != 1000 {
+		t.Errorf("English 1,000 is %d", got)
+	}
+	if got := russian.amount("1,000"); got != 0 {
+		t.Errorf("Russian 1,000 is %d: there a comma begins a fraction", got)
 	}
 }

@@ -166,6 +166,12 @@ func ownership(t *testing.T, log *Log, form Form) {
 	if p, err := form.Prediction(ctx, "u_ada", "p_1"); err != nil || p.User != "u_ada" {
 		t.Fatalf("one's own prediction is %+v, %v", p, err)
 	}
+	named := []domain.PredictionID{"p_2", "p_1", "p_1", ""}
+	answer(t, "one's own questions", map[domain.PredictionID]domain.Sealed{"p_1": log.all()[len(log.all())-1].Event.(domain.PredictionRequested).Text})(
+		form.Questions(ctx, "u_ada", named))
+	for _, u := range []domain.UserID{"u_bob", "u_nobody", ""} {
+		answer(t, "another's questions", map[domain.PredictionID]domain.Sealed{})(form.Questions(ctx, u, named))
+	}
 	for _, tt := range []struct {
 		user domain.UserID
 		id   domain.PredictionID

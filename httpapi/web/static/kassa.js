@@ -38,11 +38,9 @@ addEventListener('pageshow', (event) => { if (event.persisted) location.reload()
 function countLeft(box) {
   const left = document.getElementById('text-left');
   const forms = box.dataset.left.split('|');
-  const rules = new Intl.PluralRules(language);
   const show = () => {
     const n = box.maxLength - box.value.length;
-    const form = ({ one: 0, few: 1 })[rules.select(n)] ?? forms.length - 1;
-    left.textContent = n < 200 ? forms[form].replace('%s', n) : '';
+    left.textContent = n < 200 ? counted(forms, n) : '';
   };
   box.addEventListener('input', show);
   show();
@@ -82,10 +80,11 @@ function follow(answer) {
   const address = answer.dataset.waiting;
   let over = false;
   const ended = async (prediction) => {
-    if (over || !prediction || prediction.status === 'pending') return;
+    if (over || !prediction || prediction.status === 'pending') return over;
     over = true;
     stream.close();
     if (!await refresh().catch(() => false)) location.reload();
+    return over;
   };
   const ask = async () => {
     if (over) return;
@@ -96,12 +95,36 @@ function follow(answer) {
     } catch { /* away for the moment: asked again below */ }
     if (!over) setTimeout(ask, 2000);
   };
-  const stream = new EventSource(address + '/stream');
-  stream.addEventListener('prediction', (event) => ended(JSON.parse(event.data)));
-  stream.addEventListener('error', () => {
-    stream.close();
-    setTimeout(ask, 1000);
-  }, { once: true });
+  let stream = { close() {} };
+  const listen = () => new Promise((closed) => {
+    stream = new EventSource(address + '/stream');
+    stream.addEventListener('prediction', (event) => ended(JSON.parse(event.data)).then((over) => over && closed()));
+    stream.addEventListener('error', () => {
+      stream.close();
+      setTimeout(ask, 1000);
+      closed();
+    }, { once: true });
+  });
+  // A browser opens six connections to one server. A stream keeps one of them, so that
+  // of all tabs only one has a stream, and the others ask from time to time.
+  if (!navigator.locks) ask();
+  else navigator.locks.request('kassa-stream', { ifAvailable: true }, (lock) => lock ? listen() : void ask());
+}
+
+// Counts on from the seconds that the server says a question has waited.
+function countElapsed(place) {
+  const began = performance.now() - 1000 * place.dataset.elapsed;
+  const forms = place.dataset.forms.split('|');
+  const timer = setInterval(() => {
+    if (!place.isConnected) return clearInterval(timer);
+    place.textContent = counted(forms, Math.floor((performance.now() - began) / 1000));
+  }, 1000);
+}
+
+// A number with its noun; the forms are those of the server's sentences.
+function counted(forms, n) {
+  const form = ({ one: 0, few: 1 })[new Intl.PluralRules(language).select(n)] ?? forms.length - 1;
+  return forms[form].replace('%s', n);
 }
 
 function improve(root) {
@@ -112,6 +135,8 @@ function improve(root) {
     countLeft(box);
     root.querySelectorAll('a[data-fill]').forEach((link) => fillFrom(link, box));
   }
+  const elapsed = root.querySelector('[data-elapsed]');
+  if (elapsed) countElapsed(elapsed);
   const answer = root.querySelector('[data-waiting]');
   if (answer) follow(answer);
 }
