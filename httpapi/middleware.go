@@ -138,7 +138,7 @@ func (e edge) catch(next http.Handler) http.Handler {
 			if x, ok := w.(*exchange); ok && x.status != 0 {
 				panic(http.ErrAbortHandler)
 			}
-			e.problems.Refuse(w, r, fmt.Errorf("panic: %v", p))
+			e.refuse(w, r, fmt.Errorf("panic: %v", p))
 		}()
 		next.ServeHTTP(w, r)
 	})
