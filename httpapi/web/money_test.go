@@ -93,8 +93,9 @@ func TestTransactions(t *testing.T) {
 	g.open("/web").fill("/web/ask", "text", "поезд")
 	g.open("/web").fill("/web/ask", "text", "поезд "+patience)
 	h.promote("anna@example.org")
-	u := h.user("anna@example.org")
-	r, err := h.handler.Adjust(t.Context(), commands.Adjust{Admin: u, User: u,
+	h.member("ru", "boss@example.org")
+	h.promote("boss@example.org")
+	r, err := h.handler.Adjust(t.Context(), commands.Adjust{Admin: h.user("boss@example.org"), User: h.user("anna@example.org"),
 		Correction: domain.Correction{Amount: 12, Reason: "за терпение", Reference: "письмо 7"}})
 	h.ended(r.Position, err)
 
