@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -70,22 +71,65 @@ type exchange struct {
 	route  string // as the table spells it: addresses hold ids
 	status int
 	bytes  int64
+	cut    error  // why the client did not get the whole answer
+	leave  func() // gives back the request's place, or nil
 }
 
 func (x *exchange) WriteHeader(status int) {
 	if x.status == 0 && status >= 200 {
-		x.status = status
+		x.begin(status)
 	}
 	x.ResponseWriter.WriteHeader(status)
 }
 
-func (x *exchange) Write(b []byte) (int, error) {
-	if x.status == 0 {
-		x.status = http.StatusOK
+// begin: the work is done, and only the sending is left.
+func (x *exchange) begin(status int) {
+	x.status = status
+	if x.leave != nil {
+		x.leave()
 	}
-	n, err := x.ResponseWriter.Write(b)
-	x.bytes += int64(n)
-	return n, err
+}
+
+// partMost is how much of an answer is written under one deadline, in bytes.
+const partMost = 32 << 10
+
+// Write gives the client answerTime for each part: one that reads slowly is served,
+// and one that has stopped reading is left.
+func (x *exchange) Write(b []byte) (n int, err error) {
+	if x.status == 0 {
+		x.begin(http.StatusOK)
+	}
+	for part := range slices.Chunk(b, partMost) {
+		_ = http.NewResponseController(x.ResponseWriter).SetWriteDeadline(time.Now().Add(answerTime)) // a writer without deadlines needs none
+		wrote, err := x.ResponseWriter.Write(part)
+		n += wrote
+		x.bytes += int64(wrote)
+		if err != nil {
+			x.cut = err
+			return n, err
+		}
+	}
+	return n, nil
+}
+
+// end writes what net/http still holds of a long answer, whose failure it would keep
+// to itself.
+func (x *exchange) end() {
+	const held = 2 << 10 // of a shorter answer it knows the length, and says it
+	if x.bytes > held && x.cut == nil {
+		x.cut = http.NewResponseController(x.ResponseWriter).Flush()
+	}
+}
+
+// missed says why the client did not get the whole answer, without its address.
+func (x *exchange) missed() string {
+	switch {
+	case x.cut == nil, errors.Is(x.cut, http.ErrNotSupported):
+		return ""
+	case errors.Is(x.cut, os.ErrDeadlineExceeded):
+		return "the client took nothing for " + answerTime.String()
+	}
+	return "the client has left"
 }
 
 // Unwrap lets http.ResponseController reach the connection.
@@ -104,11 +148,15 @@ func (e edge) observe(next http.Handler) http.Handler {
 		x := &exchange{ResponseWriter: w, id: "r_" + strings.ToLower(rand.Text()[:16])}
 		w.Header().Set(problem.RequestID, x.id)
 		defer func() {
-			e.log.LogAttrs(r.Context(), slog.LevelInfo, "request", slog.String("request", x.id),
-				slog.String("method", bounded(r.Method, methodMost)), slog.String("route", x.route), slog.Int("status", x.status),
-				slog.Duration("took", time.Since(start)), slog.Int64("bytes", x.bytes))
+			line := []slog.Attr{slog.String("request", x.id), slog.String("method", bounded(r.Method, methodMost)), slog.String("route", x.route),
+				slog.Int("status", x.status), slog.Duration("took", time.Since(start)), slog.Int64("bytes", x.bytes)}
+			if why := x.missed(); why != "" {
+				line = append(line, slog.String("cut", why))
+			}
+			e.log.LogAttrs(r.Context(), slog.LevelInfo, "request", line...)
 		}()
 		next.ServeHTTP(x, r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x)))
+		x.end()
 	})
 }
 

@@ -9,6 +9,7 @@ import (
 	"kassa/commands"
 	"kassa/domain"
 	"kassa/eventstore"
+	"kassa/httpapi/deadline"
 	"kassa/httpapi/identity"
 	"kassa/projections"
 )
@@ -42,7 +43,7 @@ func (s *Server) signUp(w http.ResponseWriter, r *http.Request) error {
 	if err := s.Identity.AllowSignUp(r); err != nil {
 		return err
 	}
-	ctx, cancel := firm(r)
+	ctx, cancel := deadline.Firm(r.Context())
 	defer cancel()
 	up, err := s.Commands.SignUp(ctx, ask)
 	if err != nil {
@@ -126,7 +127,7 @@ func (s *Server) adjust(w http.ResponseWriter, r *http.Request) error {
 	case own && given["reference"]:
 		return domain.Reject(domain.InvalidReference, "a reference belongs to an adjustment of another's balance")
 	}
-	ctx, cancel := firm(r)
+	ctx, cancel := deadline.Firm(r.Context())
 	defer cancel()
 	var done commands.Result
 	switch move := (commands.Move{User: who.User, Amount: amount, Key: key}); {

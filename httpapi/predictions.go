@@ -9,6 +9,7 @@ import (
 	"kassa/commands"
 	"kassa/domain"
 	"kassa/eventstore"
+	"kassa/httpapi/deadline"
 	"kassa/httpapi/identity"
 	"kassa/httpapi/paths"
 	"kassa/httpapi/problem"
@@ -102,7 +103,7 @@ func (s *Server) predict(w http.ResponseWriter, r *http.Request) error {
 	if given["limit"] && ask.Limit == 0 { // which the command takes for no limit given
 		return domain.Reject(domain.InvalidLimit, "the limit must be from 1 to %d films", domain.MaxMovies)
 	}
-	ctx, cancel := firm(r)
+	ctx, cancel := deadline.Firm(r.Context())
 	defer cancel()
 	asked, err := s.Commands.Predict(ctx, ask)
 	if err != nil {
@@ -141,7 +142,9 @@ func (s *Server) answered(w http.ResponseWriter, r *http.Request, asked commands
 	if err != nil {
 		return predictionJSON{}, err
 	}
-	return s.explained(r.Context(), p)
+	ctx, cancel := deadline.Limit(deadline.Lifted(r.Context()), lastRead) // the wait may have been longer than the request's own
+	defer cancel()
+	return s.explained(ctx, p)
 }
 
 // pending is a question that was accepted, and of which no more is known.
@@ -152,12 +155,13 @@ func pending(ask commands.Predict, asked commands.Asked) predictionJSON {
 
 // await gives the prediction when it has ended, or as it is after the wait.
 func (s *Server) await(w http.ResponseWriter, r *http.Request, asked commands.Asked, wait time.Duration) (projections.Prediction, error) {
-	if err := s.waitFor(w, r, asked.Position); err != nil {
+	if err := s.waitFor(r, asked.Position); err != nil {
 		return projections.Prediction{}, err
 	}
 	who, _ := identity.From(r.Context())
 	patient(w, wait)
-	ctx, cancel := s.waiting(r.Context(), wait)
+	rest(r)
+	ctx, cancel := s.waiting(deadline.Lifted(r.Context()), wait)
 	defer cancel()
 	return s.Views.Ended(ctx, who.User, asked.Prediction)
 }
@@ -165,7 +169,7 @@ func (s *Server) await(w http.ResponseWriter, r *http.Request, asked commands.As
 const noPrediction = "you have no such prediction"
 
 func (s *Server) prediction(w http.ResponseWriter, r *http.Request) error {
-	p, err := s.own(w, r)
+	p, err := s.own(r)
 	if err != nil {
 		return err
 	}
@@ -179,7 +183,7 @@ func (s *Server) prediction(w http.ResponseWriter, r *http.Request) error {
 // own gives the prediction of the address, if it is the person's. One that is not
 // in the views may have been asked a moment ago: it is looked for again when they
 // hold all that the log holds now.
-func (s *Server) own(w http.ResponseWriter, r *http.Request) (projections.Prediction, error) {
+func (s *Server) own(r *http.Request) (projections.Prediction, error) {
 	who, _ := identity.From(r.Context())
 	id, ok := paths.ID[domain.PredictionID](r)
 	if !ok {
@@ -191,7 +195,7 @@ func (s *Server) own(w http.ResponseWriter, r *http.Request) (projections.Predic
 		if err != nil {
 			return p, err
 		}
-		if err := s.waitFor(w, r, head.Size); err != nil {
+		if err := s.waitFor(r, head.Size); err != nil {
 			return p, err
 		}
 		p, err = s.Views.Prediction(r.Context(), who.User, id)

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -16,19 +17,12 @@ import (
 
 const (
 	positionWait = 5 * time.Second
-	commandTime  = 30 * time.Second
-	answerTime   = 10 * time.Second // to write an answer after a wait
+	lastRead     = 5 * time.Second // of what is shown after a wait
 	defaultPage  = 20
 )
 
-// firm gives the context of a command: once begun, it ends as it would have
-// although the client left. A charge without its deposit helps nobody.
-func firm(r *http.Request) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.WithoutCancel(r.Context()), commandTime)
-}
-
 // reach waits until the views hold the position that the client has seen before.
-func (s *Server) reach(w http.ResponseWriter, r *http.Request) error {
+func (s *Server) reach(r *http.Request) error {
 	values := r.URL.Query()
 	if !values.Has("min_position") {
 		return nil
@@ -37,17 +31,12 @@ func (s *Server) reach(w http.ResponseWriter, r *http.Request) error {
 	if err != nil || at < 0 {
 		return domain.Reject(problem.InvalidPosition, "min_position must be a whole number, 0 or more")
 	}
-	return s.waitFor(w, r, eventstore.Position(at))
+	return s.waitFor(r, eventstore.Position(at))
 }
 
 // waitFor bounds the wait: whoever asks for what is not written yet is told so.
-func (s *Server) waitFor(w http.ResponseWriter, r *http.Request, at eventstore.Position) error {
-	wait := s.PositionWait
-	if wait == 0 {
-		wait = positionWait
-	}
-	patient(w, wait)
-	ctx, cancel := context.WithTimeout(r.Context(), wait)
+func (s *Server) waitFor(r *http.Request, at eventstore.Position) error {
+	ctx, cancel := context.WithTimeout(r.Context(), cmp.Or(s.PositionWait, positionWait))
 	defer cancel()
 	err := s.Views.Wait(ctx, at)
 	if err != nil && ctx.Err() != nil {
@@ -64,12 +53,10 @@ func (s *Server) waiting(parent context.Context, d time.Duration) (context.Conte
 	return ctx, func() { stop(); cancel() }
 }
 
-// patient moves the connection's deadlines behind a wait. The reading one too:
-// when it passes, the server takes the client for gone and ends the request.
+// patient moves the connection's reading deadline behind a wait: when it passes, the
+// server takes the client for gone and ends the request.
 func patient(w http.ResponseWriter, wait time.Duration) {
-	c, until := http.NewResponseController(w), time.Now().Add(wait+answerTime)
-	_ = c.SetReadDeadline(until) // a writer without deadlines needs none
-	_ = c.SetWriteDeadline(until)
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(wait + answerTime)) // a writer without deadlines needs none
 }
 
 // pageQuery reads cursor and limit.

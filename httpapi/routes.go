@@ -92,7 +92,7 @@ func (s *Server) Handler() http.Handler {
 		router.PathPrefix("/web").Handler(s.Identity.Middleware(s.Pages))
 	}
 	router.NotFoundHandler = e.answer(nothing)
-	return e.surround(s.firstChecks(router))
+	return e.surround(s.firstChecks(s.work(router)))
 }
 
 func (s *Server) edge() edge { return edge{s.Problems, s.Log, s.Refusal, s.Identity.Secure} }
@@ -159,7 +159,7 @@ func (s *Server) admit(rt route, w http.ResponseWriter, r *http.Request) error {
 	}
 	switch rt.kind {
 	case read:
-		return s.reach(w, r)
+		return s.reach(r)
 	case command:
 		return s.Identity.AllowCommand(who.User)
 	}

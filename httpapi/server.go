@@ -50,6 +50,8 @@ type Server struct {
 	Hosts        []string                      // names by which we may be called, without ports; empty: any
 	PositionWait time.Duration                 // for min_position; 0: 5 s
 	Heartbeat    time.Duration                 // of event streams; 0: 15 s
+	HandlerTime  time.Duration                 // in which a request is answered; 0: 20 s
+	Places       int                           // for requests that are worked on at once; 0: 512
 
 	once     sync.Once
 	draining context.Context // ends when no new request is taken
@@ -57,19 +59,32 @@ type Server struct {
 }
 
 // Timeouts of the server. Reading and writing are bounded, so that a slow client
-// holds no connection for ever; a handler that waits extends its own.
+// holds no connection for ever; who waits extends them (patient), and an answer that
+// is being taken extends its own (exchange).
 const (
 	headerTimeout = 5 * time.Second
-	readTimeout   = 15 * time.Second
-	writeTimeout  = 30 * time.Second
+	readTimeout   = 15 * time.Second // of head and body
+	writeTimeout  = 30 * time.Second // until an answer begins
+	answerTime    = 30 * time.Second // for the client to take a part of it
 	idleTimeout   = 2 * time.Minute
 	drainTimeout  = 15 * time.Second
 	maxHeader     = 32 << 10
 	maxBody       = 64 << 10
 )
 
+// sendBuffer is what the system keeps of an answer for a connection, in bytes. With
+// more, a client that reads slowly seems to have stopped: Linux reports progress only
+// when a third of the buffer has been taken, and its own choice grows to megabytes.
+const sendBuffer = 128 << 10
+
 func newServer(h http.Handler, log *slog.Logger) *http.Server {
-	return &http.Server{Handler: h, ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout,
+	bounded := func(ctx context.Context, c net.Conn) context.Context {
+		if tcp, ok := c.(*net.TCPConn); ok {
+			_ = tcp.SetWriteBuffer(sendBuffer) // a system that refuses keeps its own
+		}
+		return ctx
+	}
+	return &http.Server{Handler: h, ConnContext: bounded, ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout,
 		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}
 }
 

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"kassa/httpapi/deadline"
 	"kassa/httpapi/problem"
 	"kassa/projections"
 )
@@ -18,7 +19,7 @@ const heartbeat = 15 * time.Second
 // has ended. Each event has the position as its id: an EventSource connects again
 // when the stream ends, and one that has seen the end is told with 204 to stop.
 func (s *Server) stream(w http.ResponseWriter, r *http.Request) error {
-	p, err := s.own(w, r)
+	p, err := s.own(r)
 	if err != nil {
 		return err
 	}
@@ -32,7 +33,7 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request) error {
 		return nil
 	}
 	events := eventWriter{w: w, control: http.NewResponseController(w)}
-	if err := s.follow(r.Context(), events, p); err != nil {
+	if err := s.follow(deadline.Lifted(r.Context()), events, p); err != nil {
 		// The answer has begun, so there is no status left to say it with.
 		s.Log.InfoContext(r.Context(), "event stream ended early", "request", w.Header().Get(problem.RequestID), "error", err)
 	}
@@ -65,6 +66,8 @@ func (s *Server) follow(ctx context.Context, events eventWriter, p projections.P
 }
 
 func (s *Server) send(ctx context.Context, events eventWriter, p projections.Prediction) error {
+	ctx, cancel := context.WithTimeout(ctx, lastRead)
+	defer cancel()
 	out, err := s.explained(ctx, p)
 	if err != nil {
 		return err

@@ -212,13 +212,13 @@ func (p *Writer) Explain(w http.ResponseWriter, r *http.Request, err error) (dom
 		return Unavailable, "it is not known whether this was done; the same request with the same Idempotency-Key finds out"
 	case broken:
 		return Internal, ourFault
-	case r.Context().Err() != nil:
+	case errors.Is(r.Context().Err(), context.Canceled):
 		return Unavailable, "the request was given up" // nobody reads this
 	case errors.Is(err, eventstore.ErrClosed):
 		return Unavailable, "Kassa is shutting down, try again"
 	case errors.Is(err, vault.ErrBusy): // no line in the log: a flood would write it
 		return Unavailable, "too many passwords are being checked, try again"
-	case errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, context.DeadlineExceeded), r.Context().Err() != nil:
 		log.WarnContext(r.Context(), "request ran out of time", "request", id, "error", err)
 		return Unavailable, "this took too long, try again"
 	case errors.Is(err, eventstore.ErrNewer):

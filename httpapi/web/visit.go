@@ -13,6 +13,7 @@ import (
 
 	"kassa/domain"
 	"kassa/eventstore"
+	"kassa/httpapi/deadline"
 	"kassa/httpapi/identity"
 	"kassa/httpapi/problem"
 	"kassa/projections"
@@ -51,7 +52,6 @@ const (
 	maxForm     = 64 << 10 // bytes
 	waitViews   = 3 * time.Second
 	waitCommand = 5 * time.Second
-	commandTime = 30 * time.Second
 )
 
 // enter finds out who visits, in which language, and waits for the views to know
@@ -189,7 +189,7 @@ func once[R any](v *visit, command func(ctx context.Context, key string) (R, err
 			return none, err
 		}
 	}
-	firm, end := context.WithTimeout(context.WithoutCancel(v.r.Context()), commandTime)
+	firm, end := deadline.Firm(v.r.Context())
 	defer end()
 	ctx, cancel := context.WithTimeout(v.r.Context(), waitCommand)
 	defer cancel()
