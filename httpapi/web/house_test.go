@@ -352,6 +352,16 @@ func (h *house) promote(email string) {
 	h.ended(h.handler.SetAdmin(h.t.Context(), h.user(email), true))
 }
 
+// colleague is an admin whom no page of the test shows.
+func (h *house) colleague() domain.UserID {
+	h.t.Helper()
+	const email = "colleague@example.org"
+	up, err := h.handler.SignUp(h.t.Context(), commands.SignUp{Email: email, Password: password})
+	h.ended(up.Position, err)
+	h.promote(email)
+	return up.User
+}
+
 // balance is what the views say a person has.
 func (h *house) balance(email string) (available, held domain.Credits) {
 	h.t.Helper()

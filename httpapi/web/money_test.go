@@ -92,10 +92,7 @@ func TestTransactions(t *testing.T) {
 	h.ended(h.handler.Expire(t.Context(), h.ending(h.user("anna@example.org"))))
 	g.open("/web").fill("/web/ask", "text", "поезд")
 	g.open("/web").fill("/web/ask", "text", "поезд "+patience)
-	h.promote("anna@example.org")
-	h.member("ru", "boss@example.org")
-	h.promote("boss@example.org")
-	r, err := h.handler.Adjust(t.Context(), commands.Adjust{Admin: h.user("boss@example.org"), User: h.user("anna@example.org"),
+	r, err := h.handler.Adjust(t.Context(), commands.Adjust{Admin: h.colleague(), User: h.user("anna@example.org"),
 		Correction: domain.Correction{Amount: 12, Reason: "за терпение", Reference: "письмо 7"}})
 	h.ended(r.Position, err)
 

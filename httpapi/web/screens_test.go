@@ -142,10 +142,11 @@ func (s *screens) wallet() {
 
 func (s *screens) lists() {
 	h := s.house
-	boss := commands.Adjust{Admin: h.user("vera@example.org"), User: h.user("vera@example.org"),
+	vera := h.user("vera@example.org")
+	correction := commands.Adjust{Admin: h.colleague(), User: vera,
 		Correction: domain.Correction{Amount: -3, Reason: "Начислено дважды по ошибке в прошлый вторник", Reference: "заявка 118"}}
 	h.promote("vera@example.org")
-	r, err := h.handler.Adjust(s.ctx, boss)
+	r, err := h.handler.Adjust(s.ctx, correction)
 	h.ended(r.Position, err)
 	s.asked(questions[s.language] + " " + patience)
 	s.open("/web/prediction-history")
@@ -157,7 +158,7 @@ func (s *screens) lists() {
 	s.open("/web/transaction-history?type=admin_adjustment")
 	s.keep("22-transactions-filtered")
 	for range 20 {
-		r, err := h.handler.Deposit(s.ctx, commands.Move{User: boss.User, Amount: 1})
+		r, err := h.handler.Deposit(s.ctx, commands.Move{User: vera, Amount: 1})
 		h.ended(r.Position, err)
 	}
 	s.open("/web/transaction-history")
@@ -170,8 +171,10 @@ func (s *screens) lists() {
 	s.keep("24-signed-out")
 }
 
+const longAddress = "long.address.of.a.person.with.a.long.name@department.example.org"
+
 func (s *screens) poor() {
-	s.signUp("long.address.of.a.person.with.a.long.name@department.example.org")
+	s.signUp(longAddress)
 	s.open("/web/prediction-history")
 	s.keep("25-questions-none")
 	s.open("/web/transaction-history?type=deposit")
@@ -198,6 +201,8 @@ func (s *screens) admin() {
 	s.until("find nobody", `document.querySelector('.fault') !== null`)
 	s.keep("31-nobody")
 	s.open("/web/admin/user/" + string(s.house.user("vera@example.org")))
+	s.keep("32-person-own")
+	s.open("/web/admin/user/" + string(s.house.user(longAddress)))
 	s.keep("32-person", "dark")
 	s.typeIn("#amount", "25")
 	s.typeIn("#reason", "Goodwill")
