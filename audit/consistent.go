@@ -19,11 +19,11 @@ func Consistent(ctx context.Context, store *eventstore.Store, kept eventstore.He
 		return err
 	}
 	if kept.Size > now.Size {
-		return fault(now.Size+1, "the entry is missing, the kept head counts %d and the log %d", kept.Size, now.Size)
+		return fault(EntryMissing, now.Size+1, "the entry is missing, the kept head counts %d and the log %d", kept.Size, now.Size)
 	}
 	if kept.Size < 1 {
 		if empty, err := new(eventstore.Tree).Head(); err != nil || kept != empty {
-			return fault(0, "the kept head of size %d is none that a log can have", kept.Size)
+			return fault(HeadNotKept, 0, "the kept head of size %d is none that a log can have", kept.Size)
 		}
 		return nil
 	}
@@ -31,8 +31,8 @@ func Consistent(ctx context.Context, store *eventstore.Store, kept eventstore.He
 	if err != nil {
 		return err
 	}
-	if err := tlog.CheckTree(proof, int64(now.Size), now.Root, int64(kept.Size), kept.Root); err != nil {
-		return fault(kept.Size, "the log does not continue the kept head: an entry up to here was changed")
+	if err := tlog.CheckTree(proof, int64(now.Size), tlog.Hash(now.Root), int64(kept.Size), tlog.Hash(kept.Root)); err != nil {
+		return fault(HeadNotKept, kept.Size, "the log does not continue the kept head: an entry up to here was changed")
 	}
 	return nil
 }

@@ -30,7 +30,7 @@ func newLedger(t testing.TB, seed uint64, appends int) ledger {
 	defer shut()
 	town := eventstoretest.NewTown(seed, 3)
 	for range appends {
-		_, err := store.Append(ctx, town.Append(3, 8))
+		_, err := town.Live(ctx, store, 40)
 		must(t, err)
 	}
 	eventstoretest.Eventually(t, "a snapshot", func() bool {

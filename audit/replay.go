@@ -5,11 +5,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"hash/maphash"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"kassa/domain"
 	"kassa/eventstore"
@@ -32,15 +32,18 @@ type replay struct {
 	emails    map[eventstore.Stream]struct{}
 	snapshots map[eventstore.Stream]eventstore.Snapshot // those whose version was not met yet
 	last      eventstore.Envelope                       // of the entry before
-	commands  map[uint64]eventstore.Position            // by hash of the id: the first entry of its append
-	seed      maphash.Seed
+	names     names
 	joining   map[domain.UserID]*joined // sign-ups of the append under way
+	now       time.Time                 // at which the head was read, and a tolerance
+	latest    time.Time                 // of all entries so far
 	report    Report
+	found     Faults
 }
 
 type account struct {
 	domain.Account
 	version eventstore.Version
+	asked   map[domain.PredictionID]eventstore.Position // where each open hold was asked for
 }
 
 // joined pairs a person's sign-up with the claim of their e-mail: the positions,
@@ -50,7 +53,7 @@ type joined struct{ claim, signUp eventstore.Position }
 func newReplay(store *eventstore.Store, head eventstore.Head, snapshots map[eventstore.Stream]eventstore.Snapshot, checks []Check) *replay {
 	return &replay{store: store, head: head, checks: checks, snapshots: snapshots,
 		accounts: map[domain.UserID]*account{}, emails: map[eventstore.Stream]struct{}{},
-		commands: map[uint64]eventstore.Position{}, seed: maphash.MakeSeed(), joining: map[domain.UserID]*joined{},
+		names: newNames(), joining: map[domain.UserID]*joined{}, now: time.Now().Add(ahead),
 		report: Report{Head: head, House: map[domain.LedgerAccount]domain.Credits{}, Events: map[domain.EventType]int{}}}
 }
 
@@ -62,11 +65,20 @@ func (r *replay) rows(ctx context.Context, rows []eventstore.Stored) error {
 			return errBehindHead
 		}
 		if err := r.row(ctx, row); err != nil {
-			return err
+			return inStream(err, row.Stream)
 		}
 		r.at = row.Position
 	}
 	return nil
+}
+
+// inStream adds the stream of the entry to a fault that belongs to it.
+func inStream(err error, s eventstore.Stream) error {
+	var f *Fault
+	if errors.As(err, &f) && f.Stream == "" && f.Position > 0 {
+		f.Stream = s
+	}
+	return err
 }
 
 // row proves one row, from its place to its meaning.
@@ -79,8 +91,9 @@ func (r *replay) row(ctx context.Context, row *eventstore.Stored) error {
 	}
 	rec := row.Recorded
 	if rec.Time.Before(eventstore.Earliest) {
-		return fault(rec.Position, "the entry says that it happened on %s", rec.Time)
+		return fault(TimeImpossible, rec.Position, "the entry says that it happened on %s", rec.Time)
 	}
+	r.moment(rec)
 	follows := sameAppend(r.last, rec.Envelope)
 	if !follows {
 		if err := r.joinedInPairs(); err != nil {
@@ -91,13 +104,14 @@ func (r *replay) row(ctx context.Context, row *eventstore.Stored) error {
 		return err
 	}
 	r.last = rec.Envelope
-	if err := r.fold(rec); err != nil {
+	r.authorship(rec)
+	if err := r.fold(ctx, rec); err != nil {
 		return err
 	}
 	r.report.Events[rec.Type]++
 	for _, check := range r.checks {
 		if err := check(rec); err != nil {
-			return fault(rec.Position, "%s", err)
+			return fault(FactBroken, rec.Position, "%s", err)
 		}
 	}
 	return nil
@@ -109,17 +123,17 @@ func (r *replay) place(row *eventstore.Stored) error {
 	want := r.at + 1
 	switch rec := row.Recorded; {
 	case row.Position < want:
-		return fault(row.Position, "a row stands before the first position")
+		return fault(EntryUnexpected, row.Position, "a row stands before the first position")
 	case row.Position > want:
-		return fault(want, "the entry is missing, the next one stands at %d", row.Position)
+		return fault(EntryMissing, want, "the entry is missing, the next one is at %d", row.Position)
 	case row.Err != nil:
-		return fault(want, "%s", row.Err)
+		return fault(EntryUnreadable, want, "%s", row.Err)
 	case rec.Position != want:
-		return fault(want, "the entry says that its position is %d", rec.Position)
+		return fault(EntryMisplaced, want, "the entry is of another position").between(want, rec.Position)
 	case rec.Stream != row.Stream:
-		return fault(want, "the entry is of stream %q, the indexed column says %q", rec.Stream, row.Stream)
+		return fault(ColumnDiffers, want, "the indexed stream is not the entry's").between(rec.Stream, row.Stream)
 	case rec.Version != row.Version:
-		return fault(want, "the entry is version %d of its stream, the indexed column says %d", rec.Version, row.Version)
+		return fault(ColumnDiffers, want, "the indexed version is not the entry's").between(rec.Version, row.Version)
 	}
 	return nil
 }
@@ -132,9 +146,9 @@ func (r *replay) grow(row *eventstore.Stored) error {
 	}
 	if !slices.Equal(nodes, row.Nodes) {
 		if len(row.Nodes) > 0 && row.Nodes[0] != row.Leaf {
-			return fault(row.Position, "the entry is not the one that was hashed: its hash is %s, the tree has %s", row.Leaf, row.Nodes[0])
+			return fault(EntryChanged, row.Position, "the entry is not the one that was hashed").between(row.Nodes[0], row.Leaf)
 		}
-		return fault(row.Position, "the stored nodes of the tree are not those of the entries")
+		return fault(NodesDiffer, row.Position, "the stored nodes of the tree are not those of the entries")
 	}
 	return nil
 }
@@ -154,32 +168,24 @@ func (r *replay) command(ctx context.Context, row *eventstore.Stored, follows bo
 		want = ""
 	}
 	if row.Command != want {
-		return fault(row.Position, "the column of the command is %q, the entry's cause makes it %q", row.Command, want)
+		return fault(ColumnDiffers, row.Position, "the column of the command is not what the entry's cause makes it").
+			between(strconv.Quote(want), strconv.Quote(row.Command))
 	}
 	if want == "" {
 		return nil
 	}
-	key := maphash.String(r.seed, want)
-	first, met := r.commands[key]
-	if !met {
-		r.commands[key] = row.Position
-		return nil
+	first, err := r.earlier(ctx, "command", want, row.Position, func(rec eventstore.Recorded) bool {
+		then, _ := rec.Cause.Command()
+		return then.ID == want
+	})
+	if err == nil && first > 0 {
+		return fault(CommandRepeated, row.Position, "the command %s was done before, at position %d", want, first)
 	}
-	// The same hash: the same command, or one in many billions.
-	earlier, err := r.store.After(ctx, first-1, 1)
-	if err != nil {
-		return err
-	}
-	for _, rec := range earlier {
-		if then, _ := rec.Cause.Command(); then.ID == want {
-			return fault(row.Position, "the command was done before, at position %d", first)
-		}
-	}
-	return nil
+	return err
 }
 
 // fold proves that the entry is a fact that could follow in its stream.
-func (r *replay) fold(rec eventstore.Recorded) error {
+func (r *replay) fold(ctx context.Context, rec eventstore.Recorded) error {
 	user, ofAccount := rec.Stream.User()
 	switch event := rec.Event.(type) {
 	case domain.EmailClaimed:
@@ -188,21 +194,24 @@ func (r *replay) fold(rec eventstore.Recorded) error {
 		r.join(event.User).signUp = rec.Position
 	}
 	if !ofAccount {
-		return fault(rec.Position, "%s stands in %q, which is no account's stream", rec.Type, rec.Stream)
+		return fault(WrongStream, rec.Position, "%s is in %q, which is no account's stream", rec.Type, rec.Stream)
 	}
 	if rec.Event.Subject() != user {
-		return fault(rec.Position, "%s of %q stands in the stream of %q", rec.Type, rec.Event.Subject(), user)
+		return fault(WrongStream, rec.Position, "%s of one account is in the stream of another", rec.Type).between(user, rec.Event.Subject())
 	}
 	a := r.accounts[user]
 	if a == nil {
-		a = &account{}
+		a = &account{asked: map[domain.PredictionID]eventstore.Position{}}
 		r.accounts[user] = a
 	}
 	if rec.Version != a.version+1 {
-		return fault(rec.Position, "version %d of %s follows on version %d", rec.Version, rec.Stream, a.version)
+		return fault(VersionGap, rec.Position, "the version does not follow in its stream").between(a.version+1, rec.Version)
+	}
+	if err := r.deed(ctx, rec, a); err != nil {
+		return err
 	}
 	if err := a.Apply(rec.Event); err != nil {
-		return fault(rec.Position, "%s", err)
+		return fault(FactBroken, rec.Position, "%s", err)
 	}
 	a.version = rec.Version
 	if m, ok := rec.Event.(domain.Mover); ok {
@@ -217,15 +226,15 @@ func (r *replay) fold(rec eventstore.Recorded) error {
 
 func (r *replay) claim(rec eventstore.Recorded, event domain.EmailClaimed) error {
 	if !rec.Stream.OfEmail() {
-		return fault(rec.Position, "an e-mail's claim stands in %q", rec.Stream)
+		return fault(WrongStream, rec.Position, "an e-mail's claim is in %q", rec.Stream)
 	}
 	if _, taken := r.emails[rec.Stream]; taken || rec.Version != 1 {
-		return fault(rec.Position, "an e-mail's claim is not alone in its stream")
+		return fault(ClaimNotAlone, rec.Position, "an e-mail's claim is not alone in its stream")
 	}
 	r.emails[rec.Stream] = struct{}{}
 	j := r.join(event.User)
 	if j.claim != 0 {
-		return fault(rec.Position, "%q claims two e-mails in one append", event.User)
+		return fault(ClaimNotAlone, rec.Position, "%q claims two e-mails in one append", event.User)
 	}
 	j.claim = rec.Position
 	return nil
@@ -245,10 +254,11 @@ func (r *replay) join(u domain.UserID) *joined {
 func (r *replay) joinedInPairs() error {
 	var first *Fault
 	for user, j := range r.joining {
-		f := &Fault{j.signUp, fmt.Sprintf("%q signs up without claiming an e-mail in the same append", user)}
+		f := fault(SignUpUnpaired, j.signUp, "%q signs up without claiming an e-mail in the same append", user)
 		if j.signUp == 0 {
-			f = &Fault{j.claim, fmt.Sprintf("%q claims an e-mail and does not sign up in the same append", user)}
+			f = fault(SignUpUnpaired, j.claim, "%q claims an e-mail and does not sign up in the same append", user)
 		}
+		f.Stream = eventstore.AccountStream(user)
 		if (j.signUp == 0 || j.claim == 0) && (first == nil || f.Position < first.Position) {
 			first = f
 		}
@@ -271,7 +281,7 @@ func (r *replay) snapshot(rec eventstore.Recorded, a *account) error {
 		return err
 	}
 	if !bytes.Equal(state, s.State) {
-		return fault(rec.Position, "the snapshot of %s at version %d is not the fold of its entries", rec.Stream, s.Version)
+		return fault(SnapshotDiffers, rec.Position, "the snapshot at version %d is not the fold of the entries", s.Version).between(string(state), string(s.State))
 	}
 	delete(r.snapshots, rec.Stream)
 	return nil
@@ -280,7 +290,7 @@ func (r *replay) snapshot(rec eventstore.Recorded, a *account) error {
 // finish proves what can be said at the end only.
 func (r *replay) finish(ctx context.Context) error {
 	if r.at < r.head.Size {
-		return fault(r.at+1, "the entry is missing, the head counts %d", r.head.Size)
+		return fault(EntryMissing, r.at+1, "the entry is missing, the head counts %d", r.head.Size)
 	}
 	if err := r.joinedInPairs(); err != nil {
 		return err
@@ -291,7 +301,7 @@ func (r *replay) finish(ctx context.Context) error {
 			return err
 		}
 		if r.behind > now.Size {
-			return fault(r.behind, "the entry stands behind the head, which counts %d", now.Size)
+			return fault(EntryUnexpected, r.behind, "the entry is behind the head, which counts %d", now.Size)
 		}
 	}
 	head, err := r.tree.Head()
@@ -299,7 +309,7 @@ func (r *replay) finish(ctx context.Context) error {
 		return err
 	}
 	if head != r.head {
-		return fault(r.at, "the root over the entries is %s, the head says %s", head.Root, r.head.Root)
+		return fault(RootDiffers, r.at, "the head's root is not that of the tree over the entries").between(head.Root, r.head.Root)
 	}
 	return r.sums()
 }
@@ -307,7 +317,9 @@ func (r *replay) finish(ctx context.Context) error {
 // sums closes the books.
 func (r *replay) sums() error {
 	if left := slices.Sorted(maps.Keys(r.snapshots)); len(left) > 0 {
-		return fault(0, "the snapshot of %s is of version %d, which the log does not have", left[0], r.snapshots[left[0]].Version)
+		f := fault(SnapshotDiffers, 0, "the snapshot is of version %d, which the log does not have", r.snapshots[left[0]].Version)
+		f.Stream = left[0]
+		return f
 	}
 	r.report.Accounts = len(r.accounts)
 	for _, a := range r.accounts {
@@ -319,7 +331,7 @@ func (r *replay) sums() error {
 		sum += amount
 	}
 	if sum != 0 {
-		return fault(r.at, "all credits together sum to %d", sum)
+		return fault(CreditsUnequal, r.at, "all credits together do not sum to zero").between(0, sum)
 	}
 	return nil
 }

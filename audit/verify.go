@@ -3,7 +3,6 @@ package audit
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math"
 	"time"
 
@@ -11,7 +10,8 @@ import (
 	"kassa/eventstore"
 )
 
-// Report is what a clean ledger came to.
+// Report is what a ledger came to. Where faults were found it says how far the
+// verification came.
 type Report struct {
 	Head      eventstore.Head
 	Accounts  int
@@ -19,27 +19,19 @@ type Report struct {
 	Available domain.Credits                          // of all people together
 	Held      domain.Credits
 	Events    map[domain.EventType]int
+	Back      StepBack
 	Duration  time.Duration
 }
 
-// Fault is the first place at which the ledger contradicts itself.
-type Fault struct {
-	// Position is that of the first bad entry; where an entry is missing, the
-	// position at which it should stand. A bad snapshot has the position of the
-	// entry up to which it was folded, a bad root that of the last entry. It is 0
-	// only for what belongs to no entry at all.
-	Position eventstore.Position
-	What     string
+// StepBack is the widest step back of the entries' times. It is no fault: several
+// processes with their own clocks append. A wide one says that a clock was wrong.
+type StepBack struct {
+	Position eventstore.Position // of the entry that is earlier than one before it; 0 for none
+	By       time.Duration
 }
 
-func (f *Fault) Error() string { return fmt.Sprintf("position %d: %s", f.Position, f.What) }
-
-func fault(at eventstore.Position, format string, args ...any) error {
-	return &Fault{at, fmt.Sprintf(format, args...)}
-}
-
-// Check is given every entry in order once the entry is proved. Its error
-// becomes a fault at the entry. Whoever compares views with the log folds them here.
+// Check is given every entry in order once the entry is proved. Its error becomes a
+// fault at the entry, and the replay ends.
 type Check func(eventstore.Recorded) error
 
 // Verify replays the log from nothing up to the head that it finds at the
@@ -47,8 +39,8 @@ type Check func(eventstore.Recorded) error
 //
 //   - positions are dense, and no row stands behind the head or before 1;
 //   - every entry has its one spelling, and the indexed columns say what it says;
-//   - times are not before eventstore.Earliest. They may go backwards: several
-//     processes with their own clocks append;
+//   - times are not before eventstore.Earliest and not in the future. They may go
+//     backwards: several processes with their own clocks append;
 //   - versions are dense in every stream;
 //   - a command's append is marked on its first entry and nowhere else, and no
 //     command was done twice;
@@ -59,12 +51,16 @@ type Check func(eventstore.Recorded) error
 //     once;
 //   - an e-mail's claim stands alone in its stream, and is made by the append that
 //     signs its person up; nobody signs up without one;
+//   - every entry could have been written by who says so, for the cause that it
+//     names; see rules.go;
 //   - snapshots are the fold at their version;
 //   - all credits, of the house and of people, sum to zero.
 //
-// The log may grow meanwhile. An error is a *Fault where the ledger is wrong; any
-// other says that it could not be read. Memory grows with accounts (some hundred
-// bytes each) and commands (some 20 bytes each), not with entries.
+// The log may grow meanwhile. An error that holds *Faults says that the ledger is
+// wrong; any other that it could not be read. A fact that contradicts the facts
+// before it ends the replay; where only a rule over several streams is broken, it
+// goes on, and finds the others too. Memory grows with accounts (some hundred bytes
+// each), commands, payments and predictions (some 20 bytes each), not with entries.
 func Verify(ctx context.Context, store *eventstore.Store, checks ...Check) (Report, error) {
 	start := time.Now()
 	// The snapshots are read before the head, so that it covers them all.
@@ -78,15 +74,19 @@ func Verify(ctx context.Context, store *eventstore.Store, checks ...Check) (Repo
 	}
 	r := newReplay(store, head, snapshots, checks)
 	err = store.Rows(ctx, math.MinInt64, func(rows []eventstore.Stored) error { return r.rows(ctx, rows) })
-	if err != nil && !errors.Is(err, errBehindHead) {
-		return Report{}, err
+	if err == nil || errors.Is(err, errBehindHead) {
+		err = r.finish(ctx)
 	}
-	if err := r.finish(ctx); err != nil {
-		return Report{}, err
+	r.report.Duration = time.Since(start)
+	var last *Fault
+	if errors.As(err, &last) {
+		r.found.add(last)
+		return r.report, r.found.err()
 	}
-	report := r.report
-	report.Duration = time.Since(start)
-	return report, nil
+	if err != nil {
+		return r.report, errors.Join(r.found.err(), err)
+	}
+	return r.report, r.found.err()
 }
 
 func readSnapshots(ctx context.Context, store *eventstore.Store) (map[eventstore.Stream]eventstore.Snapshot, error) {

@@ -95,7 +95,7 @@ func TestVerifyBesideAppends(t *testing.T) {
 					return
 				default:
 				}
-				if _, err := store.Append(ctx, town.Append(2, 2)); err != nil {
+				if _, err := town.Live(ctx, store, 2); err != nil {
 					t.Error(err)
 					return
 				}
@@ -121,7 +121,7 @@ func BenchmarkVerify(b *testing.B) {
 	defer shut()
 	town := eventstoretest.NewTown(1, 20_000)
 	for n := 0; n < entries; {
-		r, err := store.Append(ctx, town.Append(64, 8))
+		r, err := town.Live(ctx, store, 200)
 		must(b, err)
 		n += len(r.Events)
 	}

@@ -30,16 +30,16 @@ func CompareTotals(ctx context.Context, report Report, views projections.Views) 
 	at := report.Head.Size
 	switch {
 	case trial.Position != at:
-		return fault(at, "the views stand at position %d", trial.Position)
+		return fault(ViewDiffers, at, "the views stand at position %d", trial.Position)
 	case trial.Available != report.Available || trial.Held != report.Held || trial.Users != report.Accounts:
-		return fault(at, "the views say %d available, %d held, %d accounts; the log says %d, %d, %d",
+		return fault(ViewDiffers, at, "the views say %d available, %d held, %d accounts; the log says %d, %d, %d",
 			trial.Available, trial.Held, trial.Users, report.Available, report.Held, report.Accounts)
 	case trial.Total() != 0:
-		return fault(at, "the views' trial balance sums to %d", trial.Total())
+		return fault(ViewDiffers, at, "the views' trial balance sums to %d", trial.Total())
 	}
 	for account, sum := range report.House {
 		if trial.Accounts[account] != sum {
-			return fault(at, "the views say %d for %s, the log says %d", trial.Accounts[account], account, sum)
+			return fault(ViewDiffers, at, "the views say %d for %s, the log says %d", trial.Accounts[account], account, sum)
 		}
 	}
 	return nil

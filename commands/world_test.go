@@ -2,9 +2,12 @@ package commands_test
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -167,20 +170,25 @@ func (w *world) admin(name string) domain.UserID {
 }
 
 // give sets the wallet to exactly so many credits, over the limit of one movement
-// too, by a fact that no command makes.
+// too, by a payment of another provider that no command asks.
 func (w *world) give(u domain.UserID, to domain.Credits) {
 	w.t.Helper()
 	l, err := w.store.Refresh(context.Background(), u)
 	must(w.t, err)
-	amount := to - l.Account.Available
+	amount, name := to-l.Account.Available, strings.ToLower(rand.Text())
 	if amount == 0 {
 		return
 	}
-	_, err = w.store.Append(context.Background(), eventstore.Append{Time: w.now, Actor: "system:test", Writes: []eventstore.Write{{
-		Stream: eventstore.AccountStream(u), Expected: l.Version,
-		Events: []domain.Event{domain.BalanceAdjusted{User: u, Admin: "u_test", Amount: amount, Reason: "as the test needs it",
-			Movement: domain.Movement{Available: to, Held: l.Account.Held, Postings: []domain.Posting{
-				{Account: domain.HouseAdjustments, Amount: -amount}, {Account: domain.AvailableOf(u), Amount: amount}}}}}}}})
+	movement := domain.Movement{Available: to, Held: l.Account.Held, Postings: []domain.Posting{
+		{Account: domain.HouseCash, Amount: -amount}, {Account: domain.AvailableOf(u), Amount: amount}}}
+	var given domain.Event = domain.Deposited{User: u, Amount: amount, Provider: "test", Payment: name, Movement: movement}
+	if amount < 0 {
+		slices.Reverse(movement.Postings)
+		given = domain.Withdrawn{User: u, Amount: -amount, Provider: "test", Payment: name, Movement: movement}
+	}
+	_, err = w.store.Append(context.Background(), eventstore.Append{Time: w.now, Actor: "user:" + string(u),
+		Cause: eventstore.Command{ID: name, Content: "give"}.Cause(), Writes: []eventstore.Write{{
+			Stream: eventstore.AccountStream(u), Expected: l.Version, Events: []domain.Event{given}}}})
 	must(w.t, err)
 }
 
@@ -271,7 +279,7 @@ func (l *till) check(t tb, log []eventstore.Recorded, unsettled bool) {
 	credited := map[string]bool{}
 	for _, rec := range log {
 		e, ok := rec.Event.(domain.Deposited)
-		if !ok {
+		if !ok || e.Provider != l.Name() {
 			continue
 		}
 		switch {

@@ -1,6 +1,7 @@
 package eventstore_test
 
 import (
+	"fmt"
 	"testing"
 
 	"kassa/audit/audittest"
@@ -16,14 +17,15 @@ func fill(t testing.TB, store *eventstore.Store, u domain.UserID, events eventst
 	l, err := store.Account(ctx, u)
 	must(t, err)
 	for l.Version < events {
-		a := eventstore.Append{Time: eventstore.Earliest, Actor: "system:test"}
+		a := eventstore.Append{Time: eventstore.Earliest, Actor: "user:" + string(u),
+			Cause: eventstore.Command{ID: fmt.Sprintf("%s-%d", u, l.Version), Content: "fill"}.Cause()}
 		write := eventstore.Write{Stream: eventstore.AccountStream(u), Expected: l.Version}
 		if l.Version == 0 {
 			a.Writes = append(a.Writes, eventstore.Write{Stream: eventstore.EmailStream(string(u)),
 				Events: []domain.Event{domain.EmailClaimed{User: u}}})
 		}
 		for range min(500, events-l.Version) {
-			decided, err := l.Account.Deposit(1, "sandbox", "payment")
+			decided, err := l.Account.Deposit(1, "sandbox", fmt.Sprintf("pay-%s-%d", u, l.Version))
 			if !l.Account.Exists() {
 				decided, err = l.Account.SignUp(u, nil, 0)
 			}

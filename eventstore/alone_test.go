@@ -57,7 +57,7 @@ func TestAloneWithoutTheLock(t *testing.T) {
 		append1(t, store, town)
 		locks(0, "they do not")
 
-		a := town.Append(1, 1)
+		a := town.Append(1)
 		_, err := store.Append(t.Context(), a)
 		must(t, err)
 		if r, err := store.Append(t.Context(), a); err != nil || !r.Replayed {

@@ -91,7 +91,7 @@ var rounds atomic.Int64
 func grow(b *testing.B, store *eventstore.Store, size eventstore.Position) {
 	town := eventstoretest.NewTown(1, 50_000)
 	for at := eventstore.Position(0); at < size; {
-		r, err := store.Append(b.Context(), town.Append(1000, 8))
+		r, err := town.Live(b.Context(), store, 200)
 		must(b, err)
 		if at/1_000_000 < r.Position()/1_000_000 {
 			b.Logf("the log holds %d events", r.Position())

@@ -150,7 +150,7 @@ func BenchmarkReplay(b *testing.B) {
 	store := inFile(b, file)()
 	town := eventstoretest.NewTown(1, 5000)
 	for n := 0; n < entries; {
-		r, err := store.Append(ctx, town.Append(64, 8))
+		r, err := town.Live(ctx, store, 200)
 		must(b, err)
 		n += len(r.Events)
 	}

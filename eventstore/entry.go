@@ -75,6 +75,15 @@ func (c Cause) Command() (Command, bool) {
 	return Command{id, content}, ok && id != ""
 }
 
+// Position gives the entry that the cause names, ok false where it is another. A
+// position has one spelling.
+func (c Cause) Position() (at Position, ok bool) {
+	digits, ok := strings.CutPrefix(string(c), "position:")
+	n, err := strconv.ParseInt(digits, 10, 64)
+	at = Position(n)
+	return at, ok && err == nil && at >= 1 && ByPosition(at) == c
+}
+
 // Envelope is all that an entry says beside its event's payload.
 type Envelope struct {
 	Position Position

@@ -76,7 +76,7 @@ func TestGoldenLog(t *testing.T) {
 	}
 	head, err := tree.Head()
 	must(t, err)
-	if root := head.Root.String(); root != "NtR0BPbkO3p4gzlut5rXnlHR5L52Ann7N4w/gymky9I=" {
+	if root := head.Root.String(); root != "36d47404f6e43b7a7883396eb79ad79e51d1e4be760279fb378c3f8329a4cbd2" {
 		t.Errorf("the root over the golden log is %s", root)
 	}
 }

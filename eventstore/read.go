@@ -213,7 +213,7 @@ func (s *Store) see(at Position) {
 
 // Nodes reads stored nodes of the tree by tlog's index, for proofs.
 func (s *Store) Nodes(ctx context.Context) tlog.HashReader {
-	return tlog.HashReaderFunc(func(indexes []int64) ([]Hash, error) {
+	return tlog.HashReaderFunc(func(indexes []int64) ([]tlog.Hash, error) {
 		at := make([]Position, len(indexes))
 		for i, index := range indexes {
 			at[i], _ = nodeAt(index)
@@ -222,14 +222,14 @@ func (s *Store) Nodes(ctx context.Context) tlog.HashReader {
 		if err != nil {
 			return nil, fmt.Errorf("read nodes of the tree: %w", err)
 		}
-		hashes := make([]Hash, len(indexes))
+		hashes := make([]tlog.Hash, len(indexes))
 		for i, index := range indexes {
 			at, level := nodeAt(index)
 			nodes, err := splitNodes(stored[at])
 			if err != nil || level >= len(nodes) {
 				return nil, errors.Join(fmt.Errorf("%w: node of level %d at position %d is missing", ErrCorrupt, level, at), err)
 			}
-			hashes[i] = nodes[level]
+			hashes[i] = tlog.Hash(nodes[level])
 		}
 		return hashes, nil
 	})

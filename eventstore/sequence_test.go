@@ -54,7 +54,7 @@ func TestSequenceErrors(t *testing.T) {
 				}
 				before := audittest.CheckLedger(t, store).Head.Size
 
-				a := town.Append(2, 2)
+				a := town.Append(2)
 				faults.Once(tt.step, fails)
 				r, err := store.Append(t.Context(), a)
 				if !errors.Is(err, errFault) || errors.Is(err, eventstore.ErrUnknown) != tt.unknown || len(r.Events) > 0 {
@@ -87,7 +87,7 @@ func TestSequenceErrors(t *testing.T) {
 
 func append1(t testing.TB, store *eventstore.Store, town *eventstoretest.Town) eventstore.Receipt {
 	t.Helper()
-	r, err := store.Append(t.Context(), town.Append(2, 2))
+	r, err := town.Live(t.Context(), store, 2)
 	must(t, err)
 	return r
 }
@@ -105,10 +105,10 @@ func TestAnotherProcessAppendedInBetween(t *testing.T) {
 		t.Errorf("positions end at %d, then theirs at %d, then ours begin at %d", first.Position(), theirs.Position(), r.Events[0].Position)
 	}
 
-	a := town.Append(2, 2) // now on the very streams of the append
+	a := town.Append(2) // now on the very streams of the append
 	faults.Once(eventstore.AtBegin, func() error {
 		same := a
-		same.Cause = "position:1"
+		same.Cause = eventstore.Command{ID: "theirs", Content: "living"}.Cause()
 		_, err := open().Append(t.Context(), same)
 		return err
 	})
@@ -116,7 +116,7 @@ func TestAnotherProcessAppendedInBetween(t *testing.T) {
 		t.Errorf("a stream that moved on in between gave %v", err)
 	}
 
-	a = town.Append(2, 2) // and the very command
+	a = town.Append(2) // and the very command
 	faults.Once(eventstore.AtBegin, func() error { _, err := open().Append(t.Context(), a); return err })
 	r, err := store.Append(t.Context(), a)
 	must(t, err)
@@ -251,7 +251,7 @@ func TestSQLiteRefusesTheCommit(t *testing.T) {
 		_, err := db.Write.ExecContext(t.Context(), change)
 		must(t, err)
 	}
-	a := town.Append(2, 2)
+	a := town.Append(2)
 	for range 3 {
 		if _, err := store.Append(t.Context(), a); !schema.IsSQLiteConstraint(err) || errors.Is(err, eventstore.ErrUnknown) {
 			t.Fatalf("an append whose COMMIT was refused, so that nothing was done, gave %v", err)
@@ -290,7 +290,7 @@ func TestLeavingDoesNotStopTheAppend(t *testing.T) {
 	held, release := make(chan struct{}), make(chan struct{})
 	faults.Once(eventstore.BeforeCommit, func() error { close(held); <-release; return nil })
 	ctx, cancel := context.WithCancel(t.Context())
-	a := eventstoretest.NewTown(1, 5).Append(2, 2)
+	a := eventstoretest.NewTown(1, 5).Append(2)
 	left := make(chan error, 1)
 	go func() { _, err := store.Append(ctx, a); left <- err }()
 	<-held

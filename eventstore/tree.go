@@ -2,13 +2,30 @@ package eventstore
 
 import (
 	"context"
+	"encoding/hex"
 	"fmt"
 
 	"golang.org/x/mod/sumdb/tlog"
 )
 
-// Hash is a node of the Merkle tree (SHA-256, RFC 6962).
-type Hash = tlog.Hash
+// Hash is a node of the Merkle tree (SHA-256, RFC 6962). It is a type of our own so
+// that it is written in hexadecimal wherever it is printed; tlog's writes base64.
+type Hash tlog.Hash
+
+func (h Hash) String() string { return hex.EncodeToString(h[:]) }
+
+// MarshalText writes hexadecimal, in JSON too.
+func (h Hash) MarshalText() ([]byte, error) { return hex.AppendEncode(nil, h[:]), nil }
+
+// UnmarshalText reads 64 digits.
+func (h *Hash) UnmarshalText(text []byte) error {
+	b, err := hex.DecodeString(string(text))
+	if err != nil || len(b) != len(h) {
+		return fmt.Errorf("a hash is %d hexadecimal digits", 2*len(h))
+	}
+	copy(h[:], b)
+	return nil
+}
 
 // Head is the log's size and the root over its entries: what an auditor keeps.
 type Head struct {
@@ -17,7 +34,7 @@ type Head struct {
 }
 
 // LeafHash is the hash of an entry as a leaf.
-func LeafHash(entry []byte) Hash { return tlog.RecordHash(entry) }
+func LeafHash(entry []byte) Hash { return Hash(tlog.RecordHash(entry)) }
 
 // Tree is the right edge of the Merkle tree: of each complete subtree that the
 // size is made of, its root, by level. That is all that growing needs, so a
@@ -25,20 +42,24 @@ func LeafHash(entry []byte) Hash { return tlog.RecordHash(entry) }
 // empty log.
 type Tree struct {
 	size  int64
-	peaks [63]Hash
+	peaks [63]tlog.Hash
 }
 
 // Grow adds a leaf, and gives the nodes that it completes: the leaf itself and
 // every inner node whose right half ends with it. They are stored beside the
 // entry, so any node can be found again by its leaf.
 func (t *Tree) Grow(leaf Hash) ([]Hash, error) {
-	nodes, err := tlog.StoredHashesForRecordHash(t.size, leaf, tlog.HashReaderFunc(t.read))
+	nodes, err := tlog.StoredHashesForRecordHash(t.size, tlog.Hash(leaf), tlog.HashReaderFunc(t.read))
 	if err != nil {
 		return nil, fmt.Errorf("grow the tree at size %d: %w", t.size, err)
 	}
 	t.size++
 	t.peaks[len(nodes)-1] = nodes[len(nodes)-1]
-	return nodes, nil
+	completed := make([]Hash, len(nodes))
+	for i, node := range nodes {
+		completed[i] = Hash(node)
+	}
+	return completed, nil
 }
 
 // Head gives size and root.
@@ -47,12 +68,12 @@ func (t *Tree) Head() (Head, error) {
 	if err != nil {
 		return Head{}, fmt.Errorf("root of the tree at size %d: %w", t.size, err)
 	}
-	return Head{Size: Position(t.size), Root: root}, nil
+	return Head{Size: Position(t.size), Root: Hash(root)}, nil
 }
 
 // read serves the library the peaks; it asks for nothing else.
-func (t *Tree) read(indexes []int64) ([]Hash, error) {
-	hashes := make([]Hash, len(indexes))
+func (t *Tree) read(indexes []int64) ([]tlog.Hash, error) {
+	hashes := make([]tlog.Hash, len(indexes))
 	for i, index := range indexes {
 		level, n := tlog.SplitStoredHashIndex(index)
 		if t.size>>level&1 == 0 || n != t.size>>level-1 {
@@ -85,7 +106,7 @@ func readEdge(ctx context.Context, e engine, head Head) (Tree, error) {
 		if err != nil || len(nodes) <= level {
 			return Tree{}, fmt.Errorf("%w: the tree's node of level %d is missing at size %d", ErrCorrupt, level, head.Size)
 		}
-		t.peaks[level] = nodes[level]
+		t.peaks[level] = tlog.Hash(nodes[level])
 	}
 	if now, err := t.Head(); err != nil || now != head {
 		return Tree{}, fmt.Errorf("%w: the head says size %d and root %s, the stored tree has root %s", ErrCorrupt, head.Size, head.Root, now.Root)

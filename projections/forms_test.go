@@ -91,10 +91,12 @@ func TestOldest(t *testing.T) {
 	open := map[domain.PredictionID]eventstore.Position{}
 	var at eventstore.Position
 	for range 60 {
-		for _, w := range town.Append(2, 3).Writes {
+		for _, w := range town.Append(6).Writes {
 			for _, e := range w.Events {
 				at++
-				fatal(t, views.Apply([]eventstore.Recorded{entry(t, at, w.Stream, e)}))
+				rec := entry(t, at, w.Stream, e)
+				fatal(t, views.Apply([]eventstore.Recorded{rec}))
+				town.Took([]eventstore.Recorded{rec})
 				switch e := e.(type) {
 				case domain.PredictionRequested:
 					open[e.Prediction] = at

@@ -29,7 +29,7 @@ func BenchmarkMemoryReplay(b *testing.B) {
 	town := eventstoretest.NewTown(1, 20_000)
 	var size eventstore.Position
 	for size < replayed {
-		r, err := store.Append(b.Context(), town.Append(1000, 8))
+		r, err := town.Live(b.Context(), store, 200)
 		fatal(b, err)
 		size = r.Position()
 	}

@@ -17,7 +17,7 @@ func BenchmarkCatchUp(b *testing.B) {
 	h := newHouse(b)
 	town := eventstoretest.NewTown(1, 2000)
 	for h.head(b) < benchEvents {
-		_, err := h.store.Append(b.Context(), town.Append(500, 8))
+		_, err := town.Live(b.Context(), h.store, 200)
 		fatal(b, err)
 	}
 	events := float64(h.head(b))

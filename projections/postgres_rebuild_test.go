@@ -54,7 +54,7 @@ func TestRebuildWhileEverybodyWorks(t *testing.T) {
 	})
 	work.Go(func() {
 		for town := eventstoretest.NewTown(4, 20); ctx.Err() == nil; appends.Add(1) {
-			if _, err := h.store.Append(t.Context(), town.Append(3, 4)); err != nil {
+			if _, err := town.Live(t.Context(), h.store, 8); err != nil {
 				t.Errorf("append: %v", err)
 			}
 		}
@@ -124,7 +124,7 @@ func (h house) readEverything(ctx context.Context) (users int, err error) {
 // decides otherwise; then it is whole again.
 func TestRebuildFindsADifference(t *testing.T) {
 	h := newHouse(t)
-	h.live(t, eventstoretest.NewTown(5, 10), 20)
+	h.live(t, eventstoretest.NewTown(5, 10), 40)
 	fatal(t, h.runner(t, h.views, endless).CatchUp(t.Context()))
 	for _, tt := range []struct {
 		name, tamper     string

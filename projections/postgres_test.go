@@ -46,7 +46,7 @@ func openViews(t testing.TB, pool *pgxpool.Pool) *projections.Postgres {
 func (h house) live(t testing.TB, town *eventstoretest.Town, appends int) {
 	t.Helper()
 	for range appends {
-		_, err := h.store.Append(t.Context(), town.Append(5, 8))
+		_, err := town.Live(t.Context(), h.store, 20)
 		fatal(t, err)
 	}
 }
@@ -186,7 +186,7 @@ func TestRunFollowsTheLog(t *testing.T) {
 		g.Go(func() error {
 			town := eventstoretest.NewTown(seed, 5)
 			for range 10 {
-				receipt, err := h.store.Append(ctx, town.Append(3, 4))
+				receipt, err := town.Live(ctx, h.store, 8)
 				if err != nil {
 					return err
 				}

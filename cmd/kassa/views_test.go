@@ -30,7 +30,7 @@ func TestViews(t *testing.T) {
 	town := eventstoretest.NewTown(1, 10)
 	var size eventstore.Position
 	live := func() {
-		receipt, err := store.Append(t.Context(), town.Append(10, 8))
+		receipt, err := town.Live(t.Context(), store, 80)
 		if err != nil {
 			t.Fatal(err)
 		}

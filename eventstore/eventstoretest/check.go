@@ -34,8 +34,8 @@ func CheckLog(t TB, store *eventstore.Store) []eventstore.Recorded {
 	}
 	log = log[:head.Size]
 	versions := map[eventstore.Stream]eventstore.Version{}
-	var tree []eventstore.Hash // by tlog's stored index
-	read := tlog.HashReaderFunc(func(indexes []int64) (list []eventstore.Hash, _ error) {
+	var tree []tlog.Hash // by tlog's stored index
+	read := tlog.HashReaderFunc(func(indexes []int64) (list []tlog.Hash, _ error) {
 		for _, i := range indexes {
 			list = append(list, tree[i])
 		}
@@ -59,8 +59,8 @@ func CheckLog(t TB, store *eventstore.Store) []eventstore.Recorded {
 	}
 	root, err := tlog.TreeHash(int64(len(log)), read)
 	must(t, err)
-	if root != head.Root {
-		t.Fatalf("the root over the %d entries is %s, the head says %s", len(log), root, head.Root)
+	if eventstore.Hash(root) != head.Root {
+		t.Fatalf("the root over the %d entries is %s, the head says %s", len(log), eventstore.Hash(root), head.Root)
 	}
 	return log
 }

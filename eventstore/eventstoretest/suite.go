@@ -74,6 +74,12 @@ func appended(t testing.TB, store *eventstore.Store, a eventstore.Append) events
 	return r
 }
 
+func live(t testing.TB, store *eventstore.Store, town *Town, facts int) {
+	t.Helper()
+	_, err := town.Live(t.Context(), store, facts)
+	must(t, err)
+}
+
 func sameEntries(t testing.TB, got, want []eventstore.Recorded) {
 	t.Helper()
 	if len(got) != len(want) {

@@ -49,7 +49,7 @@ func accounts(t *testing.T, open Open) {
 		t.Errorf("an account that does not exist is %+v (%v)", l, err)
 	}
 	town := NewTown(3, 8)
-	appended(t, store, town.Append(2, 3))
+	live(t, store, town, 3)
 	watched := town.people[0].User
 	rest, done := make(chan struct{}), make(chan struct{})
 	go func() {
@@ -57,7 +57,7 @@ func accounts(t *testing.T, open Open) {
 		wholeWhileItMoves(t, store, watched, rest)
 	}()
 	for range 60 {
-		appended(t, store, town.Append(2, 3))
+		live(t, store, town, 3)
 	}
 	close(rest)
 	<-done
@@ -171,7 +171,7 @@ func snapshots(t *testing.T, open Open) {
 	store := open()
 	town := NewTown(4, 1)
 	for range 60 {
-		appended(t, store, town.Append(1, 10))
+		live(t, store, town, 20)
 	}
 	u := town.people[0].User
 	var found eventstore.Snapshot

@@ -116,12 +116,12 @@ func proofs(t *testing.T, open Open) {
 	for i, rec := range log {
 		proof, err := tlog.ProveRecord(size, int64(i), nodes)
 		must(t, err)
-		must(t, tlog.CheckRecord(proof, size, last.Root, int64(i), eventstore.LeafHash(rec.Entry)))
+		must(t, tlog.CheckRecord(proof, size, tlog.Hash(last.Root), int64(i), tlog.Hash(eventstore.LeafHash(rec.Entry))))
 	}
 	for _, head := range heads {
 		proof, err := tlog.ProveTree(size, int64(head.Size), nodes)
 		must(t, err)
-		must(t, tlog.CheckTree(proof, size, last.Root, int64(head.Size), head.Root))
+		must(t, tlog.CheckTree(proof, size, tlog.Hash(last.Root), int64(head.Size), tlog.Hash(head.Root)))
 	}
 	if _, err := tlog.ProveTree(size+2, size+1, nodes); !errors.Is(err, eventstore.ErrCorrupt) {
 		t.Errorf("nodes that are not there gave %v", err)

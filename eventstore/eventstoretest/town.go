@@ -1,6 +1,7 @@
 package eventstoretest
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"time"
@@ -10,9 +11,9 @@ import (
 )
 
 // Town is a seeded life of many people, for tests that need a ledger with
-// everything in it. Each fact is decided by domain, as a command would decide it.
-// It is meant for one goroutine and for one store, where nobody else touches its
-// people.
+// everything in it. Each append has one author and one cause, as a command of the
+// service has, and each fact is decided by domain. It is meant for one goroutine
+// and for one store, where nobody else touches its people.
 type Town struct {
 	rng     *rand.Rand
 	seed    uint64
@@ -20,12 +21,20 @@ type Town struct {
 	people  []*person
 	now     time.Time
 	appends int
+	open    []question // that can be ended: their positions are known
 }
 
 type person struct {
 	domain.Account
 	version eventstore.Version
-	asked   int
+	acts    int
+}
+
+// question is a request that the store has taken.
+type question struct {
+	of   *person
+	hold domain.Hold
+	at   eventstore.Position
 }
 
 // NewTown gives a town that grows to size people.
@@ -34,87 +43,145 @@ func NewTown(seed uint64, size int) *Town {
 		now: time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC)}
 }
 
-// Append gives what happens next to that many people, with that many facts for
-// each who was there before; newcomers sign up. The store must accept it, if it
-// accepted all that the town gave before.
-func (t *Town) Append(people, facts int) eventstore.Append {
+// Append gives what happens next: somebody signs up, or does up to that many
+// things, the operator names an admin, an admin adjusts a balance, or a question
+// ends. The store must accept it, if it accepted all that the town gave before.
+func (t *Town) Append(facts int) eventstore.Append {
 	t.appends++
 	t.now = t.now.Add(time.Duration(1+t.rng.IntN(5000)) * time.Millisecond)
-	command := eventstore.Command{ID: fmt.Sprintf("town-%d-%d", t.seed, t.appends), Content: "living"}
-	a := eventstore.Append{Time: t.now, Actor: "system:town", Cause: command.Cause()}
-	chosen := map[*person]bool{}
-	for range people {
-		if len(t.people) == 0 || len(t.people) < t.size && t.rng.IntN(4) == 0 {
-			p := &person{}
-			t.people = append(t.people, p)
-			chosen[p] = true
-			a.Writes = append(a.Writes, t.signUp(p)...)
-			continue
-		}
-		p := t.people[t.rng.IntN(len(t.people))]
-		if !chosen[p] {
-			chosen[p] = true
-			a.Writes = append(a.Writes, t.live(p, facts))
+	if len(t.people) == 0 || len(t.people) < t.size && t.rng.IntN(4) == 0 {
+		return t.signUp()
+	}
+	p := t.people[t.rng.IntN(len(t.people))]
+	switch n := t.rng.IntN(20); {
+	case n < 9 && len(t.open) > 0:
+		return t.end()
+	case n < 11:
+		return t.admin(p)
+	case n < 14:
+		if by := t.anAdmin(p); by != nil {
+			return t.adjust(p, by)
 		}
 	}
-	return a
+	return t.live(p, facts)
 }
 
-func (t *Town) signUp(p *person) []eventstore.Write {
+// Live appends what happens next, and tells the town what became of it.
+func (t *Town) Live(ctx context.Context, store *eventstore.Store, facts int) (eventstore.Receipt, error) {
+	r, err := store.Append(ctx, t.Append(facts))
+	t.Took(r.Events)
+	return r, err
+}
+
+// Took tells the town what its last appends became: a question can only be ended
+// when its position is known. A town that is never told ends none.
+func (t *Town) Took(events []eventstore.Recorded) {
+	for _, rec := range events {
+		asked, ok := rec.Event.(domain.PredictionRequested)
+		if !ok {
+			continue
+		}
+		for _, p := range t.people {
+			if p.User == asked.User {
+				t.open = append(t.open, question{p, domain.Hold{Prediction: asked.Prediction, ExpiresAt: asked.ExpiresAt}, rec.Position})
+			}
+		}
+	}
+}
+
+// by is an append by somebody's command.
+func (t *Town) by(actor string, writes ...eventstore.Write) eventstore.Append {
+	command := eventstore.Command{ID: fmt.Sprintf("town-%d-%d", t.seed, t.appends), Content: "living"}
+	return eventstore.Append{Time: t.now, Actor: actor, Cause: command.Cause(), Writes: writes}
+}
+
+func (t *Town) signUp() eventstore.Append {
+	p := &person{}
+	t.people = append(t.people, p)
 	n := len(t.people)
 	id := domain.UserID(fmt.Sprintf("u_%d_%d", t.seed, n))
 	email := eventstore.Write{Stream: eventstore.EmailStream(fmt.Sprintf("%d_%d", t.seed, n)),
 		Events: []domain.Event{domain.EmailClaimed{User: id}}}
 	account := eventstore.Write{Stream: eventstore.AccountStream(id)}
 	account.Events = p.done(p.SignUp(id, domain.Sealed("sealed e-mail"), 10))
-	return []eventstore.Write{email, account}
+	return t.by("user:"+string(id), email, account)
 }
 
-func (t *Town) live(p *person, facts int) eventstore.Write {
-	w := eventstore.Write{Stream: eventstore.AccountStream(p.User), Expected: p.version}
+// live lets the person do some of the things that people do.
+func (t *Town) live(p *person, facts int) eventstore.Append {
+	w := p.next()
 	for len(w.Events) < facts {
 		w.Events = append(w.Events, t.act(p)...)
 	}
-	return w
+	return t.by("user:"+string(p.User), w)
 }
 
-// act lets the person do one of the things that people do.
 func (t *Town) act(p *person) []domain.Event {
-	if len(p.Holds) > 0 && t.rng.IntN(2) == 0 {
-		return t.end(p, p.Holds[t.rng.IntN(len(p.Holds))])
+	p.acts++
+	payment := fmt.Sprintf("pay_%s_%d", p.User, p.acts)
+	switch n := t.rng.IntN(10); {
+	case p.Available < 5 || n < 2 || len(p.Holds) == domain.MaxOpenHolds && n < 7:
+		return p.done(p.Deposit(domain.Credits(5+t.rng.IntN(100)), "sandbox", payment))
+	case n < 3 || len(p.Holds) == domain.MaxOpenHolds:
+		return p.done(p.Withdraw(1+domain.Credits(t.rng.Int64N(int64(p.Available))), "sandbox", payment))
 	}
-	admin := p.Account.Clone()
-	admin.User, admin.Admin = "u_admin", true
-	switch n := t.rng.IntN(20); {
-	case p.Available < 5 || n < 4:
-		return p.done(p.Deposit(domain.Credits(5+t.rng.IntN(100)), "sandbox", "payment"))
-	case n < 6:
-		return p.done(p.Withdraw(1+domain.Credits(t.rng.Int64N(int64(p.Available))), "sandbox", "payment"))
-	case n < 7:
-		return p.done(p.Adjust(admin, domain.Correction{Amount: domain.Credits(1 + t.rng.IntN(50)), Reason: "a gift"}))
-	case n < 8 && !p.Admin:
-		return p.done(p.GrantAdmin())
-	case n < 8:
-		return p.done(p.RevokeAdmin())
-	case len(p.Holds) < domain.MaxOpenHolds:
-		p.asked++
-		return p.done(p.RequestPrediction(domain.Question{
-			Prediction: domain.PredictionID(fmt.Sprintf("p_%s_%d", p.User, p.asked)),
-			Text:       domain.Sealed("a sealed question about a film with a whale in it"),
-			Price:      5, Limit: 10, ExpiresAt: t.now.Add(2 * time.Minute)}))
-	}
-	return t.end(p, p.Holds[0])
+	return p.done(p.RequestPrediction(domain.Question{
+		Prediction: domain.PredictionID(fmt.Sprintf("p_%s_%d", p.User, p.acts)),
+		Text:       domain.Sealed("a sealed question about a film with a whale in it"),
+		Price:      5, Limit: 10, ExpiresAt: t.now.Add(2 * time.Minute)}))
 }
 
-func (t *Town) end(p *person, h domain.Hold) []domain.Event {
+// admin makes the person an admin, or ends it.
+func (t *Town) admin(p *person) eventstore.Append {
+	w := p.next()
+	if p.Admin {
+		w.Events = p.done(p.RevokeAdmin())
+	} else {
+		w.Events = p.done(p.GrantAdmin())
+	}
+	return t.by("operator", w)
+}
+
+// anAdmin is one who may adjust that person's balance.
+func (t *Town) anAdmin(of *person) *person {
+	for _, p := range t.people {
+		if p.Admin && p != of {
+			return p
+		}
+	}
+	return nil
+}
+
+func (t *Town) adjust(p, by *person) eventstore.Append {
+	w := p.next()
+	w.Events = p.done(p.Adjust(by.Account, domain.Correction{Amount: domain.Credits(1 + t.rng.IntN(50)), Reason: "a gift"}))
+	return t.by("user:"+string(by.User), w)
+}
+
+// end answers a question, or releases its credits.
+func (t *Town) end() eventstore.Append {
+	i := t.rng.IntN(len(t.open))
+	q := t.open[i]
+	t.open = append(t.open[:i], t.open[i+1:]...)
+	w, id := q.of.next(), q.hold.Prediction
+	a := eventstore.Append{Time: t.now, Actor: "system:matcher", Cause: eventstore.ByPosition(q.at)}
 	switch t.rng.IntN(8) {
 	case 0:
-		return p.done(p.Fail(h.Prediction, domain.FailedNoMeaning))
+		w.Events = q.of.done(q.of.Fail(id, domain.FailedNoMeaning))
 	case 1:
-		return p.done(p.Expire(h.Prediction, h.ExpiresAt))
+		a.Actor, a.Time = "system:expirer", q.hold.ExpiresAt
+		w.Events = q.of.done(q.of.Expire(id, a.Time))
+	default:
+		w.Events = q.of.done(q.of.Complete(id, domain.Answer{Model: "town-1", Catalogue: "films-1", ProcessingTime: 0.004,
+			Movies: []domain.Match{{Movie: "jaws-1975", Score: 0.71}, {Movie: "moby-dick-1956", Score: 0.93}}}))
 	}
-	return p.done(p.Complete(h.Prediction, domain.Answer{Model: "town-1", Catalogue: "films-1", ProcessingTime: 0.004,
-		Movies: []domain.Match{{Movie: "jaws-1975", Score: 0.71}, {Movie: "moby-dick-1956", Score: 0.93}}}))
+	a.Writes = []eventstore.Write{w}
+	return a
+}
+
+// next is the write that follows in the person's stream.
+func (p *person) next() eventstore.Write {
+	return eventstore.Write{Stream: eventstore.AccountStream(p.User), Expected: p.version}
 }
 
 // done folds what was decided. A refusal here is a mistake of the town.

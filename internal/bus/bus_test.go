@@ -75,7 +75,7 @@ func log(t testing.TB, appends int) (*eventstore.Store, *eventstoretest.Town) {
 	t.Cleanup(store.Close)
 	town := eventstoretest.NewTown(1, 5)
 	for range appends {
-		_, err := store.Append(t.Context(), town.Append(3, 8))
+		_, err := town.Live(t.Context(), store, 24)
 		must(t, err)
 	}
 	return store, town

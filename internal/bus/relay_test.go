@@ -201,7 +201,7 @@ func TestRelayCarriesAgain(t *testing.T) {
 
 	// After a clean stop only what is new is carried.
 	log, c := named{store, "0-" + fmt.Sprint(errands[3])}, newCarried()
-	_, err := store.Append(t.Context(), town.Append(3, 8))
+	_, err := town.Live(t.Context(), store, 24)
 	must(t, err)
 	news := readAll(t, store)[len(all):]
 	must(t, live(t, &life{Log: log, carried: c}, math.MaxInt64, func() bool { return c.lacks(news) == 0 }))

@@ -52,7 +52,7 @@ func (l *Log) add(t testing.TB, a eventstore.Append) []eventstore.Recorded {
 func (l *Log) live(t testing.TB, town *eventstoretest.Town, appends int) {
 	t.Helper()
 	for range appends {
-		l.add(t, town.Append(3, 6))
+		town.Took(l.add(t, town.Append(20)))
 	}
 }
 

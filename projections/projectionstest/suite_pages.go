@@ -62,7 +62,7 @@ var states = []domain.PredictionState{"", domain.StateHeld, domain.StateCaptured
 // pages walks every list with every filter, in pages of sizes that divide it, that
 // do not, and that are out of bounds.
 func pages(t *testing.T, log *Log, form Form) {
-	log.live(t, eventstoretest.NewTown(7, 3), 45)
+	log.live(t, eventstoretest.NewTown(7, 3), 80)
 	story := newStory(t, log)
 	story.signUp("u_new") // somebody with one line, and no prediction
 	receive(t, log, form)
