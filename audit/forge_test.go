@@ -72,6 +72,8 @@ func setHead(t testing.TB, c *sql.Conn, tree *eventstore.Tree) {
 
 const ada, bob, eve = domain.UserID("u_ada"), domain.UserID("u_bob"), domain.UserID("u_eve")
 
+var answered = domain.Answer{Model: "model-1", Catalogue: "films-1", ProcessingTime: 0.25}
+
 // day is when the forged logs happen.
 var day = time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC)
 
@@ -152,7 +154,7 @@ func fair() *chronicle {
 	c.signUp(ada)
 	c.deposit(ada, 30, "pay-1")
 	c.ask(ada, "p_1").time = day.Add(-time.Hour) // another process, whose clock is behind
-	c.add("system:matcher", eventstore.ByPosition(5), decided(c.of(ada).Complete("p_1", domain.Answer{}))...)
+	c.add("system:matcher", eventstore.ByPosition(5), decided(c.of(ada).Complete("p_1", answered))...)
 	c.signUp(bob)
 	c.by("operator", domain.AdminGranted{User: bob})
 	return c

@@ -71,8 +71,8 @@ func (l ledger) tampered(t testing.TB, change func(*sql.Conn)) ledger {
 	conn, err := db.Conn(t.Context())
 	must(t, err)
 	defer conn.Close()
-	for _, first := range []string{`PRAGMA synchronous = OFF`, `DROP TRIGGER events_no_update`, `DROP TRIGGER events_no_delete`, `DROP TRIGGER events_only_next`,
-		`DROP INDEX events_command`, `DROP INDEX events_stream_version`, `PRAGMA ignore_check_constraints = 1`} {
+	for _, first := range []string{`PRAGMA synchronous = OFF`, `DROP TRIGGER IF EXISTS events_no_update`, `DROP TRIGGER IF EXISTS events_no_delete`, `DROP TRIGGER IF EXISTS events_only_next`,
+		`DROP INDEX IF EXISTS events_command`, `DROP INDEX IF EXISTS events_stream_version`, `PRAGMA ignore_check_constraints = 1`} {
 		exec(t, conn, first)
 	}
 	change(conn)

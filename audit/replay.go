@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -126,6 +127,8 @@ func (r *replay) place(row *eventstore.Stored) error {
 		return fault(EntryUnexpected, row.Position, "a row stands before the first position")
 	case row.Position > want:
 		return fault(EntryMissing, want, "the entry is missing, the next one is at %d", row.Position)
+	case errors.Is(row.Err, eventstore.ErrNewer):
+		return r.newer(row)
 	case row.Err != nil:
 		return fault(EntryUnreadable, want, "%s", row.Err)
 	case rec.Position != want:
@@ -136,6 +139,15 @@ func (r *replay) place(row *eventstore.Stored) error {
 		return fault(ColumnDiffers, want, "the indexed version is not the entry's").between(rec.Version, row.Version)
 	}
 	return nil
+}
+
+// newer stops before an entry that a later program wrote, once it is sure that it
+// was not one of ours which somebody has changed.
+func (r *replay) newer(row *eventstore.Stored) error {
+	if err := r.grow(row); err != nil {
+		return err
+	}
+	return fmt.Errorf("position %d: %w", row.Position, row.Err)
 }
 
 // grow proves the entry's hash and the nodes stored beside it.

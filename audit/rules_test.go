@@ -1,6 +1,7 @@
 package audit_test
 
 import (
+	"database/sql"
 	"errors"
 	"fmt"
 	"testing"
@@ -9,6 +10,7 @@ import (
 	"kassa/audit"
 	"kassa/domain"
 	"kassa/eventstore"
+	"kassa/eventstore/eventstoretest"
 )
 
 // Each of these logs is sound in every stream, and its hashes, positions and head are
@@ -21,7 +23,7 @@ func TestForgedBesideOthers(t *testing.T) {
 	}
 	answer := func(c *chronicle, cause eventstore.Cause) *forged {
 		c.ask(ada, "p_2") // 11
-		return c.add("system:matcher", cause, decided(c.of(ada).Complete("p_2", domain.Answer{}))...)
+		return c.add("system:matcher", cause, decided(c.of(ada).Complete("p_2", answered))...)
 	}
 	edit := func(at eventstore.Position, change func(*forged)) func(*chronicle) {
 		return func(c *chronicle) { change(&c.log[at-1]) }
@@ -161,9 +163,10 @@ func bonusOf(c *chronicle, u domain.UserID) domain.Event {
 // What the service does write, close to what it does not.
 func TestNothingIsForgedBesideOthers(t *testing.T) {
 	c := fair()
-	bobs := *c.of(bob)
 	for _, u := range []domain.UserID{ada, bob} { // their own wallet too: old versions let them
-		c.by("user:u_bob", decided(c.of(u).Adjust(bobs, domain.Correction{Amount: 7, Reason: "a gift"}))...)
+		given := decided(c.of(u).Adjust(domain.Account{User: "u_zoe", Admin: true}, domain.Correction{Amount: 7, Reason: "a gift"}))[0].(domain.BalanceAdjusted)
+		given.Admin = bob
+		c.by("user:u_bob", given)
 	}
 	c.deposit(ada, 9, "pay-2")
 	c.withdraw(ada, 5, "pay-2") // a provider may name what goes out as what came in
@@ -206,5 +209,31 @@ func TestVeryManyFaults(t *testing.T) {
 	var found *audit.Faults
 	if !errors.As(err, &found) || len(found.List) != 100 || found.More != 50 || found.List[99].Position != 110 {
 		t.Errorf("%d are listed, %d more are counted: %v", len(found.List), found.More, err)
+	}
+}
+
+// What a later program wrote, with the right hashes, is nothing that this one can
+// judge; that its hash is wrong it can.
+func TestTooOldForTheLog(t *testing.T) {
+	c := fair()
+	c.log = append(c.log, forged{eventstore.AccountStream(ada), 6, eventstoretest.FromNewer{User: ada}, "user:u_ada", caused("c11"), day, "c11"})
+	c.log[3].actor = "somebody"
+	l := forge(t, c.log)
+	report, err := l.verify(t)
+	if !errors.Is(err, eventstore.ErrNewer) || report.Proved != 10 {
+		t.Errorf("the log was proved up to %d, %v", report.Proved, err)
+	}
+	faultAt(t, err, 4) // what was found before it counts
+	c.log[3].actor = "user:u_ada"
+	l = forge(t, c.log)
+	var found *audit.Fault
+	if _, err = l.verify(t); !errors.Is(err, eventstore.ErrNewer) || errors.As(err, &found) {
+		t.Errorf("a ledger that this program is too old for: %v", err)
+	}
+	for _, changed := range []string{`replace(CAST(entry AS TEXT), 'FilmLent', 'FilmLost')`, `x'7f' || substr(entry, 2)`} {
+		_, err = l.tampered(t, func(c *sql.Conn) {
+			exec(t, c, `UPDATE events SET entry = CAST(`+changed+` AS BLOB) WHERE position = 11`)
+		}).verify(t)
+		faultAt(t, err, 11)
 	}
 }

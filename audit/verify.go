@@ -14,6 +14,7 @@ import (
 // verification came.
 type Report struct {
 	Head      eventstore.Head
+	Proved    eventstore.Position // up to where the replay came: the head's, unless something stopped it
 	Accounts  int
 	House     map[domain.LedgerAccount]domain.Credits // by account of the house
 	Available domain.Credits                          // of all people together
@@ -57,7 +58,8 @@ type Check func(eventstore.Recorded) error
 //   - all credits, of the house and of people, sum to zero.
 //
 // The log may grow meanwhile. An error that holds *Faults says that the ledger is
-// wrong; any other that it could not be read. A fact that contradicts the facts
+// wrong; one that holds eventstore.ErrNewer that this program is too old to judge it
+// from there on; any other that it could not be read. A fact that contradicts the facts
 // before it ends the replay; where only a rule over several streams is broken, it
 // goes on, and finds the others too. Memory grows with accounts (some hundred bytes
 // each), commands, payments and predictions (some 20 bytes each), not with entries.
@@ -77,7 +79,7 @@ func Verify(ctx context.Context, store *eventstore.Store, checks ...Check) (Repo
 	if err == nil || errors.Is(err, errBehindHead) {
 		err = r.finish(ctx)
 	}
-	r.report.Duration = time.Since(start)
+	r.report.Proved, r.report.Duration = r.at, time.Since(start)
 	var last *Fault
 	if errors.As(err, &last) {
 		r.found.add(last)

@@ -63,7 +63,7 @@ func TestOutcomeOfDatabaseFaults(t *testing.T) {
 					append1(t, inPostgres(t, url)(), eventstoretest.NewTown(seed+1, 5))
 				}
 				before := audittest.CheckLedger(t, store).Head
-				a := town.Append(2, 2)
+				a := town.Append(2)
 				exec(tt.fault)
 				done := make(chan error, 1)
 				go func() {
@@ -132,7 +132,11 @@ func TestOutcomeOfFileFaults(t *testing.T) {
 			if i == 0 {
 				append1(t, inFile(t, file)(), others)
 			}
-			a := town.Append(200, 2) // more than fits into the pages that the file has
+			a := town.Append(400) // more than fits into the pages that the file has
+			for ; len(a.Writes[0].Events) < 400; a = town.Append(400) {
+				_, err := store.Append(t.Context(), a)
+				must(t, err)
+			}
 			fails := func(want schema.Fault) {
 				t.Helper()
 				before := audittest.CheckLedger(t, store).Head

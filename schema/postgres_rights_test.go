@@ -201,7 +201,7 @@ func filled(t *testing.T, url string) *eventstore.Store {
 	t.Cleanup(store.Close)
 	town := eventstoretest.NewTown(1, 5)
 	for range 4 {
-		if _, err := store.Append(t.Context(), town.Append(3, 2)); err != nil {
+		if _, err := town.Live(t.Context(), store, 6); err != nil {
 			t.Fatal(err)
 		}
 	}
