@@ -53,6 +53,7 @@ func oneOf(value, file string) (string, error) {
 type ledger struct {
 	store *eventstore.Store
 	vault *vault.Vault
+	tries *vault.Tries   // nil in one file, which one process has
 	file  *schema.SQLite // one of these two is set
 	pool  *pgxpool.Pool
 }
@@ -120,6 +121,9 @@ func (l *ledger) openPostgres(ctx context.Context, url string, conns int32, secr
 		return err
 	}
 	if l.store, err = eventstore.Postgres(ctx, l.pool); err != nil {
+		return err
+	}
+	if l.tries, err = vault.PostgresTries(l.pool, secret); err != nil {
 		return err
 	}
 	l.vault, err = vault.Postgres(l.pool, secret, vault.Options{})

@@ -39,6 +39,9 @@ func (s *service) server() *httpapi.Server {
 	problems := &problem.Writer{Log: s.log, Broken: s.broken}
 	door := &identity.Authenticator{People: h, Vault: s.vault, Accounts: s.store, Views: s.views, Problems: problems, Now: time.Now,
 		Secure: set.Secure, Proxies: set.Proxy, Limits: identity.Limits{Off: set.RateLimit == "off"}}
+	if s.tries != nil {
+		door.Tries = s.tries
+	}
 	pages := &web.Pages{Commands: h, Views: s.views, Films: s.catalog, Vault: s.vault, Door: door, Problems: problems,
 		Price: set.Price, Bonus: set.Bonus, Sandbox: h.Payments.Name() == commands.Sandbox{}.Name(), Secure: set.Secure}
 	return &httpapi.Server{Commands: h, Views: s.views, Head: s.store.Head, Films: s.catalog, Vault: s.vault, Identity: door,

@@ -85,7 +85,13 @@ func (l *lockedBuffer) String() string {
 // serve starts the service on a free port and waits until it says that it is open.
 func serve(t testing.TB, data string, flags ...string) *server {
 	t.Helper()
-	s, open, err := start(command(t, append([]string{"serve", "--data", data, "--addr", "127.0.0.1:0", "--log-format", "json"}, flags...)...))
+	return opened(t, command(t, append([]string{"serve", "--data", data, "--addr", "127.0.0.1:0", "--log-format", "json"}, flags...)...))
+}
+
+// opened starts the program and waits until it says that it is open.
+func opened(t testing.TB, cmd *exec.Cmd) *server {
+	t.Helper()
+	s, open, err := start(cmd)
 	if err != nil {
 		t.Fatal(err)
 	}

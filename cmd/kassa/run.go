@@ -111,13 +111,17 @@ func (s *service) relay(ctx context.Context) error {
 	return relay.Run(ctx, from)
 }
 
-// sweep forgets expired sessions once an hour.
+// sweep forgets expired sessions and old tries once an hour.
 func (s *service) sweep(ctx context.Context) error {
 	tick := time.NewTicker(time.Hour)
 	defer tick.Stop()
 	for {
-		if err := s.vault.DropExpired(ctx, time.Now()); err != nil && ctx.Err() == nil {
-			s.log.Error("expired sessions cannot be dropped", "error", err)
+		err := s.vault.DropExpired(ctx, time.Now())
+		if s.tries != nil {
+			err = errors.Join(err, s.tries.Forget(ctx))
+		}
+		if err != nil && ctx.Err() == nil {
+			s.log.Error("what is over cannot be dropped", "error", err)
 		}
 		select {
 		case <-ctx.Done():

@@ -42,10 +42,17 @@ func TestClientIP(t *testing.T) {
 // A flood of names fills a bounded memory, and who is still known keeps their count.
 func TestLimiterIsBounded(t *testing.T) {
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	l := newLimiter(Rate{}, Rate{Burst: 1, Every: time.Minute})
+	l := newLimiter("tests of", Rate{}, Rate{Burst: 1, Every: time.Minute}, nil)
+	take := func(name string) time.Duration {
+		wait, err := l.take(t.Context(), name, now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return wait
+	}
 	for i := range 2 * limitersKept {
-		l.take(fmt.Sprint(i), now)
-		if wait := l.take("ada", now); (i > 0) != (wait > 0) {
+		take(fmt.Sprint(i))
+		if wait := take("ada"); (i > 0) != (wait > 0) {
 			t.Fatalf("after %d others ada waits %v", i, wait)
 		}
 	}

@@ -75,6 +75,7 @@ type Authenticator struct {
 	Secure  bool           // browsers reach us by https only: Secure cookies under the __Host- prefix
 	Proxies []netip.Prefix // whose X-Forwarded-For is believed; none by default
 	Limits  Limits
+	Tries   Tries // nil: this process counts passwords and sign-ups by itself
 
 	verifying shared
 	limiters  limiters
@@ -212,7 +213,7 @@ func (a *Authenticator) verify(r *http.Request, u domain.UserID, email, password
 		if u != "" && a.Vault.Remembered(u, password) {
 			return nil
 		}
-		if err := a.allowSignIn(r, email); err != nil {
+		if err := a.allowSignIn(r.WithContext(ctx), email); err != nil {
 			return err
 		}
 		ok, err := a.Vault.Verify(ctx, u, password)

@@ -2,6 +2,7 @@ package identity
 
 import (
 	"cmp"
+	"context"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -22,6 +23,7 @@ type Rate struct {
 }
 
 // Limits bound how often things may be tried. A zero Rate stands for its default.
+// Passwords and sign-ups are counted by Authenticator.Tries, commands by each process.
 type Limits struct {
 	Off bool // for load tests only
 
@@ -32,8 +34,16 @@ type Limits struct {
 	Command     Rate // commands of one person: 60, then one every 100 ms
 }
 
-// limitersKept bounds what each limit remembers. Whoever was forgotten starts with
-// a full burst, so a flood from many addresses can only loosen limits, not fill memory.
+// Tries counts for all processes together.
+type Tries interface {
+	// Take gives 0 and one permission by the name, or how long to wait for the next:
+	// burst at once, and one more each time every has passed.
+	Take(ctx context.Context, name string, burst int, every time.Duration) (wait time.Duration, err error)
+}
+
+// limitersKept bounds what each limit remembers in memory. A name that was forgotten
+// starts with a full burst, so a flood from many addresses can only loosen limits, not
+// fill memory.
 const limitersKept = 20_000
 
 type limiters struct {
@@ -45,20 +55,25 @@ type limiters struct {
 
 // limiter is one Rate for many names.
 type limiter struct {
-	rate Rate
-	seen *lru.Cache[string, *rate.Limiter]
+	kind  string
+	rate  Rate
+	tries Tries // nil: this process counts by itself, in seen
+	seen  *lru.Cache[string, *rate.Limiter]
 }
 
-func newLimiter(r, standard Rate) *limiter {
+func newLimiter(kind string, r, standard Rate, tries Tries) *limiter {
 	seen, err := lru.New[string, *rate.Limiter](limitersKept)
 	if err != nil {
 		panic(err) // the size is a constant above zero
 	}
-	return &limiter{rate: Rate{Burst: cmp.Or(r.Burst, standard.Burst), Every: cmp.Or(r.Every, standard.Every)}, seen: seen}
+	return &limiter{kind, Rate{Burst: cmp.Or(r.Burst, standard.Burst), Every: cmp.Or(r.Every, standard.Every)}, tries, seen}
 }
 
 // take gives 0 and one permission, or how long to wait for the next.
-func (l *limiter) take(name string, now time.Time) time.Duration {
+func (l *limiter) take(ctx context.Context, name string, now time.Time) (time.Duration, error) {
+	if l.tries != nil {
+		return l.tries.Take(ctx, l.kind+" "+name, l.rate.Burst, l.rate.Every)
+	}
 	fresh := rate.NewLimiter(rate.Every(l.rate.Every), l.rate.Burst)
 	one, had, _ := l.seen.PeekOrAdd(name, fresh)
 	if had {
@@ -67,33 +82,36 @@ func (l *limiter) take(name string, now time.Time) time.Duration {
 		one = fresh
 	}
 	if one.AllowN(now, 1) {
-		return 0
+		return 0, nil
 	}
 	missing := 1 - one.TokensAt(now)
 	// Rounded, or a sum of fractions says two seconds where it is one.
-	return max(time.Millisecond, time.Duration(missing*float64(l.rate.Every)).Round(time.Millisecond))
+	return max(time.Millisecond, time.Duration(missing*float64(l.rate.Every)).Round(time.Millisecond)), nil
 }
 
 func (a *Authenticator) limits() *limiters {
 	l := &a.limiters
 	l.once.Do(func() {
-		l.signInIP = newLimiter(a.Limits.SignInIP, Rate{30, 2 * time.Second})
-		l.signInPair = newLimiter(a.Limits.SignInPair, Rate{10, 6 * time.Second})
-		l.signInEmail = newLimiter(a.Limits.SignInEmail, Rate{60, 2 * time.Second})
-		l.signUp = newLimiter(a.Limits.SignUpIP, Rate{10, 30 * time.Second})
-		l.people = newLimiter(a.Limits.Command, Rate{60, 100 * time.Millisecond})
+		l.signInIP = newLimiter("passwords of", a.Limits.SignInIP, Rate{30, 2 * time.Second}, a.Tries)
+		l.signInPair = newLimiter("passwords of", a.Limits.SignInPair, Rate{10, 6 * time.Second}, a.Tries)
+		l.signInEmail = newLimiter("passwords for", a.Limits.SignInEmail, Rate{60, 2 * time.Second}, a.Tries)
+		l.signUp = newLimiter("sign-ups of", a.Limits.SignUpIP, Rate{10, 30 * time.Second}, a.Tries)
+		// By each process: a command is far cheaper than a password, and counting it in
+		// the database would cost as much again.
+		l.people = newLimiter("commands of", a.Limits.Command, Rate{60, 100 * time.Millisecond}, nil)
 	})
 	return l
 }
 
-func (a *Authenticator) allow(l *limiter, name string) error {
+func (a *Authenticator) allow(ctx context.Context, l *limiter, name string) error {
 	if a.Limits.Off {
 		return nil
 	}
-	if wait := l.take(name, a.Now()); wait > 0 {
-		return &problem.TooMany{After: wait}
+	wait, err := l.take(ctx, name, a.Now())
+	if err == nil && wait > 0 {
+		err = &problem.TooMany{After: wait}
 	}
-	return nil
+	return err
 }
 
 // allowSignIn counts a password check, the narrow limits first: one that is over its
@@ -101,25 +119,25 @@ func (a *Authenticator) allow(l *limiter, name string) error {
 // single stranger's guesses are fewer than what the e-mail's own limit gives back;
 // only many together can slow a new sign-in of its owner.
 func (a *Authenticator) allowSignIn(r *http.Request, email string) error {
-	all, network, account := a.limits(), a.network(r), emailKey(email)
-	if err := a.allow(all.signInIP, network); err != nil {
+	ctx, all, network, account := r.Context(), a.limits(), a.network(r), emailKey(email)
+	if err := a.allow(ctx, all.signInIP, network); err != nil {
 		return err
 	}
-	if err := a.allow(all.signInPair, network+" "+account); err != nil {
+	if err := a.allow(ctx, all.signInPair, network+" for "+account); err != nil {
 		return err
 	}
-	return a.allow(all.signInEmail, account)
+	return a.allow(ctx, all.signInEmail, account)
 }
 
 // AllowSignUp counts a sign-up of the request's address; the refusal is a
 // *problem.TooMany.
 func (a *Authenticator) AllowSignUp(r *http.Request) error {
-	return a.allow(a.limits().signUp, a.network(r))
+	return a.allow(r.Context(), a.limits().signUp, a.network(r))
 }
 
 // AllowCommand counts a command of the person; the refusal is a *problem.TooMany.
 func (a *Authenticator) AllowCommand(u domain.UserID) error {
-	return a.allow(a.limits().people, string(u))
+	return a.allow(context.Background(), a.limits().people, string(u)) // in memory
 }
 
 // network names whom an address belongs to: itself for IPv4, its /64 for IPv6,
