@@ -113,13 +113,13 @@ func TestErrorsOfPostgres(t *testing.T) {
 
 	conn = connect()
 	must(t, exec(conn, `SET default_transaction_read_only = on`))
-	wantFault(t, "a database that takes no writes", exec(conn, `UPDATE head SET size = size`), schema.Away)
+	wantFault(t, "a database that takes no writes", exec(conn, `UPDATE head SET size = size + 1`), schema.Away)
 	wantFault(t, "a mistake", exec(conn, `SELECT nothing FROM nowhere`), schema.Mistake)
 
 	raced := connect()
 	must(t, exec(raced, `BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT * FROM head`))
-	must(t, exec(holder, `UPDATE head SET size = size`))
-	wantFault(t, "a serialization failure", exec(raced, `UPDATE head SET size = size`), schema.Raced)
+	must(t, exec(holder, `UPDATE head SET size = size + 1`))
+	wantFault(t, "a serialization failure", exec(raced, `UPDATE head SET size = size + 1`), schema.Raced)
 
 	must(t, exec(holder, `SELECT pg_terminate_backend(`+strconv.Itoa(int(raced.PgConn().PID()))+`)`))
 	err = exec(raced, `SELECT 1`)
