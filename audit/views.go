@@ -23,7 +23,7 @@ func Replaying() (*projections.Memory, Check) {
 // CompareTotals says whether views show the sums that Verify found. An error is a
 // *Fault at the position of the head.
 func CompareTotals(ctx context.Context, report Report, views projections.Views) error {
-	trial, err := views.Trial(ctx)
+	trial, err := views.Trial(ctx, 0)
 	if err != nil {
 		return err
 	}
@@ -49,22 +49,25 @@ func CompareTotals(ctx context.Context, report Report, views projections.Views) 
 // position, show the same: every person, every line of both histories, and the
 // trial balance. It is how live views are held against a replay.
 func CompareViews(ctx context.Context, got, want projections.Views) error {
-	_, err := same("trial balance", got, want, func(v projections.Views) (projections.Trial, error) { return v.Trial(ctx) })
+	_, err := same("trial balance", got, want, func(v projections.Views) (projections.Trial, error) { return v.Trial(ctx, 0) })
 	if err != nil {
 		return err
 	}
 	users := func(v projections.Views, q projections.PageQuery) (projections.Page[projections.User], error) {
-		return v.Users(ctx, q)
+		found, _, err := v.Users(ctx, q, 0)
+		return found, err
 	}
 	return samePages("page of users", got, want, users, func(u projections.User) error { return compareHistories(ctx, got, want, u.ID) })
 }
 
 func compareHistories(ctx context.Context, got, want projections.Views, u domain.UserID) error {
 	transactions := func(v projections.Views, q projections.PageQuery) (projections.Page[projections.Transaction], error) {
-		return v.Transactions(ctx, u, projections.TransactionQuery{PageQuery: q})
+		found, _, err := v.Transactions(ctx, u, projections.TransactionQuery{PageQuery: q}, 0)
+		return found, err
 	}
 	predictions := func(v projections.Views, q projections.PageQuery) (projections.Page[projections.Prediction], error) {
-		return v.Predictions(ctx, u, projections.PredictionQuery{PageQuery: q})
+		found, _, err := v.Predictions(ctx, u, projections.PredictionQuery{PageQuery: q}, 0)
+		return found, err
 	}
 	if err := samePages("transactions of "+string(u), got, want, transactions, nil); err != nil {
 		return err

@@ -85,11 +85,11 @@ func (v brokenViews) Wait(ctx context.Context, at eventstore.Position) error {
 	return v.Memory.Wait(ctx, at)
 }
 
-func (v brokenViews) Ended(ctx context.Context, u domain.UserID, id domain.PredictionID) (projections.Prediction, error) {
+func (v brokenViews) Ended(ctx context.Context, u domain.UserID, id domain.PredictionID, least eventstore.Position) (projections.Prediction, eventstore.Position, error) {
 	if v.ended != nil {
-		return projections.Prediction{}, v.ended
+		return projections.Prediction{}, 0, v.ended
 	}
-	return v.Memory.Ended(ctx, u, id)
+	return v.Memory.Ended(ctx, u, id, least)
 }
 
 type blindVault struct{ Vault }

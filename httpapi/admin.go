@@ -42,7 +42,7 @@ func (s *Server) users(w http.ResponseWriter, r *http.Request) error {
 	if values := r.URL.Query(); values.Has("email") {
 		found, err = s.userByEmail(r.Context(), values.Get("email"))
 	} else {
-		found, err = s.Views.Users(r.Context(), q)
+		found, _, err = s.Views.Users(r.Context(), q, 0)
 	}
 	if err != nil {
 		return refused(err, domain.AccountNotFound, noAccount)
@@ -58,7 +58,7 @@ func (s *Server) userByEmail(ctx context.Context, email string) (found projectio
 	if err != nil {
 		return found, err
 	}
-	u, err := s.Views.User(ctx, id)
+	u, _, err := s.Views.User(ctx, id, 0)
 	found.Items = []projections.User{u}
 	return found, err
 }
@@ -68,7 +68,7 @@ func (s *Server) user(w http.ResponseWriter, r *http.Request) error {
 	if !ok {
 		return domain.Reject(domain.AccountNotFound, noAccount)
 	}
-	u, err := s.Views.User(r.Context(), id)
+	u, _, err := s.Views.User(r.Context(), id, 0)
 	if err != nil {
 		return refused(err, domain.AccountNotFound, noAccount)
 	}
@@ -81,7 +81,7 @@ func (s *Server) user(w http.ResponseWriter, r *http.Request) error {
 
 // trial answers with the trial balance of the whole ledger; total is zero.
 func (s *Server) trial(w http.ResponseWriter, r *http.Request) error {
-	t, err := s.Views.Trial(r.Context())
+	t, err := s.Views.Trial(r.Context(), 0)
 	if err != nil {
 		return err
 	}

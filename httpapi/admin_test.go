@@ -16,10 +16,10 @@ import (
 // mistaken are views that say the opposite of the log about every admin.
 type mistaken struct{ *projections.Memory }
 
-func (v mistaken) User(ctx context.Context, u domain.UserID) (projections.User, error) {
-	user, err := v.Memory.User(ctx, u)
+func (v mistaken) User(ctx context.Context, u domain.UserID, least eventstore.Position) (projections.User, eventstore.Position, error) {
+	user, at, err := v.Memory.User(ctx, u, least)
 	user.Admin = !user.Admin
-	return user, err
+	return user, at, err
 }
 
 // Who is an admin is read from the log, at each request, and never from a view. The

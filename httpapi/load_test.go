@@ -16,6 +16,7 @@ import (
 
 	"kassa/commands"
 	"kassa/domain"
+	"kassa/eventstore"
 	"kassa/httpapi/identity"
 	"kassa/httpapi/problem"
 	"kassa/projections"
@@ -32,9 +33,9 @@ func (stuck) Charge(ctx context.Context, _ string, _ domain.UserID, _ domain.Cre
 // stuckViews give nobody a balance.
 type stuckViews struct{ projections.Views }
 
-func (stuckViews) Balance(ctx context.Context, _ domain.UserID) (projections.Balance, error) {
+func (stuckViews) Balance(ctx context.Context, _ domain.UserID, _ eventstore.Position) (projections.Balance, eventstore.Position, error) {
 	<-ctx.Done()
-	return projections.Balance{}, ctx.Err()
+	return projections.Balance{}, 0, ctx.Err()
 }
 
 // What cannot be done in time is answered in time, by the client's clock: not by an

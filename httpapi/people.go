@@ -83,7 +83,7 @@ func (s *Server) signOut(w http.ResponseWriter, r *http.Request) error {
 
 func (s *Server) balance(w http.ResponseWriter, r *http.Request) error {
 	who, _ := identity.From(r.Context())
-	b, err := s.Views.Balance(r.Context(), who.User)
+	b, _, err := s.Views.Balance(r.Context(), who.User, 0)
 	if err != nil {
 		return refused(err, domain.AccountNotFound, noAccount)
 	}
@@ -184,7 +184,7 @@ func (s *Server) transactions(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	who, _ := identity.From(r.Context())
-	found, err := s.Views.Transactions(r.Context(), who.User, projections.TransactionQuery{PageQuery: q, Type: kind})
+	found, _, err := s.Views.Transactions(r.Context(), who.User, projections.TransactionQuery{PageQuery: q, Type: kind}, 0)
 	if err != nil {
 		return refused(err, domain.AccountNotFound, noAccount)
 	}

@@ -163,7 +163,8 @@ func (s *Server) await(w http.ResponseWriter, r *http.Request, asked commands.As
 	rest(r)
 	ctx, cancel := s.waiting(deadline.Lifted(r.Context()), wait)
 	defer cancel()
-	return s.Views.Ended(ctx, who.User, asked.Prediction)
+	p, _, err := s.Views.Ended(ctx, who.User, asked.Prediction, asked.Position)
+	return p, err
 }
 
 const noPrediction = "you have no such prediction"
@@ -189,7 +190,7 @@ func (s *Server) own(r *http.Request) (projections.Prediction, error) {
 	if !ok {
 		return projections.Prediction{}, domain.Reject(problem.PredictionNotFound, noPrediction)
 	}
-	p, err := s.Views.Prediction(r.Context(), who.User, id)
+	p, _, err := s.Views.Prediction(r.Context(), who.User, id, 0)
 	if errors.Is(err, projections.ErrNotFound) {
 		head, err := s.Head(r.Context())
 		if err != nil {
@@ -198,7 +199,7 @@ func (s *Server) own(r *http.Request) (projections.Prediction, error) {
 		if err := s.waitFor(r, head.Size); err != nil {
 			return p, err
 		}
-		p, err = s.Views.Prediction(r.Context(), who.User, id)
+		p, _, err = s.Views.Prediction(r.Context(), who.User, id, head.Size)
 		return p, refused(err, problem.PredictionNotFound, noPrediction)
 	}
 	return p, err
@@ -217,7 +218,7 @@ func (s *Server) predictions(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	who, _ := identity.From(r.Context())
-	found, err := s.Views.Predictions(r.Context(), who.User, projections.PredictionQuery{PageQuery: q, State: state})
+	found, _, err := s.Views.Predictions(r.Context(), who.User, projections.PredictionQuery{PageQuery: q, State: state}, 0)
 	if err != nil {
 		return refused(err, domain.AccountNotFound, noAccount)
 	}

@@ -331,9 +331,9 @@ type countedViews struct {
 	users int
 }
 
-func (v *countedViews) User(ctx context.Context, u domain.UserID) (projections.User, error) {
+func (v *countedViews) User(ctx context.Context, u domain.UserID, least eventstore.Position) (projections.User, eventstore.Position, error) {
 	v.users++
-	return v.Views.User(ctx, u)
+	return v.Views.User(ctx, u, least)
 }
 
 // The log names the route and says nothing of what was asked.
@@ -411,6 +411,13 @@ func TestAskedAMomentAgo(t *testing.T) {
 type slowViews struct {
 	*projections.Memory
 	waited chan struct{}
+}
+
+func (v *slowViews) User(ctx context.Context, u domain.UserID, least eventstore.Position) (projections.User, eventstore.Position, error) {
+	if now, _ := v.Position(ctx); least > now {
+		_ = v.Wait(ctx, least) // the read says what came of it
+	}
+	return v.Memory.User(ctx, u, least)
 }
 
 func (v *slowViews) Wait(ctx context.Context, at eventstore.Position) error {

@@ -57,7 +57,7 @@ func (s *Server) follow(ctx context.Context, events eventWriter, p projections.P
 			return err
 		}
 		wait, cancel := s.waiting(ctx, pause)
-		p, err = s.Views.Ended(wait, p.User, p.ID)
+		p, _, err = s.Views.Ended(wait, p.User, p.ID, p.Position)
 		cancel()
 		if err != nil {
 			return err

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"kassa/domain"
+	"kassa/eventstore"
 	"kassa/httpapi/identity"
 	"kassa/httpapi/problem"
 	"kassa/projections"
@@ -38,18 +39,18 @@ type namedViews struct {
 	t *testing.T
 }
 
-func (v namedViews) Prediction(ctx context.Context, u domain.UserID, id domain.PredictionID) (projections.Prediction, error) {
+func (v namedViews) Prediction(ctx context.Context, u domain.UserID, id domain.PredictionID, least eventstore.Position) (projections.Prediction, eventstore.Position, error) {
 	if !id.Valid() {
 		v.t.Errorf("the views are asked for the prediction %q", id)
 	}
-	return v.Views.Prediction(ctx, u, id)
+	return v.Views.Prediction(ctx, u, id, least)
 }
 
-func (v namedViews) User(ctx context.Context, u domain.UserID) (projections.User, error) {
+func (v namedViews) User(ctx context.Context, u domain.UserID, least eventstore.Position) (projections.User, eventstore.Position, error) {
 	if !u.Valid() {
 		v.t.Errorf("the views are asked for the user %q", u)
 	}
-	return v.Views.User(ctx, u)
+	return v.Views.User(ctx, u, least)
 }
 
 // What stands in the place of an id is data, whatever it is: it names nothing, leads

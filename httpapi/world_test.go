@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"context"
-	"errors"
 	"hash/fnv"
 	"io"
 	"log/slog"
@@ -66,10 +65,10 @@ func newWorld(t testing.TB, limits identity.Limits) *world {
 	var following sync.WaitGroup
 	following.Go(func() { w.follow(ctx) })
 	t.Cleanup(func() {
+		cancel()
+		following.Wait() // a question in hand is settled, while the store is open
 		audittest.CheckLedger(t, w.store)
 		w.store.Close()
-		cancel()
-		following.Wait()
 		if err := w.db.Close(); err != nil {
 			t.Error(err)
 		}
@@ -163,7 +162,7 @@ func (w *world) follow(ctx context.Context) {
 	for {
 		err := w.store.Wait(ctx, at)
 		if err != nil {
-			if ctx.Err() == nil && !errors.Is(err, eventstore.ErrClosed) {
+			if ctx.Err() == nil {
 				w.t.Errorf("wait for the log: %v", err)
 			}
 			return
@@ -174,7 +173,7 @@ func (w *world) follow(ctx context.Context) {
 			}
 			for _, rec := range batch {
 				if e, ok := rec.Event.(domain.PredictionRequested); ok {
-					w.settler.ask(ctx, question{e, rec.Position})
+					w.settler.ask(context.WithoutCancel(ctx), question{e, rec.Position})
 				}
 			}
 			at = batch[len(batch)-1].Position

@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"kassa/eventstore"
 )
 
 const (
@@ -23,16 +25,24 @@ type gathered[K comparable, V any] struct {
 }
 
 type question[K comparable, V any] struct {
-	name   K
-	done   chan struct{} // closed when the rest is set
-	answer V
-	found  bool
-	err    error
+	name K
+	done chan struct{} // closed when the rest is set
+	read answered[V]
+	err  error
 }
 
-// get gives the answer to one question, found false where there is none. ask asks
-// many; it is the same one at every call.
-func (g *gathered[K, V]) get(ctx context.Context, name K, ask func(context.Context, []K) (map[K]V, error)) (answer V, found bool, err error) {
+// answered is the answer to one question, found false where there is none.
+type answered[V any] struct {
+	answer V
+	found  bool
+	at     eventstore.Position // up to which the log was shown
+}
+
+// asker asks many questions at once, and gives the answers to those that have one.
+type asker[K comparable, V any] func(context.Context, []K) (map[K]V, eventstore.Position, error)
+
+// get gives the answer to one question. ask is the same one at every call.
+func (g *gathered[K, V]) get(ctx context.Context, name K, ask asker[K, V]) (answered[V], error) {
 	q := &question[K, V]{name: name, done: make(chan struct{})}
 	g.mu.Lock()
 	g.waiting = append(g.waiting, q)
@@ -43,14 +53,14 @@ func (g *gathered[K, V]) get(ctx context.Context, name K, ask func(context.Conte
 	g.mu.Unlock()
 	select {
 	case <-q.done:
-		return q.answer, q.found, q.err
+		return q.read, q.err
 	case <-ctx.Done():
-		return answer, false, ctx.Err()
+		return answered[V]{}, ctx.Err()
 	}
 }
 
 // work asks until nobody waits.
-func (g *gathered[K, V]) work(ask func(context.Context, []K) (map[K]V, error)) {
+func (g *gathered[K, V]) work(ask asker[K, V]) {
 	for {
 		g.mu.Lock()
 		n := min(len(g.waiting), askedMost)
@@ -67,13 +77,13 @@ func (g *gathered[K, V]) work(ask func(context.Context, []K) (map[K]V, error)) {
 }
 
 // answerAll asks in nobody's context: that one of them left must not fail the others.
-func answerAll[K comparable, V any](questions []*question[K, V], ask func(context.Context, []K) (map[K]V, error)) {
+func answerAll[K comparable, V any](questions []*question[K, V], ask asker[K, V]) {
 	ctx, cancel := context.WithTimeout(context.Background(), askTime)
 	defer cancel()
-	answers, err := ask(ctx, column(questions, func(q **question[K, V]) K { return (*q).name }))
+	answers, at, err := ask(ctx, column(questions, func(q **question[K, V]) K { return (*q).name }))
 	for _, q := range questions {
-		q.answer, q.found = answers[q.name]
-		q.err = err
+		answer, found := answers[q.name]
+		q.read, q.err = answered[V]{answer, found, at}, err
 		close(q.done)
 	}
 }

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"kassa/eventstore"
 )
 
 // Questions that come while two statements are under way are asked together by the
@@ -17,11 +19,11 @@ func TestGathered(t *testing.T) {
 	var g gathered[string, int]
 	begun, goOn := make(chan []string), make(chan bool)
 	gone := errors.New("the connection is gone")
-	ask := func(_ context.Context, names []string) (map[string]int, error) {
+	ask := func(_ context.Context, names []string) (map[string]int, eventstore.Position, error) {
 		begun <- names
 		<-goOn
 		if names[0] == "bob" {
-			return nil, gone
+			return nil, 0, gone
 		}
 		answers := map[string]int{}
 		for _, name := range names {
@@ -29,28 +31,28 @@ func TestGathered(t *testing.T) {
 				answers[name] = len(name)
 			}
 		}
-		return answers, nil
+		return answers, 7, nil
 	}
 	var all sync.WaitGroup
 	get := func(name, want string) {
 		all.Go(func() {
-			answer, found, err := g.get(t.Context(), name, ask)
-			if got := fmt.Sprint(answer, found, err); got != want {
+			read, err := g.get(t.Context(), name, ask)
+			if got := fmt.Sprint(read.answer, read.found, read.at, err); got != want {
 				t.Errorf("%s: %s, want %s", name, got, want)
 			}
 		})
 	}
-	get("ada", "3 true <nil>")
+	get("ada", "3 true 7 <nil>")
 	first := <-begun
-	get("bob", "0 false the connection is gone")
+	get("bob", "0 false 0 the connection is gone")
 	second := <-begun
 	for _, name := range []string{"grace", "grace", "linus"} {
-		get(name, "5 true <nil>")
+		get(name, "5 true 7 <nil>")
 	}
-	get("nobody", "0 false <nil>")
+	get("nobody", "0 false 7 <nil>")
 	left, leave := context.WithCancel(t.Context())
 	leave()
-	if _, _, err := g.get(left, "late", ask); !errors.Is(err, context.Canceled) {
+	if _, err := g.get(left, "late", ask); !errors.Is(err, context.Canceled) {
 		t.Errorf("who left was told %v", err)
 	}
 	for waiting := 0; waiting < 5; { // until all of them stand in line

@@ -49,12 +49,11 @@ var _ Views = (*Postgres)(nil)
 // Postgres is the views as tables, for any number of processes. A Runner in any of
 // them keeps the tables; this one reads them.
 //
-// Each read is one statement, and each view has its own position, so while batches
-// come in a view may be a moment ahead of another. All of them hold at least what
-// Wait was called for.
+// Each view has its own position, so while batches come in a view may be a moment ahead
+// of another. A read of several gives the least of theirs.
 type Postgres struct {
 	pool  *pgxpool.Pool
-	known atomic.Int64 // all views were seen to have come here
+	known atomic.Int64 // all views were seen to have come here; a crash may have set them back
 	hears atomic.Bool  // news reach this process
 	moves bells[eventstore.Position]
 	ends  bells[domain.PredictionID]
@@ -129,27 +128,25 @@ func inSchema(ctx context.Context, tx pgx.Tx, schema string) error {
 
 // Position is up to where all views hold everything.
 func (v *Postgres) Position(ctx context.Context) (eventstore.Position, error) {
-	var at eventstore.Position
-	var views int
-	err := v.pool.QueryRow(ctx, `SELECT coalesce(min(position), 0), count(*) FROM `+served+`positions WHERE view = ANY($1)`, declaredTables).Scan(&at, &views)
+	at, err := scanLeast(v.pool.QueryRow(ctx, leastPosition, declaredTables), declaredTables)
 	if err != nil {
 		return 0, fmt.Errorf("read the views' position: %w", err)
-	}
-	if views != len(declared) {
-		return 0, errors.New("a view was dropped while it was in use")
 	}
 	return at, nil
 }
 
-// Wait returns when the views hold everything up to the position.
+// Wait returns when the views were seen to hold everything up to the position.
 func (v *Postgres) Wait(ctx context.Context, at eventstore.Position) error {
+	if v.holds(at) {
+		return nil
+	}
 	rung, leave := v.moves.wait(at) // before the look, so that no news falls between
 	defer leave()
 	if v.holds(at) {
 		return nil
 	}
 	if !v.hears.Load() {
-		if err := v.look(ctx); err != nil {
+		if err := v.look(ctx); err != nil && ctx.Err() == nil {
 			return err
 		}
 	}
@@ -157,7 +154,7 @@ func (v *Postgres) Wait(ctx context.Context, at eventstore.Position) error {
 	case <-rung:
 		return nil
 	case <-ctx.Done():
-		return ctx.Err()
+		return behindIn(ctx, at)
 	}
 }
 
@@ -167,68 +164,28 @@ const lastLook = 2 * time.Second
 // Ended waits until the prediction has ended; where ctx ends first, it gives the
 // prediction as it is. It asks the database when the wait begins and when it ends,
 // however many batches lie between.
-func (v *Postgres) Ended(ctx context.Context, u domain.UserID, id domain.PredictionID) (Prediction, error) {
-	for ctx.Err() == nil {
+func (v *Postgres) Ended(ctx context.Context, u domain.UserID, id domain.PredictionID, least eventstore.Position) (Prediction, eventstore.Position, error) {
+	for {
 		rung, leave := v.ends.wait(id) // before the look, so that no news falls between
-		p, err := v.Prediction(ctx, u, id)
+		p, at, err := v.Prediction(ctx, u, id, least)
 		if err == nil && !p.State.Ended() {
 			select {
 			case <-rung:
 			case <-ctx.Done():
 			}
-			leave()
-			continue
 		}
 		leave()
-		if ctx.Err() == nil || err == nil {
-			return p, err
+		switch {
+		case err == nil && p.State.Ended() || errors.Is(err, ErrBehind):
+			return p, at, err
+		case ctx.Err() != nil: // as it is
+			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastLook)
+			defer cancel()
+			return v.Prediction(last, u, id, least)
+		case err != nil:
+			return p, at, err
 		}
 	}
-	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastLook)
-	defer cancel()
-	return v.Prediction(last, u, id)
-}
-
-// readPage reads one page of a list: $1 of the query is the position before which
-// the page begins, $2 how many rows to read, and the rest follows.
-func readPage[T any](ctx context.Context, v *Postgres, query string, q PageQuery, args []any, at func(*T) eventstore.Position,
-	scan pgx.RowToFunc[T]) (Page[T], error) {
-	before, err := q.before()
-	if err != nil {
-		return Page[T]{}, err
-	}
-	rows, err := v.pool.Query(ctx, query, append([]any{int64(before), q.size() + 1}, args...)...)
-	if err != nil {
-		return Page[T]{}, err
-	}
-	list, err := pgx.AppendRows(make([]T, 0, q.size()+1), rows, scan)
-	if err != nil {
-		return Page[T]{}, err
-	}
-	found := Page[T]{Items: list}
-	if len(list) > q.size() { // one more than was asked for tells that there is a next page
-		found.Items = list[:q.size()]
-		found.Next = cursorAt(at(&found.Items[q.size()-1]))
-	}
-	return found, nil
-}
-
-// readOne reads the only row of a query, or gives ErrNotFound; what names it in
-// the error of a read that fails.
-func readOne[T any](ctx context.Context, v *Postgres, what string, scan pgx.RowToFunc[T], query string, args ...any) (T, error) {
-	var none T
-	rows, err := v.pool.Query(ctx, query, args...)
-	if err != nil {
-		return none, fmt.Errorf("read %s: %w", what, err)
-	}
-	found, err := pgx.CollectExactlyOneRow(rows, scan)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return none, ErrNotFound
-	}
-	if err != nil {
-		return none, fmt.Errorf("read %s: %w", what, err)
-	}
-	return found, nil
 }
 
 // column gives one value of each row, as a statement takes it for unnest.

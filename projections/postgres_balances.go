@@ -56,28 +56,30 @@ func balanceColumns(list []Balance) []any {
 }
 
 // Balance gives a wallet's balance.
-func (v *Postgres) Balance(ctx context.Context, u domain.UserID) (Balance, error) {
-	b, found, err := v.balances.get(ctx, u, v.readBalances)
-	switch {
-	case err != nil:
-		return Balance{}, fmt.Errorf("read the balance of %s: %w", u, err)
-	case !found:
-		return Balance{}, ErrNotFound
-	}
-	return b, nil
+func (v *Postgres) Balance(ctx context.Context, u domain.UserID, least eventstore.Position) (b Balance, at eventstore.Position, err error) {
+	at, err = v.reading(ctx, least, func() (eventstore.Position, error) {
+		read, err := v.balances.get(ctx, u, v.readBalances)
+		if err == nil && !read.found {
+			err = ErrNotFound
+		}
+		b = read.answer
+		return read.at, err
+	})
+	return b, at, failed(err, "read the balance of %s", u)
 }
 
-func (v *Postgres) readBalances(ctx context.Context, users []domain.UserID) (map[domain.UserID]Balance, error) {
-	rows, err := v.pool.Query(ctx, `SELECT user_id, available, held, position FROM `+served+balancesTable+` WHERE user_id = ANY($1)`,
-		column(users, func(u *domain.UserID) string { return string(*u) }))
-	if err != nil {
-		return nil, err
-	}
-	found := make(map[domain.UserID]Balance, len(users))
-	var b Balance
-	_, err = pgx.ForEachRow(rows, []any{(*string)(&b.User), (*int64)(&b.Available), (*int64)(&b.Held), (*int64)(&b.Position)}, func() error {
-		found[b.User] = b
-		return nil
+func (v *Postgres) readBalances(ctx context.Context, users []domain.UserID) (found map[domain.UserID]Balance, at eventstore.Position, err error) {
+	found = make(map[domain.UserID]Balance, len(users))
+	at, err = v.snapshot(ctx, []string{balancesTable}, func(pipe *pgx.Batch) {
+		pipe.Queue(`SELECT user_id, available, held, position FROM `+served+balancesTable+` WHERE user_id = ANY($1)`,
+			column(users, func(u *domain.UserID) string { return string(*u) })).Query(func(rows pgx.Rows) error {
+			var b Balance
+			_, err := pgx.ForEachRow(rows, []any{(*string)(&b.User), (*int64)(&b.Available), (*int64)(&b.Held), (*int64)(&b.Position)}, func() error {
+				found[b.User] = b
+				return nil
+			})
+			return err
+		})
 	})
-	return found, err
+	return found, at, err
 }

@@ -156,20 +156,20 @@ func BenchmarkLongHistory(b *testing.B) {
 		read func() (int, error)
 	}{
 		{"transactions", func() (int, error) {
-			page, err := h.views.Transactions(b.Context(), "u_long", projections.TransactionQuery{PageQuery: projections.PageQuery{Limit: pageSize}})
+			page, _, err := h.views.Transactions(b.Context(), "u_long", projections.TransactionQuery{PageQuery: projections.PageQuery{Limit: pageSize}}, 0)
 			return len(page.Items), err
 		}},
 		{"transactions of one type", func() (int, error) {
-			page, err := h.views.Transactions(b.Context(), "u_long", projections.TransactionQuery{
-				PageQuery: projections.PageQuery{Limit: pageSize}, Type: projections.Charge})
+			page, _, err := h.views.Transactions(b.Context(), "u_long", projections.TransactionQuery{
+				PageQuery: projections.PageQuery{Limit: pageSize}, Type: projections.Charge}, 0)
 			return len(page.Items), err
 		}},
 		{"predictions", func() (int, error) {
-			page, err := h.views.Predictions(b.Context(), "u_long", projections.PredictionQuery{PageQuery: projections.PageQuery{Limit: pageSize}})
+			page, _, err := h.views.Predictions(b.Context(), "u_long", projections.PredictionQuery{PageQuery: projections.PageQuery{Limit: pageSize}}, 0)
 			return len(page.Items), err
 		}},
 		{"one prediction", func() (int, error) {
-			_, err := h.views.Prediction(b.Context(), "u_long", "p_4711")
+			_, _, err := h.views.Prediction(b.Context(), "u_long", "p_4711", 0)
 			return pageSize, err
 		}},
 	} {

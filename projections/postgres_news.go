@@ -77,6 +77,16 @@ func (v *Postgres) reached(at eventstore.Position) {
 	v.moves.ring(slices.DeleteFunc(v.moves.awaited(), func(p eventstore.Position) bool { return p > at })...)
 }
 
+// fellBack notes that the views are at an earlier position than they were seen at.
+func (v *Postgres) fellBack(to eventstore.Position) {
+	for {
+		known := v.known.Load()
+		if known <= int64(to) || v.known.CompareAndSwap(known, int64(to)) {
+			return
+		}
+	}
+}
+
 func (v *Postgres) holds(at eventstore.Position) bool {
 	return eventstore.Position(v.known.Load()) >= at
 }

@@ -68,7 +68,7 @@ func TestNewsReachOtherProcesses(t *testing.T) {
 				before := h.head(t)
 				go func() { woken <- other.Wait(t.Context(), before+1) }()
 				go func() {
-					p, err := other.Ended(t.Context(), "u_ada", hold.Prediction)
+					p, _, err := other.Ended(t.Context(), "u_ada", hold.Prediction, 0)
 					if err == nil && (p.State != domain.StateReleased || p.EndPosition != before+1) {
 						err = fmt.Errorf("woken with %+v", p)
 					}
@@ -132,7 +132,7 @@ func TestWaitingAsksTwice(t *testing.T) {
 	eventstoretest.Eventually(t, "a connection that listens", other.Hears)
 	woken := make(chan error, 1)
 	go func() {
-		_, err := other.Ended(t.Context(), "u_ada", ada.Holds[0].Prediction)
+		_, _, err := other.Ended(t.Context(), "u_ada", ada.Holds[0].Prediction, 0)
 		woken <- err
 	}()
 	eventstoretest.Eventually(t, "one who waits", func() bool { return other.Waiting() == 1 && reads.seen.Load() == 1 })
@@ -158,7 +158,7 @@ func TestLeavingAWait(t *testing.T) {
 	gone := make(chan error, 2)
 	go func() { gone <- h.views.Wait(ctx, 1<<60) }()
 	go func() {
-		p, err := h.views.Ended(ctx, "u_ada", ada.Holds[0].Prediction)
+		p, _, err := h.views.Ended(ctx, "u_ada", ada.Holds[0].Prediction, 0)
 		if err == nil && p.State == domain.StateHeld {
 			err = context.Canceled // as it is
 		}
@@ -222,7 +222,7 @@ func TestHundredsEndAtOnce(t *testing.T) {
 	for _, p := range people {
 		for _, hold := range p.account.Clone().Holds {
 			go func() {
-				_, err := other.Ended(t.Context(), p.account.User, hold.Prediction)
+				_, _, err := other.Ended(t.Context(), p.account.User, hold.Prediction, 0)
 				woken <- err
 			}()
 			h.decide(t, p.account, &p.version, func() ([]domain.Event, error) { return p.account.Fail(hold.Prediction, domain.FailedWorker) })

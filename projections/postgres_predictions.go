@@ -139,49 +139,43 @@ func scanPrediction(row pgx.CollectableRow) (p Prediction, err error) {
 }
 
 // Predictions gives a page of a person's predictions, the newest first.
-func (v *Postgres) Predictions(ctx context.Context, u domain.UserID, q PredictionQuery) (Page[Prediction], error) {
-	query, args := pageOfPredictions, []any{string(u)}
+func (v *Postgres) Predictions(ctx context.Context, u domain.UserID, q PredictionQuery, least eventstore.Position) (Page[Prediction], eventstore.Position, error) {
+	list := listed[Prediction]{tables: []string{predictionsTable, usersTable}, query: pageOfPredictions, args: []any{string(u)},
+		at: func(p *Prediction) eventstore.Position { return p.Position }, scan: scanPrediction, of: (*string)(&u)}
 	if q.State != "" {
-		query, args = pageOfOneState, []any{string(u), string(q.State)}
+		list.query, list.args = pageOfOneState, append(list.args, string(q.State))
 	}
-	found, err := readPage(ctx, v, query, q.PageQuery, args,
-		func(p *Prediction) eventstore.Position { return p.Position }, scanPrediction)
-	if err != nil {
-		return Page[Prediction]{}, fmt.Errorf("read predictions of %s: %w", u, err)
-	}
-	return found, v.exists(ctx, u, len(found.Items))
+	found, at, err := list.page(ctx, v, q.PageQuery, least)
+	return found, at, failed(err, "read predictions of %s", u)
 }
 
 // Prediction gives one of the person's predictions.
-func (v *Postgres) Prediction(ctx context.Context, u domain.UserID, id domain.PredictionID) (Prediction, error) {
-	return readOne(ctx, v, "prediction "+string(id), scanPrediction, selectPredictions+`WHERE id = $1 AND user_id = $2`, string(id), string(u))
+func (v *Postgres) Prediction(ctx context.Context, u domain.UserID, id domain.PredictionID, least eventstore.Position) (Prediction, eventstore.Position, error) {
+	found, at, err := one[Prediction]{tables: []string{predictionsTable}, query: selectPredictions + `WHERE id = $1 AND user_id = $2`,
+		args: []any{string(id), string(u)}, scan: scanPrediction}.row(ctx, v, least)
+	return found, at, failed(err, "read prediction %s", id)
 }
 
 // Questions gives the sealed texts of predictions of one person.
 func (v *Postgres) Questions(ctx context.Context, u domain.UserID, ids []domain.PredictionID) (map[domain.PredictionID]domain.Sealed, error) {
-	rows, err := v.pool.Query(ctx, `SELECT id, text FROM `+served+predictionsTable+` WHERE user_id = $1 AND id = ANY($2)`,
-		string(u), column(ids, func(id *domain.PredictionID) string { return string(*id) }))
-	if err != nil {
-		return nil, fmt.Errorf("read questions of %s: %w", u, err)
-	}
 	found := map[domain.PredictionID]domain.Sealed{}
-	var id domain.PredictionID
-	var text []byte
-	if _, err := pgx.ForEachRow(rows, []any{&id, &text}, func() error { found[id] = slices.Clone(text); return nil }); err != nil {
-		return nil, fmt.Errorf("read questions of %s: %w", u, err)
-	}
-	return found, nil
+	_, err := v.snapshot(ctx, []string{predictionsTable}, func(pipe *pgx.Batch) {
+		pipe.Queue(`SELECT id, text FROM `+served+predictionsTable+` WHERE user_id = $1 AND id = ANY($2)`,
+			string(u), column(ids, func(id *domain.PredictionID) string { return string(*id) })).Query(func(rows pgx.Rows) error {
+			var id domain.PredictionID
+			var text []byte
+			_, err := pgx.ForEachRow(rows, []any{&id, &text}, func() error { found[id] = slices.Clone(text); return nil })
+			return err
+		})
+	})
+	return found, failed(err, "read questions of %s", u)
 }
 
 // OpenHolds lists predictions that have not ended and expire before the time.
-func (v *Postgres) OpenHolds(ctx context.Context, before time.Time, limit int) ([]Prediction, error) {
-	rows, err := v.pool.Query(ctx, selectPredictions+`WHERE state = 'held' AND expires_at < $1 ORDER BY expires_at, position LIMIT $2`, before, limit)
-	if err != nil {
-		return nil, fmt.Errorf("read open holds: %w", err)
-	}
-	list, err := pgx.CollectRows(rows, scanPrediction)
-	if err != nil {
-		return nil, fmt.Errorf("read open holds: %w", err)
-	}
-	return list, nil
+func (v *Postgres) OpenHolds(ctx context.Context, before time.Time, limit int) (list []Prediction, err error) {
+	_, err = v.snapshot(ctx, []string{predictionsTable}, func(pipe *pgx.Batch) {
+		pipe.Queue(selectPredictions+`WHERE state = 'held' AND expires_at < $1 ORDER BY expires_at, position LIMIT $2`, before, limit).
+			Query(func(rows pgx.Rows) (err error) { list, err = pgx.CollectRows(rows, scanPrediction); return err })
+	})
+	return list, failed(err, "read open holds")
 }

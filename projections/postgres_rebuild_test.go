@@ -94,27 +94,27 @@ func TestRebuildWhileEverybodyWorks(t *testing.T) {
 // readEverything asks each view something that is never empty in a living town, and
 // gives how many people there are.
 func (h house) readEverything(ctx context.Context) (users int, err error) {
-	trial, err := h.views.Trial(ctx)
+	trial, err := h.views.Trial(ctx, 0)
 	if err != nil {
 		return 0, err
 	}
 	if trial.Total() != 0 || trial.Users == 0 {
 		return 0, fmt.Errorf("the trial balance is %+v", trial)
 	}
-	people, err := h.views.Users(ctx, projections.PageQuery{Limit: 100})
+	people, _, err := h.views.Users(ctx, projections.PageQuery{Limit: 100}, 0)
 	if err != nil {
 		return 0, err
 	}
 	oldest := people.Items[len(people.Items)-1].ID
-	lines, err := h.views.Transactions(ctx, oldest, projections.TransactionQuery{PageQuery: projections.PageQuery{Limit: 100}})
+	lines, _, err := h.views.Transactions(ctx, oldest, projections.TransactionQuery{PageQuery: projections.PageQuery{Limit: 100}}, 0)
 	if err != nil || len(lines.Items) == 0 {
 		return 0, fmt.Errorf("%d lines of %s: %w", len(lines.Items), oldest, err)
 	}
-	asked, err := h.views.Predictions(ctx, oldest, projections.PredictionQuery{PageQuery: projections.PageQuery{Limit: 100}})
+	asked, _, err := h.views.Predictions(ctx, oldest, projections.PredictionQuery{PageQuery: projections.PageQuery{Limit: 100}}, 0)
 	if err != nil || len(asked.Items) == 0 {
 		return 0, fmt.Errorf("%d predictions of %s: %w", len(asked.Items), oldest, err)
 	}
-	if _, err := h.views.Balance(ctx, oldest); err != nil {
+	if _, _, err := h.views.Balance(ctx, oldest, 0); err != nil {
 		return 0, err
 	}
 	return trial.Users, nil
@@ -172,11 +172,11 @@ func TestRebuildGivesWayToReads(t *testing.T) {
 		rebuilt <- err
 	}()
 	eventstoretest.Eventually(t, "a second try", func() bool { return drops.seen.Load() >= 2 })
-	people, err := h.views.Users(t.Context(), projections.PageQuery{Limit: 5})
+	people, _, err := h.views.Users(t.Context(), projections.PageQuery{Limit: 5}, 0)
 	fatal(t, err)
 	short, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 	defer cancel()
-	_, err = h.views.Balance(short, people.Items[0].ID)
+	_, _, err = h.views.Balance(short, people.Items[0].ID, 0)
 	fatal(t, err)
 	fatal(t, long.Commit(t.Context()))
 	fatal(t, <-rebuilt)

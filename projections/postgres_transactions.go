@@ -2,7 +2,6 @@ package projections
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -79,21 +78,18 @@ const (
 )
 
 // Transactions gives a page of a wallet's lines, the newest first.
-func (v *Postgres) Transactions(ctx context.Context, u domain.UserID, q TransactionQuery) (Page[Transaction], error) {
-	query, args := pageOfTransactions, []any{string(u)}
-	if q.Type != "" {
-		query, args = pageOfOneType, []any{string(u), string(q.Type)}
-	}
-	found, err := readPage(ctx, v, query, q.PageQuery, args,
-		func(t *Transaction) eventstore.Position { return t.Position },
-		func(row pgx.CollectableRow) (Transaction, error) {
+func (v *Postgres) Transactions(ctx context.Context, u domain.UserID, q TransactionQuery, least eventstore.Position) (Page[Transaction], eventstore.Position, error) {
+	list := listed[Transaction]{tables: []string{transactionsTable, predictionsTable, usersTable}, query: pageOfTransactions, args: []any{string(u)},
+		at: func(t *Transaction) eventstore.Position { return t.Position }, of: (*string)(&u),
+		scan: func(row pgx.CollectableRow) (Transaction, error) {
 			t := Transaction{User: u}
 			err := row.Scan(&t.Position, &t.Type, &t.Status, &t.Amount, &t.BalanceAfter, &t.At, &t.Prediction, &t.Admin, &t.Reason, &t.Reference)
 			t.At = t.At.UTC()
 			return t, err
-		})
-	if err != nil {
-		return Page[Transaction]{}, fmt.Errorf("read transactions of %s: %w", u, err)
+		}}
+	if q.Type != "" {
+		list.query, list.args = pageOfOneType, append(list.args, string(q.Type))
 	}
-	return found, v.exists(ctx, u, len(found.Items))
+	found, at, err := list.page(ctx, v, q.PageQuery, least)
+	return found, at, failed(err, "read transactions of %s", u)
 }

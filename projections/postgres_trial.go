@@ -2,7 +2,6 @@ package projections
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"slices"
 
@@ -47,20 +46,24 @@ func (trial) Write(pipe *pgx.Batch, batch []eventstore.Recorded) error {
 	return nil
 }
 
-// Trial gives the sums of the whole ledger, and their position, as one statement
-// sees them.
-func (v *Postgres) Trial(ctx context.Context) (Trial, error) {
-	rows, err := v.pool.Query(ctx, `SELECT p.position, coalesce(t.account, ''), coalesce(t.amount, 0)
-		FROM `+served+`positions p LEFT JOIN `+served+trialTable+` t ON true WHERE p.view = $1`, trialTable)
-	if err != nil {
-		return Trial{}, fmt.Errorf("read the trial balance: %w", err)
-	}
-	t := Trial{Accounts: map[domain.LedgerAccount]domain.Credits{}}
+// Trial gives the sums of the whole ledger.
+func (v *Postgres) Trial(ctx context.Context, least eventstore.Position) (t Trial, err error) {
+	at, err := v.reading(ctx, least, func() (eventstore.Position, error) {
+		t = Trial{Accounts: map[domain.LedgerAccount]domain.Credits{}}
+		return v.snapshot(ctx, []string{trialTable}, func(pipe *pgx.Batch) {
+			pipe.Queue(`SELECT account, amount FROM ` + served + trialTable).Query(t.scan)
+		})
+	})
+	t.Position = at
+	return t, failed(err, "read the trial balance")
+}
+
+// scan sorts the rows.
+func (t *Trial) scan(rows pgx.Rows) error {
 	var account domain.LedgerAccount
 	var amount domain.Credits
-	_, err = pgx.ForEachRow(rows, []any{&t.Position, &account, &amount}, func() error {
+	_, err := pgx.ForEachRow(rows, []any{&account, &amount}, func() error {
 		switch account {
-		case "": // nothing happened yet
 		case allAvailable:
 			t.Available = amount
 		case allHeld:
@@ -72,8 +75,5 @@ func (v *Postgres) Trial(ctx context.Context) (Trial, error) {
 		}
 		return nil
 	})
-	if err != nil {
-		return Trial{}, fmt.Errorf("read the trial balance: %w", err)
-	}
-	return t, nil
+	return err
 }

@@ -65,32 +65,18 @@ func scanUser(row pgx.CollectableRow) (u User, err error) {
 	return u, err
 }
 
-// User gives one person.
-func (v *Postgres) User(ctx context.Context, u domain.UserID) (User, error) {
-	return readOne(ctx, v, "user "+string(u), scanUser, selectUsers+`WHERE u.id = $1`, string(u))
-}
+const existsUser = `SELECT EXISTS (SELECT FROM ` + served + usersTable + ` WHERE id = $1)`
 
-// exists answers ErrNotFound for a list without lines of a person who is not there.
-func (v *Postgres) exists(ctx context.Context, u domain.UserID, lines int) error {
-	if lines > 0 {
-		return nil
-	}
-	var found bool
-	if err := v.pool.QueryRow(ctx, `SELECT EXISTS (SELECT FROM `+served+usersTable+` WHERE id = $1)`, string(u)).Scan(&found); err != nil {
-		return fmt.Errorf("look for user %s: %w", u, err)
-	}
-	if !found {
-		return ErrNotFound
-	}
-	return nil
+// User gives one person.
+func (v *Postgres) User(ctx context.Context, u domain.UserID, least eventstore.Position) (User, eventstore.Position, error) {
+	found, at, err := one[User]{tables: []string{usersTable, balancesTable}, query: selectUsers + `WHERE u.id = $1`,
+		args: []any{string(u)}, scan: scanUser}.row(ctx, v, least)
+	return found, at, failed(err, "read user %s", u)
 }
 
 // Users gives a page of all persons, the newest first.
-func (v *Postgres) Users(ctx context.Context, q PageQuery) (Page[User], error) {
-	found, err := readPage(ctx, v, selectUsers+`WHERE u.position < $1 ORDER BY u.position DESC LIMIT $2`, q, nil,
-		func(u *User) eventstore.Position { return u.Position }, scanUser)
-	if err != nil {
-		return Page[User]{}, fmt.Errorf("read users: %w", err)
-	}
-	return found, nil
+func (v *Postgres) Users(ctx context.Context, q PageQuery, least eventstore.Position) (Page[User], eventstore.Position, error) {
+	found, at, err := listed[User]{tables: []string{usersTable, balancesTable}, query: selectUsers + `WHERE u.position < $1 ORDER BY u.position DESC LIMIT $2`,
+		at: func(u *User) eventstore.Position { return u.Position }, scan: scanUser}.page(ctx, v, q, least)
+	return found, at, failed(err, "read users")
 }

@@ -3,7 +3,6 @@ package projections
 import (
 	"cmp"
 	"context"
-	"errors"
 	"maps"
 	"slices"
 	"sort"
@@ -27,76 +26,88 @@ func (m *Memory) Wait(ctx context.Context, at eventstore.Position) error {
 		select {
 		case <-moved:
 		case <-ctx.Done():
-			return ctx.Err()
+			return behindIn(ctx, at)
 		}
 	}
+}
+
+// read calls fn, while nothing is applied, when the views hold the least position, and
+// gives their position.
+func (m *Memory) read(ctx context.Context, least eventstore.Position, fn func() error) (eventstore.Position, error) {
+	if err := m.Wait(ctx, least); err != nil {
+		return 0, err
+	}
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.position, fn()
+}
+
+// of calls fn with a person's wallet, or gives ErrNotFound.
+func (m *Memory) of(ctx context.Context, u domain.UserID, least eventstore.Position, fn func(*wallet) error) (eventstore.Position, error) {
+	return m.read(ctx, least, func() error {
+		if w := m.wallets[u]; w != nil {
+			return fn(w)
+		}
+		return ErrNotFound
+	})
 }
 
 // Questions gives the sealed texts of predictions of one person.
 func (m *Memory) Questions(ctx context.Context, u domain.UserID, ids []domain.PredictionID) (map[domain.PredictionID]domain.Sealed, error) {
 	found := map[domain.PredictionID]domain.Sealed{}
-	for _, id := range ids {
-		p, err := m.Prediction(ctx, u, id)
-		if errors.Is(err, ErrNotFound) {
-			continue
+	_, err := m.read(ctx, 0, func() error {
+		for _, id := range ids {
+			if p := m.predictions[id]; p != nil && p.User == u {
+				found[id] = p.Text
+			}
 		}
-		if err != nil {
-			return nil, err
-		}
-		found[id] = p.Text
-	}
-	return found, nil
+		return nil
+	})
+	return found, err
 }
 
 // Position is up to where the views hold everything.
 func (m *Memory) Position(context.Context) (eventstore.Position, error) { return m.at(), nil }
 
 // Balance gives a wallet's balance.
-func (m *Memory) Balance(_ context.Context, u domain.UserID) (Balance, error) {
-	m.mu.RLock()
-	defer m.mu.RUnlock()
-	w := m.wallets[u]
-	if w == nil {
-		return Balance{}, ErrNotFound
-	}
-	return w.user.Balance, nil
+func (m *Memory) Balance(ctx context.Context, u domain.UserID, least eventstore.Position) (b Balance, at eventstore.Position, err error) {
+	at, err = m.of(ctx, u, least, func(w *wallet) error { b = w.user.Balance; return nil })
+	return b, at, err
 }
 
 // Transactions gives a page of a wallet's lines, the newest first.
-func (m *Memory) Transactions(_ context.Context, u domain.UserID, q TransactionQuery) (Page[Transaction], error) {
-	m.mu.RLock()
-	defer m.mu.RUnlock()
-	w := m.wallets[u]
-	if w == nil {
-		return Page[Transaction]{}, ErrNotFound
-	}
-	return page(w.transactions, q.PageQuery,
-		func(t *Transaction) eventstore.Position { return t.Position },
-		func(t *Transaction) bool { return q.Type == "" || t.Type == q.Type })
+func (m *Memory) Transactions(ctx context.Context, u domain.UserID, q TransactionQuery, least eventstore.Position) (found Page[Transaction], at eventstore.Position, err error) {
+	at, err = m.of(ctx, u, least, func(w *wallet) (err error) {
+		found, err = page(w.transactions, q.PageQuery,
+			func(t *Transaction) eventstore.Position { return t.Position },
+			func(t *Transaction) bool { return q.Type == "" || t.Type == q.Type })
+		return err
+	})
+	return found, at, err
 }
 
 // Predictions gives a page of a person's predictions, the newest first.
-func (m *Memory) Predictions(_ context.Context, u domain.UserID, q PredictionQuery) (Page[Prediction], error) {
-	m.mu.RLock()
-	defer m.mu.RUnlock()
-	w := m.wallets[u]
-	if w == nil {
-		return Page[Prediction]{}, ErrNotFound
-	}
-	found, err := page(w.predictions, q.PageQuery,
-		func(p **Prediction) eventstore.Position { return (*p).Position },
-		func(p **Prediction) bool { return q.State == "" || (*p).State == q.State })
-	return convert(found, func(p *Prediction) Prediction { return *p }), err
+func (m *Memory) Predictions(ctx context.Context, u domain.UserID, q PredictionQuery, least eventstore.Position) (found Page[Prediction], at eventstore.Position, err error) {
+	at, err = m.of(ctx, u, least, func(w *wallet) error {
+		list, err := page(w.predictions, q.PageQuery,
+			func(p **Prediction) eventstore.Position { return (*p).Position },
+			func(p **Prediction) bool { return q.State == "" || (*p).State == q.State })
+		found = convert(list, func(p *Prediction) Prediction { return *p })
+		return err
+	})
+	return found, at, err
 }
 
 // Users gives a page of all persons, the newest first.
-func (m *Memory) Users(_ context.Context, q PageQuery) (Page[User], error) {
-	m.mu.RLock()
-	defer m.mu.RUnlock()
-	found, err := page(m.users, q,
-		func(w **wallet) eventstore.Position { return (*w).user.Position },
-		func(**wallet) bool { return true })
-	return convert(found, func(w *wallet) User { return w.user }), err
+func (m *Memory) Users(ctx context.Context, q PageQuery, least eventstore.Position) (found Page[User], at eventstore.Position, err error) {
+	at, err = m.read(ctx, least, func() error {
+		list, err := page(m.users, q,
+			func(w **wallet) eventstore.Position { return (*w).user.Position },
+			func(**wallet) bool { return true })
+		found = convert(list, func(w *wallet) User { return w.user })
+		return err
+	})
+	return found, at, err
 }
 
 // page cuts one page out of a list that is in order of position, from its end.
@@ -129,58 +140,61 @@ func convert[A, B any](p Page[A], f func(A) B) Page[B] {
 }
 
 // Prediction gives one of the person's predictions.
-func (m *Memory) Prediction(_ context.Context, u domain.UserID, id domain.PredictionID) (Prediction, error) {
-	m.mu.RLock()
-	defer m.mu.RUnlock()
-	p := m.predictions[id]
-	if p == nil || p.User != u {
-		return Prediction{}, ErrNotFound
-	}
-	return *p, nil
+func (m *Memory) Prediction(ctx context.Context, u domain.UserID, id domain.PredictionID, least eventstore.Position) (found Prediction, at eventstore.Position, err error) {
+	at, err = m.read(ctx, least, func() error {
+		p := m.predictions[id]
+		if p == nil || p.User != u {
+			return ErrNotFound
+		}
+		found = *p
+		return nil
+	})
+	return found, at, err
 }
 
 // Ended waits until the prediction has ended; where ctx ends first, it gives the
 // prediction as it is.
-func (m *Memory) Ended(ctx context.Context, u domain.UserID, id domain.PredictionID) (Prediction, error) {
+func (m *Memory) Ended(ctx context.Context, u domain.UserID, id domain.PredictionID, least eventstore.Position) (Prediction, eventstore.Position, error) {
+	p, at, err := m.Prediction(ctx, u, id, least)
+	if err != nil || p.State.Ended() {
+		return p, at, err
+	}
+	select {
+	case <-m.ended(id):
+	case <-ctx.Done():
+	}
+	return m.Prediction(context.WithoutCancel(ctx), u, id, at)
+}
+
+// ended gives a channel that is closed when the prediction has ended.
+func (m *Memory) ended(id domain.PredictionID) <-chan struct{} {
 	m.mu.Lock()
-	p := m.predictions[id]
-	if p == nil || p.User != u {
-		m.mu.Unlock()
-		return Prediction{}, ErrNotFound
-	}
-	if p.State.Ended() {
-		defer m.mu.Unlock()
-		return *p, nil
-	}
+	defer m.mu.Unlock()
 	done := m.ends[id]
 	if done == nil {
 		done = make(chan struct{})
+		if m.open[id] == nil { // it ended in this moment
+			close(done)
+			return done
+		}
 		m.ends[id] = done
 	}
-	m.mu.Unlock()
-	select {
-	case <-done:
-	case <-ctx.Done():
-	}
-	return m.Prediction(ctx, u, id)
+	return done
 }
 
 // User gives one person.
-func (m *Memory) User(_ context.Context, u domain.UserID) (User, error) {
-	m.mu.RLock()
-	defer m.mu.RUnlock()
-	w := m.wallets[u]
-	if w == nil {
-		return User{}, ErrNotFound
-	}
-	return w.user, nil
+func (m *Memory) User(ctx context.Context, u domain.UserID, least eventstore.Position) (found User, at eventstore.Position, err error) {
+	at, err = m.of(ctx, u, least, func(w *wallet) error { found = w.user; return nil })
+	return found, at, err
 }
 
 // Trial gives the sums of the whole ledger.
-func (m *Memory) Trial(context.Context) (Trial, error) {
-	m.mu.RLock()
-	defer m.mu.RUnlock()
-	return Trial{Position: m.position, Accounts: maps.Clone(m.house), Available: m.available, Held: m.held, Users: len(m.users)}, nil
+func (m *Memory) Trial(ctx context.Context, least eventstore.Position) (t Trial, err error) {
+	_, err = m.read(ctx, least, func() error {
+		t = Trial{Position: m.position, Accounts: maps.Clone(m.house), Available: m.available, Held: m.held, Users: len(m.users)}
+		return nil
+	})
+	return t, err
 }
 
 // OpenHolds lists predictions that have not ended and expire before the time.

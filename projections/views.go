@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"strconv"
 	"time"
 
@@ -11,28 +12,34 @@ import (
 	"kassa/eventstore"
 )
 
-// Views is what can be asked. Lists come newest first. What a query shows
-// includes at least all events up to a position that Wait was called for.
+// Views is what can be asked. Lists come newest first.
+//
+// A read takes the least position that it must show, 0 where any will do, and gives
+// the position up to which it shows the log; both belong to the moment in which the
+// rows were read. It waits for the least position until ctx ends, and then gives
+// ErrBehind. ErrNotFound comes with a position too: up to there, it was not there.
 type Views interface {
-	// Wait returns when the views hold everything up to the position.
+	// Wait returns when the views were seen to hold everything up to the position. It
+	// promises nothing of a later read: that is asked for the position itself.
 	Wait(ctx context.Context, at eventstore.Position) error
 	// Position is up to where they hold everything now.
 	Position(ctx context.Context) (eventstore.Position, error)
 
-	Balance(ctx context.Context, u domain.UserID) (Balance, error)
-	Transactions(ctx context.Context, u domain.UserID, q TransactionQuery) (Page[Transaction], error)
-	Predictions(ctx context.Context, u domain.UserID, q PredictionQuery) (Page[Prediction], error)
+	Balance(ctx context.Context, u domain.UserID, least eventstore.Position) (Balance, eventstore.Position, error)
+	Transactions(ctx context.Context, u domain.UserID, q TransactionQuery, least eventstore.Position) (Page[Transaction], eventstore.Position, error)
+	Predictions(ctx context.Context, u domain.UserID, q PredictionQuery, least eventstore.Position) (Page[Prediction], eventstore.Position, error)
 	// Prediction gives one of the person's predictions; ErrNotFound also where it
 	// is another's.
-	Prediction(ctx context.Context, u domain.UserID, id domain.PredictionID) (Prediction, error)
+	Prediction(ctx context.Context, u domain.UserID, id domain.PredictionID, least eventstore.Position) (Prediction, eventstore.Position, error)
 	// Questions gives the sealed texts of the person's predictions that are named, by id.
 	Questions(ctx context.Context, u domain.UserID, ids []domain.PredictionID) (map[domain.PredictionID]domain.Sealed, error)
 	// Ended waits until the prediction has ended and gives it; where ctx ends
 	// first, it gives the prediction as it is.
-	Ended(ctx context.Context, u domain.UserID, id domain.PredictionID) (Prediction, error)
-	User(ctx context.Context, u domain.UserID) (User, error)
-	Users(ctx context.Context, q PageQuery) (Page[User], error)
-	Trial(ctx context.Context) (Trial, error)
+	Ended(ctx context.Context, u domain.UserID, id domain.PredictionID, least eventstore.Position) (Prediction, eventstore.Position, error)
+	User(ctx context.Context, u domain.UserID, least eventstore.Position) (User, eventstore.Position, error)
+	Users(ctx context.Context, q PageQuery, least eventstore.Position) (Page[User], eventstore.Position, error)
+	// Trial says its position itself.
+	Trial(ctx context.Context, least eventstore.Position) (Trial, error)
 	// OpenHolds lists predictions that have not ended and expire before the time,
 	// at most limit of them, the oldest expiry first.
 	OpenHolds(ctx context.Context, before time.Time, limit int) ([]Prediction, error)
@@ -40,6 +47,15 @@ type Views interface {
 
 // ErrNotFound: there is no such thing, or it is another's.
 var ErrNotFound = errors.New("projections: not found")
+
+// ErrBehind: the views did not come to the position in time. The same read may
+// succeed later.
+var ErrBehind = errors.New("projections: the views are behind")
+
+// behindIn says that the time was up before the views came to the position.
+func behindIn(ctx context.Context, at eventstore.Position) error {
+	return fmt.Errorf("%w: not yet at position %d: %w", ErrBehind, at, ctx.Err())
+}
 
 // ErrBadCursor: the cursor is not one that a page gave.
 var ErrBadCursor = errors.New("projections: bad cursor")

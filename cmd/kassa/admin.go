@@ -76,7 +76,7 @@ func (listAdmins) Run(ctx context.Context, c *console, line *commandLine) error 
 	fmt.Fprintln(table, "USER\tE-MAIL\tSIGNED UP")
 	page := projections.PageQuery{Limit: projections.MaxPage}
 	for {
-		users, err := views.Users(ctx, page)
+		users, _, err := views.Users(ctx, page, 0)
 		if err != nil {
 			return err
 		}

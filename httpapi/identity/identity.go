@@ -58,9 +58,8 @@ type Accounts interface {
 // Views knows the people who have signed up. Only what is shown is taken from it,
 // never what a person may do.
 type Views interface {
-	User(ctx context.Context, u domain.UserID) (projections.User, error)
-	Position(ctx context.Context) (eventstore.Position, error)
-	Wait(ctx context.Context, at eventstore.Position) error
+	// User shows the log at least up to a position, and gives up to where; see projections.Views.
+	User(ctx context.Context, u domain.UserID, least eventstore.Position) (projections.User, eventstore.Position, error)
 }
 
 // Authenticator is safe for concurrent use and must not be copied.
@@ -229,30 +228,22 @@ func (a *Authenticator) verify(r *http.Request, u domain.UserID, email, password
 func (a *Authenticator) person(ctx context.Context, u domain.UserID) (Person, error) {
 	ctx, cancel := context.WithTimeout(ctx, viewsWait)
 	defer cancel()
-	for {
-		at, err := a.Views.Position(ctx)
-		if err != nil {
-			return Person{}, fmt.Errorf("read the views' position: %w", err)
-		}
-		user, err := a.Views.User(ctx, u)
-		if err == nil {
-			email, err := a.Vault.OpenEmail(ctx, u, user.Email)
-			if err != nil && !errors.Is(err, vault.ErrErased) {
-				return Person{}, err
-			}
-			account, err := a.Accounts.Refresh(ctx, u)
-			if err != nil {
-				return Person{}, fmt.Errorf("read whether %s is an admin: %w", u, err)
-			}
-			return Person{User: u, Email: email, Admin: account.Account.Admin}, nil
-		}
-		if !errors.Is(err, projections.ErrNotFound) {
-			return Person{}, fmt.Errorf("read person %s: %w", u, err)
-		}
-		if err := a.Views.Wait(ctx, at+1); err != nil {
-			return Person{}, fmt.Errorf("wait for the views to know %s: %w", u, err)
-		}
+	user, at, err := a.Views.User(ctx, u, 0)
+	for errors.Is(err, projections.ErrNotFound) {
+		user, at, err = a.Views.User(ctx, u, at+1)
 	}
+	if err != nil {
+		return Person{}, fmt.Errorf("read person %s: %w", u, err)
+	}
+	email, err := a.Vault.OpenEmail(ctx, u, user.Email)
+	if err != nil && !errors.Is(err, vault.ErrErased) {
+		return Person{}, err
+	}
+	account, err := a.Accounts.Refresh(ctx, u)
+	if err != nil {
+		return Person{}, fmt.Errorf("read whether %s is an admin: %w", u, err)
+	}
+	return Person{User: u, Email: email, Admin: account.Account.Admin}, nil
 }
 
 // CookieName is that of the session.

@@ -36,7 +36,7 @@ func (p *Pages) people(v *visit) error { return v.showPeople(http.StatusOK, v.ta
 func (v *visit) showPeople(status int, d draft) error {
 	page := peoplePage{Query: strings.TrimSpace(d.get("who")), Nobody: d.Code == domain.AccountNotFound}
 	cursor := v.r.URL.Query().Get("cursor")
-	found, err := v.pages.Views.Users(v.r.Context(), projections.PageQuery{Cursor: cursor, Limit: linesShown})
+	found, _, err := v.pages.Views.Users(v.r.Context(), projections.PageQuery{Cursor: cursor, Limit: linesShown}, 0)
 	if err != nil {
 		return cursorFault(err)
 	}
@@ -66,7 +66,7 @@ func (p *Pages) find(v *visit) error {
 	if !u.Valid() {
 		return v.refused(findingForm, domain.Reject(domain.AccountNotFound, "there is no such person"), v.showPeople)
 	}
-	switch _, err := p.Views.User(v.r.Context(), u); {
+	switch _, _, err := p.Views.User(v.r.Context(), u, 0); {
 	case errors.Is(err, projections.ErrNotFound):
 		return v.refused(findingForm, domain.Reject(domain.AccountNotFound, "there is no such person"), v.showPeople)
 	case err != nil:
@@ -121,7 +121,7 @@ func (v *visit) who() (member, error) {
 	if !ok {
 		return member{}, errNoPage
 	}
-	u, err := v.pages.Views.User(v.r.Context(), id)
+	u, _, err := v.pages.Views.User(v.r.Context(), id, 0)
 	if errors.Is(err, projections.ErrNotFound) {
 		return member{}, errNoPage
 	}
@@ -137,13 +137,13 @@ func (v *visit) showPerson(status int, d draft) error {
 		return err
 	}
 	page := personPage{Who: who, Form: v.adjustForm(d, who.Balance.Available)}
-	holds, err := v.pages.Views.Predictions(v.r.Context(), who.ID, projections.PredictionQuery{
-		PageQuery: projections.PageQuery{Limit: linesShown}, State: domain.StateHeld})
+	holds, _, err := v.pages.Views.Predictions(v.r.Context(), who.ID, projections.PredictionQuery{
+		PageQuery: projections.PageQuery{Limit: linesShown}, State: domain.StateHeld}, 0)
 	if err != nil {
 		return err
 	}
-	last, err := v.pages.Views.Transactions(v.r.Context(), who.ID, projections.TransactionQuery{
-		PageQuery: projections.PageQuery{Limit: lastLines}})
+	last, _, err := v.pages.Views.Transactions(v.r.Context(), who.ID, projections.TransactionQuery{
+		PageQuery: projections.PageQuery{Limit: lastLines}}, 0)
 	if err != nil {
 		return err
 	}

@@ -76,8 +76,8 @@ func (p *Pages) predictionHistory(v *visit) error {
 	if state != "" && !slices.Contains(states, state) {
 		return errMalformed
 	}
-	found, err := p.Views.Predictions(v.r.Context(), v.Person.User, projections.PredictionQuery{
-		PageQuery: projections.PageQuery{Cursor: cursor, Limit: linesShown}, State: state})
+	found, _, err := p.Views.Predictions(v.r.Context(), v.Person.User, projections.PredictionQuery{
+		PageQuery: projections.PageQuery{Cursor: cursor, Limit: linesShown}, State: state}, 0)
 	if err != nil {
 		return cursorFault(err)
 	}
@@ -173,8 +173,8 @@ func (p *Pages) transactionHistory(v *visit) error {
 	if kind != "" && !slices.Contains(projections.TransactionTypes, kind) {
 		return errMalformed
 	}
-	found, err := p.Views.Transactions(v.r.Context(), v.Person.User, projections.TransactionQuery{
-		PageQuery: projections.PageQuery{Cursor: cursor, Limit: linesShown}, Type: kind})
+	found, _, err := p.Views.Transactions(v.r.Context(), v.Person.User, projections.TransactionQuery{
+		PageQuery: projections.PageQuery{Cursor: cursor, Limit: linesShown}, Type: kind}, 0)
 	if err != nil {
 		return cursorFault(err)
 	}

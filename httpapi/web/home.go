@@ -52,7 +52,7 @@ func (p *Pages) home(v *visit) error {
 		d.Fields.Set("text", v.T(exampleKeys[n-1]))
 	}
 	if id := query.Get("again"); id != "" {
-		if earlier, err := p.Views.Prediction(v.r.Context(), v.Person.User, domain.PredictionID(id)); err == nil {
+		if earlier, _, err := p.Views.Prediction(v.r.Context(), v.Person.User, domain.PredictionID(id), 0); err == nil {
 			text, _, err := v.textOf(earlier)
 			if err != nil {
 				return err
@@ -74,8 +74,8 @@ func (v *visit) showHome(status int, d draft) error {
 	if v.Person != nil {
 		name, v.Title, v.Form = "home", v.T("ask.title"), askingForm.name
 		page.Ask.complete(v.Price, v.Balance.Available)
-		last, err := v.pages.Views.Predictions(v.r.Context(), v.Person.User,
-			projections.PredictionQuery{PageQuery: projections.PageQuery{Limit: lastShown}})
+		last, _, err := v.pages.Views.Predictions(v.r.Context(), v.Person.User,
+			projections.PredictionQuery{PageQuery: projections.PageQuery{Limit: lastShown}}, 0)
 		if err != nil {
 			return err
 		}

@@ -121,11 +121,11 @@ type frail struct {
 	house *house
 }
 
-func (f frail) Balance(ctx context.Context, u domain.UserID) (projections.Balance, error) {
+func (f frail) Balance(ctx context.Context, u domain.UserID, least eventstore.Position) (projections.Balance, eventstore.Position, error) {
 	if err, ok := f.house.failure.Load().(error); ok {
-		return projections.Balance{}, err
+		return projections.Balance{}, 0, err
 	}
-	return f.Memory.Balance(ctx, u)
+	return f.Memory.Balance(ctx, u, least)
 }
 
 func (f frail) OpenEmail(ctx context.Context, u domain.UserID, sealed domain.Sealed) (string, error) {
@@ -314,8 +314,8 @@ func (h *house) ending(u domain.UserID) commands.Ending {
 // endings names a person's open questions, of which there is at least one.
 func (h *house) endings(u domain.UserID) (all []commands.Ending) {
 	h.t.Helper()
-	open, err := h.views.Predictions(h.t.Context(), u, projections.PredictionQuery{
-		PageQuery: projections.PageQuery{Limit: projections.MaxPage}, State: domain.StateHeld})
+	open, _, err := h.views.Predictions(h.t.Context(), u, projections.PredictionQuery{
+		PageQuery: projections.PageQuery{Limit: projections.MaxPage}, State: domain.StateHeld}, 0)
 	if err != nil || len(open.Items) == 0 {
 		h.t.Fatalf("%d open questions (%v)", len(open.Items), err)
 	}
@@ -365,7 +365,7 @@ func (h *house) colleague() domain.UserID {
 // balance is what the views say a person has.
 func (h *house) balance(email string) (available, held domain.Credits) {
 	h.t.Helper()
-	b, err := h.views.Balance(h.t.Context(), h.user(email))
+	b, _, err := h.views.Balance(h.t.Context(), h.user(email), 0)
 	if err != nil {
 		h.t.Fatal(err)
 	}

@@ -36,14 +36,14 @@ type Commands interface {
 // Views is what pages show.
 type Views interface {
 	Wait(ctx context.Context, at eventstore.Position) error
-	Balance(ctx context.Context, u domain.UserID) (projections.Balance, error)
-	Transactions(ctx context.Context, u domain.UserID, q projections.TransactionQuery) (projections.Page[projections.Transaction], error)
-	Predictions(ctx context.Context, u domain.UserID, q projections.PredictionQuery) (projections.Page[projections.Prediction], error)
-	Prediction(ctx context.Context, u domain.UserID, id domain.PredictionID) (projections.Prediction, error)
+	Balance(ctx context.Context, u domain.UserID, least eventstore.Position) (projections.Balance, eventstore.Position, error)
+	Transactions(ctx context.Context, u domain.UserID, q projections.TransactionQuery, least eventstore.Position) (projections.Page[projections.Transaction], eventstore.Position, error)
+	Predictions(ctx context.Context, u domain.UserID, q projections.PredictionQuery, least eventstore.Position) (projections.Page[projections.Prediction], eventstore.Position, error)
+	Prediction(ctx context.Context, u domain.UserID, id domain.PredictionID, least eventstore.Position) (projections.Prediction, eventstore.Position, error)
 	Questions(ctx context.Context, u domain.UserID, ids []domain.PredictionID) (map[domain.PredictionID]domain.Sealed, error)
-	Ended(ctx context.Context, u domain.UserID, id domain.PredictionID) (projections.Prediction, error)
-	User(ctx context.Context, u domain.UserID) (projections.User, error)
-	Users(ctx context.Context, q projections.PageQuery) (projections.Page[projections.User], error)
+	Ended(ctx context.Context, u domain.UserID, id domain.PredictionID, least eventstore.Position) (projections.Prediction, eventstore.Position, error)
+	User(ctx context.Context, u domain.UserID, least eventstore.Position) (projections.User, eventstore.Position, error)
+	Users(ctx context.Context, q projections.PageQuery, least eventstore.Position) (projections.Page[projections.User], eventstore.Position, error)
 }
 
 // Films is the catalogue.

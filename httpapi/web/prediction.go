@@ -120,10 +120,10 @@ func (p *Pages) prediction(v *visit) error {
 	if !ok {
 		return errNoPage
 	}
-	found, err := p.Views.Prediction(v.r.Context(), v.Person.User, id)
+	found, _, err := p.Views.Prediction(v.r.Context(), v.Person.User, id, 0)
 	if err == nil && !found.State.Ended() && v.justAsked() {
 		ctx, cancel := context.WithTimeout(v.r.Context(), waitAnswer)
-		found, err = p.Views.Ended(ctx, v.Person.User, id)
+		found, _, err = p.Views.Ended(ctx, v.Person.User, id, found.Position)
 		cancel()
 		if err == nil {
 			err = v.catchUp(found.EndPosition)

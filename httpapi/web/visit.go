@@ -91,7 +91,7 @@ func (v *visit) catchUp(at eventstore.Position) error {
 	if v.Person == nil {
 		return nil
 	}
-	b, err := v.pages.Views.Balance(v.r.Context(), v.Person.User)
+	b, _, err := v.pages.Views.Balance(v.r.Context(), v.Person.User, 0)
 	if errors.Is(err, projections.ErrNotFound) {
 		v.Person = nil
 		return errBehind

@@ -115,8 +115,8 @@ func lines(t *testing.T, log *Log, form Form) {
 	}; !slices.Equal(got, want) {
 		t.Errorf("the lines are\n %+v, want\n %+v", got, want)
 	}
-	answer(t, "balance", projections.Balance{User: "u_ada", Available: 20, Held: 5, Position: 13})(form.Balance(t.Context(), "u_ada"))
-	trial, err := form.Trial(t.Context())
+	answer(t, "balance", projections.Balance{User: "u_ada", Available: 20, Held: 5, Position: 13})(plain(form.Balance(t.Context(), "u_ada", 0)))
+	trial, err := form.Trial(t.Context(), 0)
 	answer(t, "trial balance", projections.Trial{Position: 13, Available: 20, Held: 5, Users: 1,
 		Accounts: map[domain.LedgerAccount]domain.Credits{"house:cash": -26, "house:bonus": -10, "house:revenue": 5, "house:adjustments": 6}})(trial, err)
 	if trial.Total() != 0 {

@@ -16,18 +16,20 @@ import (
 type pager[T any] func(projections.PageQuery) (projections.Page[T], error)
 
 func usersOf(ctx context.Context, form Form) pager[projections.User] {
-	return func(q projections.PageQuery) (projections.Page[projections.User], error) { return form.Users(ctx, q) }
+	return func(q projections.PageQuery) (projections.Page[projections.User], error) {
+		return plain(form.Users(ctx, q, 0))
+	}
 }
 
 func transactionsOf(ctx context.Context, form Form, u domain.UserID, filter projections.TransactionType) pager[projections.Transaction] {
 	return func(q projections.PageQuery) (projections.Page[projections.Transaction], error) {
-		return form.Transactions(ctx, u, projections.TransactionQuery{PageQuery: q, Type: filter})
+		return plain(form.Transactions(ctx, u, projections.TransactionQuery{PageQuery: q, Type: filter}, 0))
 	}
 }
 
 func predictionsOf(ctx context.Context, form Form, u domain.UserID, filter domain.PredictionState) pager[projections.Prediction] {
 	return func(q projections.PageQuery) (projections.Page[projections.Prediction], error) {
-		return form.Predictions(ctx, u, projections.PredictionQuery{PageQuery: q, State: filter})
+		return plain(form.Predictions(ctx, u, projections.PredictionQuery{PageQuery: q, State: filter}, 0))
 	}
 }
 
@@ -163,7 +165,7 @@ func ownership(t *testing.T, log *Log, form Form) {
 	story.ask("u_ada", "p_1", 0)
 	receive(t, log, form)
 	ctx := t.Context()
-	if p, err := form.Prediction(ctx, "u_ada", "p_1"); err != nil || p.User != "u_ada" {
+	if p, _, err := form.Prediction(ctx, "u_ada", "p_1", 0); err != nil || p.User != "u_ada" {
 		t.Fatalf("one's own prediction is %+v, %v", p, err)
 	}
 	named := []domain.PredictionID{"p_2", "p_1", "p_1", ""}
@@ -176,11 +178,11 @@ func ownership(t *testing.T, log *Log, form Form) {
 		user domain.UserID
 		id   domain.PredictionID
 	}{{"u_bob", "p_1"}, {"u_nobody", "p_1"}, {"", "p_1"}, {"u_ada", "p_2"}, {"u_ada", ""}} {
-		refuses[projections.Prediction](t, fmt.Sprint(tt), projections.ErrNotFound)(form.Prediction(ctx, tt.user, tt.id))
-		refuses[projections.Prediction](t, fmt.Sprint(tt), projections.ErrNotFound)(form.Ended(ctx, tt.user, tt.id))
+		refuses[projections.Prediction](t, fmt.Sprint(tt), projections.ErrNotFound)(plain(form.Prediction(ctx, tt.user, tt.id, 0)))
+		refuses[projections.Prediction](t, fmt.Sprint(tt), projections.ErrNotFound)(plain(form.Ended(ctx, tt.user, tt.id, 0)))
 	}
 	answer(t, "bob's predictions", projections.Page[projections.Prediction]{Items: []projections.Prediction{}})(
-		form.Predictions(ctx, "u_bob", projections.PredictionQuery{}))
+		plain(form.Predictions(ctx, "u_bob", projections.PredictionQuery{}, 0)))
 	for _, u := range []domain.UserID{"u_nobody", "", "u_ad", "U_ADA"} {
 		nothingOf(t, form, u)
 	}
@@ -191,12 +193,12 @@ func ownership(t *testing.T, log *Log, form Form) {
 func nothingOf(t *testing.T, form Form, u domain.UserID) {
 	t.Helper()
 	ctx, what := t.Context(), "of "+string(u)
-	refuses[projections.Balance](t, what, projections.ErrNotFound)(form.Balance(ctx, u))
-	refuses[projections.User](t, what, projections.ErrNotFound)(form.User(ctx, u))
-	refuses[projections.Page[projections.Transaction]](t, what, projections.ErrNotFound)(form.Transactions(ctx, u, projections.TransactionQuery{}))
-	refuses[projections.Page[projections.Transaction]](t, what, projections.ErrNotFound)(form.Transactions(ctx, u, projections.TransactionQuery{Type: projections.Deposit}))
-	refuses[projections.Page[projections.Prediction]](t, what, projections.ErrNotFound)(form.Predictions(ctx, u, projections.PredictionQuery{}))
-	refuses[projections.Prediction](t, what, projections.ErrNotFound)(form.Prediction(ctx, u, "p_1"))
+	refuses[projections.Balance](t, what, projections.ErrNotFound)(plain(form.Balance(ctx, u, 0)))
+	refuses[projections.User](t, what, projections.ErrNotFound)(plain(form.User(ctx, u, 0)))
+	refuses[projections.Page[projections.Transaction]](t, what, projections.ErrNotFound)(plain(form.Transactions(ctx, u, projections.TransactionQuery{}, 0)))
+	refuses[projections.Page[projections.Transaction]](t, what, projections.ErrNotFound)(plain(form.Transactions(ctx, u, projections.TransactionQuery{Type: projections.Deposit}, 0)))
+	refuses[projections.Page[projections.Prediction]](t, what, projections.ErrNotFound)(plain(form.Predictions(ctx, u, projections.PredictionQuery{}, 0)))
+	refuses[projections.Prediction](t, what, projections.ErrNotFound)(plain(form.Prediction(ctx, u, "p_1", 0)))
 }
 
 func emptyLog(t *testing.T, log *Log, form Form) {
@@ -204,8 +206,8 @@ func emptyLog(t *testing.T, log *Log, form Form) {
 	must(t, form.Receive(ctx, nil))
 	must(t, form.Wait(ctx, 0))
 	answer(t, "position", eventstore.Position(0))(form.Position(ctx))
-	answer(t, "trial balance", projections.Trial{Accounts: map[domain.LedgerAccount]domain.Credits{}})(form.Trial(ctx))
-	answer(t, "users", projections.Page[projections.User]{Items: []projections.User{}})(form.Users(ctx, projections.PageQuery{Limit: 5}))
+	answer(t, "trial balance", projections.Trial{Accounts: map[domain.LedgerAccount]domain.Credits{}})(form.Trial(ctx, 0))
+	answer(t, "users", projections.Page[projections.User]{Items: []projections.User{}})(plain(form.Users(ctx, projections.PageQuery{Limit: 5}, 0)))
 	nothingOf(t, form, "u_ada")
 	if held, err := form.OpenHolds(ctx, noon.AddDate(100, 0, 0), 10); err != nil || len(held) != 0 {
 		t.Fatalf("open holds are %+v, %v", held, err)

@@ -39,7 +39,7 @@ func waits(t *testing.T, log *Log, form Form) {
 	for range cap(waiting) {
 		go func() {
 			err := form.Wait(t.Context(), 5)
-			if b, read := form.Balance(t.Context(), "u_ada"); err == nil && (read != nil || b.Available != 13) {
+			if b, _, read := form.Balance(t.Context(), "u_ada", 0); err == nil && (read != nil || b.Available != 13) {
 				err = errors.Join(errors.New("who was woken does not see it"), read)
 			}
 			waiting <- err
@@ -82,7 +82,7 @@ func endings(t *testing.T, log *Log, form Form) {
 	left, leave := context.WithCancel(t.Context())
 	leave()
 	for _, id := range ids {
-		p, err := form.Ended(left, "u_ada", id)
+		p, _, err := form.Ended(left, "u_ada", id, 0)
 		if err != nil || p.ID != id || p.State != domain.StateHeld || p.EndPosition != 0 {
 			t.Fatalf("%s, with no time to wait: %+v, %v", id, p, err)
 		}
@@ -98,7 +98,7 @@ func endings(t *testing.T, log *Log, form Form) {
 		waiting[id] = make(chan woken, 3)
 		for range cap(waiting[id]) {
 			go func() {
-				p, err := form.Ended(t.Context(), "u_ada", id)
+				p, _, err := form.Ended(t.Context(), "u_ada", id, 0)
 				waiting[id] <- woken{p, err}
 			}()
 		}
@@ -118,7 +118,7 @@ func endings(t *testing.T, log *Log, form Form) {
 			}
 		}
 		// Who comes later does not wait, even with no time left.
-		if p, err := form.Ended(left, "u_ada", id); err != nil || !p.State.Ended() || p.EndPosition != at {
+		if p, _, err := form.Ended(left, "u_ada", id, 0); err != nil || !p.State.Ended() || p.EndPosition != at {
 			t.Errorf("%s afterwards: %+v, %v", id, p, err)
 		}
 	}
@@ -131,4 +131,91 @@ func endings(t *testing.T, log *Log, form Form) {
 		soon(t, "the last end", waiting["p_open"])
 	}
 	compare(t, log, form)
+}
+
+// positions asks every read for the next position before it is there: each waits, and
+// then shows what is there, with the position; one whose time is up says so.
+func positions(t *testing.T, log *Log, form Form) {
+	s := newStory(t, log)
+	s.signUp("u_ada")
+	s.ask("u_ada", "p_1", time.Minute)
+	receive(t, log, form)
+	before, next := eventstore.Position(4), eventstore.Position(6)
+	reads := map[string]func(context.Context, eventstore.Position) (any, eventstore.Position, error){
+		"balance": func(ctx context.Context, least eventstore.Position) (any, eventstore.Position, error) {
+			return anyOf(form.Balance(ctx, "u_ada", least))
+		},
+		"user": func(ctx context.Context, least eventstore.Position) (any, eventstore.Position, error) {
+			return anyOf(form.User(ctx, "u_ada", least))
+		},
+		"nobody": func(ctx context.Context, least eventstore.Position) (any, eventstore.Position, error) {
+			return anyOf(form.Balance(ctx, "u_x", least))
+		},
+		"nobody's lines": func(ctx context.Context, least eventstore.Position) (any, eventstore.Position, error) {
+			return anyOf(form.Transactions(ctx, "u_x", projections.TransactionQuery{}, least))
+		},
+		"users": func(ctx context.Context, least eventstore.Position) (any, eventstore.Position, error) {
+			return anyOf(form.Users(ctx, projections.PageQuery{}, least))
+		},
+		"transactions": func(ctx context.Context, least eventstore.Position) (any, eventstore.Position, error) {
+			return anyOf(form.Transactions(ctx, "u_ada", projections.TransactionQuery{}, least))
+		},
+		"predictions": func(ctx context.Context, least eventstore.Position) (any, eventstore.Position, error) {
+			return anyOf(form.Predictions(ctx, "u_ada", projections.PredictionQuery{}, least))
+		},
+		"prediction": func(ctx context.Context, least eventstore.Position) (any, eventstore.Position, error) {
+			return anyOf(form.Prediction(ctx, "u_ada", "p_1", least))
+		},
+		"prediction of nobody": func(ctx context.Context, least eventstore.Position) (any, eventstore.Position, error) {
+			return anyOf(form.Prediction(ctx, "u_ada", "p_x", least))
+		},
+		"end of a prediction": func(ctx context.Context, least eventstore.Position) (any, eventstore.Position, error) {
+			left, leave := context.WithCancel(ctx)
+			if least <= before { // it has not ended, and is not waited for
+				leave()
+			}
+			defer leave()
+			return anyOf(form.Ended(left, "u_ada", "p_1", least))
+		},
+		"trial balance": func(ctx context.Context, least eventstore.Position) (any, eventstore.Position, error) {
+			trial, err := form.Trial(ctx, least)
+			return trial, trial.Position, err
+		},
+	}
+	type read struct {
+		at  eventstore.Position
+		err error
+	}
+	left, leave := context.WithCancel(t.Context())
+	leave()
+	waiting := map[string]chan read{}
+	for what, ask := range reads {
+		for _, least := range []eventstore.Position{0, before} {
+			if _, at, err := ask(t.Context(), least); at != before || err != nil && !errors.Is(err, projections.ErrNotFound) {
+				t.Errorf("%s, at least at %d: at %d, %v; the views are at %d", what, least, at, err, before)
+			}
+		}
+		if _, _, err := ask(left, next); !errors.Is(err, projections.ErrBehind) || !errors.Is(err, context.Canceled) {
+			t.Errorf("%s, with no time to wait: %v", what, err)
+		}
+		waiting[what] = make(chan read, 1)
+		go func() {
+			_, at, err := ask(t.Context(), next)
+			waiting[what] <- read{at, err}
+		}()
+	}
+	s.deposit("u_ada", 3)
+	receive(t, log, form)
+	s.complete("u_ada", "p_1")
+	receive(t, log, form)
+	for what := range reads {
+		got := soon(t, what, waiting[what])
+		if got.at != next || got.err != nil && !errors.Is(got.err, projections.ErrNotFound) {
+			t.Errorf("%s, at least at %d: at %d, %v", what, next, got.at, got.err)
+		}
+	}
+}
+
+func anyOf[T any](got T, at eventstore.Position, err error) (any, eventstore.Position, error) {
+	return got, at, err
 }
