@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -61,11 +62,13 @@ func openPostgres(ctx context.Context, url string, conns int32, takeRole string)
 // for news.
 var dialer = net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 10 * time.Second, Interval: 5 * time.Second, Count: 3}}
 
+var errNoURL = errors.New("it is not a postgres:// URL, or one with a wrong setting behind the question mark")
+
 // withoutURL keeps a password in a malformed URL out of the log.
 func withoutURL(err error) error {
 	var parse *pgconn.ParseConfigError
 	if errors.As(err, &parse) {
-		return errors.New("it is not a postgres:// URL")
+		return errNoURL
 	}
 	return err
 }
@@ -108,6 +111,16 @@ func MigratePostgres(ctx context.Context, url string) (done []Migration, err err
 		done = append(done, Migration{r.Source.Version, r.Source.Path})
 	}
 	return done, err
+}
+
+// CheckURL says whether an address can be read, without connecting. The driver would
+// take a line of names and values for one too, and almost any text is such a line.
+func CheckURL(url string) error {
+	if !strings.HasPrefix(url, "postgres://") && !strings.HasPrefix(url, "postgresql://") {
+		return errNoURL
+	}
+	_, err := pgx.ParseConfig(url)
+	return withoutURL(err)
 }
 
 func parse(url string) (*pgx.ConnConfig, error) {

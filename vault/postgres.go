@@ -37,6 +37,15 @@ func (p postgres) anybody(ctx context.Context) (domain.UserID, error) {
 	return one[domain.UserID](p.pool.QueryRow(ctx, `SELECT user_id FROM subject_keys LIMIT 1`))
 }
 
+func (p postgres) checkValue(ctx context.Context) ([]byte, error) {
+	return one[[]byte](p.pool.QueryRow(ctx, `SELECT secret_check FROM installation`))
+}
+
+func (p postgres) claim(ctx context.Context, value []byte) error {
+	_, err := p.pool.Exec(ctx, `INSERT INTO installation (secret_check) VALUES ($1) ON CONFLICT DO NOTHING`, value)
+	return err
+}
+
 func (p postgres) addSession(ctx context.Context, token []byte, u domain.UserID, expires time.Time) error {
 	_, err := p.pool.Exec(ctx, `INSERT INTO sessions (token_hash, user_id, expires_at) VALUES ($1,$2,$3)`, token, string(u), expires)
 	return err

@@ -43,6 +43,15 @@ func (s sqlite) anybody(ctx context.Context) (domain.UserID, error) {
 	return one[domain.UserID](s.db.Read.QueryRowContext(ctx, `SELECT user_id FROM subject_keys LIMIT 1`))
 }
 
+func (s sqlite) checkValue(ctx context.Context) ([]byte, error) {
+	return one[[]byte](s.db.Read.QueryRowContext(ctx, `SELECT secret_check FROM installation`))
+}
+
+func (s sqlite) claim(ctx context.Context, value []byte) error {
+	_, err := s.db.Write.ExecContext(ctx, `INSERT INTO installation (one, secret_check) VALUES (1, ?) ON CONFLICT DO NOTHING`, value)
+	return err
+}
+
 func (s sqlite) addSession(ctx context.Context, token []byte, u domain.UserID, expires time.Time) error {
 	_, err := s.db.Write.ExecContext(ctx, `INSERT INTO sessions (token_hash, user_id, expires_at) VALUES (?,?,?)`, token, string(u), expires.Unix())
 	return err

@@ -23,6 +23,7 @@ const (
 	storedText     = "a0ad2e730c4e55ca0c490529d27772eea0348cca8fe765840c7674b1843794306e20a167accd54e04ee36be7ce0f4667bddd853e498c3ab3545e7cf8cdd5"
 	emailHash      = "268a505f0fcd22257210397eb7bd5bb449fce893"
 	fingerprint    = "d6152922f39a37aca844bd4e" // "deposit 5"
+	checkValue     = "02b682c2cfd61fa949aab8dcd8a71897387b12c86b0f07b997aad8b23b5cdf1b"
 )
 
 func bytesOf(t testing.TB, hexadecimal string) []byte {
@@ -38,6 +39,9 @@ func testStoredForms(t *testing.T, p place) {
 	p.exec(t, `INSERT INTO sessions (token_hash, user_id, expires_at) VALUES (`+p.blob(bytesOf(t, storedToken))+`, 'u_ada', `+p.moment(noon.Add(time.Hour))+`)`)
 	v := opened(t, p)
 	must(t, v.CheckSecret(t.Context()))
+	if got, err := secret.CheckValue(); err != nil || hex.EncodeToString(got) != checkValue {
+		t.Errorf("the secret's check value is %x, %v", got, err)
+	}
 	if got := v.EmailHash("ada@example.org"); got != emailHash {
 		t.Errorf("the e-mail's hash is %s", got)
 	}

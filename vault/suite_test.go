@@ -49,6 +49,7 @@ var suite = []struct {
 	{"sessions that ended", testEndSession},
 	{"expired sessions", testDropExpired},
 	{"faults", testFaults},
+	{"a claimed database", testClaimSecret}, // last: nothing takes a claim back
 }
 
 func TestSQLite(t *testing.T) {

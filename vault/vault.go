@@ -13,9 +13,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
-	"strings"
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
@@ -27,53 +24,6 @@ import (
 // ErrErased means that the person's key is gone, and with it all that it sealed.
 var ErrErased = errors.New("vault: the person's key is gone")
 
-// Secret is the installation's own secret: e-mails are hashed and keys are
-// wrapped under keys derived from it. Losing it loses all personal data and
-// every sign-in; the ledger itself does not need it.
-type Secret []byte
-
-// secretBytes is the least length of a secret.
-const secretBytes = 32
-
-// LoadSecret reads the secret from a file in hexadecimal, and makes the file,
-// readable by its owner only, where there is none.
-func LoadSecret(path string) (Secret, error) {
-	text, err := os.ReadFile(path)
-	if errors.Is(err, os.ErrNotExist) {
-		if err = makeSecret(path); err == nil {
-			text, err = os.ReadFile(path)
-		}
-	}
-	if err != nil {
-		return nil, fmt.Errorf("load the installation's secret: %w", err)
-	}
-	secret, err := hex.DecodeString(strings.TrimSpace(string(text)))
-	if err != nil || len(secret) < secretBytes {
-		return nil, fmt.Errorf("the secret in %s must be at least %d bytes in hexadecimal", path, secretBytes)
-	}
-	return secret, nil
-}
-
-// makeSecret writes the file whole or not at all: it is linked into place, so
-// the first of two processes wins and a crash leaves no half of a secret.
-func makeSecret(path string) error {
-	tmp, err := os.CreateTemp(filepath.Dir(path), ".secret-*") // mode 0600
-	if err != nil {
-		return err
-	}
-	defer os.Remove(tmp.Name())
-	b := make([]byte, secretBytes)
-	rand.Read(b)
-	_, err = fmt.Fprintln(tmp, hex.EncodeToString(b))
-	if err = errors.Join(err, tmp.Sync(), tmp.Close()); err != nil {
-		return err
-	}
-	if err := os.Link(tmp.Name(), path); err != nil && !errors.Is(err, os.ErrExist) {
-		return err
-	}
-	return nil
-}
-
 // database is where the vault keeps its rows.
 type database interface {
 	// enroll writes a new person's key and password hash together.
@@ -83,6 +33,10 @@ type database interface {
 	password(ctx context.Context, u domain.UserID) (string, error)
 	// anybody gives a person who has a key; errNone where nobody has.
 	anybody(ctx context.Context) (domain.UserID, error)
+	// checkValue gives the one of the secret that the database belongs to; errNone
+	// where none has claimed it. claim writes it unless there is one.
+	checkValue(ctx context.Context) ([]byte, error)
+	claim(ctx context.Context, value []byte) error
 
 	addSession(ctx context.Context, tokenHash []byte, u domain.UserID, expires time.Time) error
 	session(ctx context.Context, tokenHash []byte, now time.Time) (domain.UserID, error)
@@ -106,6 +60,7 @@ type Vault struct {
 	db       database
 	emailKey []byte
 	wrapKey  []byte
+	check    []byte // the secret's check value
 	keys     *lru.Cache[domain.UserID, []byte]
 	hashing  hashing
 	verified *expirable.LRU[[sha256.Size]byte, verified]
@@ -129,41 +84,18 @@ func open(db database, secret Secret, o Options) (*Vault, error) {
 	if err != nil {
 		return nil, fmt.Errorf("derive keys: %w", err)
 	}
+	check, err := secret.CheckValue()
+	if err != nil {
+		return nil, err
+	}
 	keys, err := lru.New[domain.UserID, []byte](10_000)
 	if err != nil {
 		return nil, err
 	}
-	v := &Vault{db: db, emailKey: emailKey, wrapKey: wrapKey, keys: keys, hashing: newHashing(o.Argon2),
+	v := &Vault{db: db, emailKey: emailKey, wrapKey: wrapKey, check: check, keys: keys, hashing: newHashing(o.Argon2),
 		verified: expirable.NewLRU[[sha256.Size]byte, verified](10_000, nil, verifiedFor), cacheKey: make([]byte, 32)}
 	rand.Read(v.cacheKey)
 	return v, nil
-}
-
-// ErrSecret means that the people in the database enrolled under another secret.
-var ErrSecret = errors.New("this is not the secret under which the people of this ledger signed up; put back the installation's own")
-
-// CheckSecret refuses a secret other than the installation's, by opening somebody's
-// key with it. Under another one nobody could sign in, and every e-mail could sign
-// up again. Where nobody has enrolled, any secret is right.
-func (v *Vault) CheckSecret(ctx context.Context) error {
-	u, err := v.db.anybody(ctx)
-	if errors.Is(err, errNone) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("check the secret: %w", err)
-	}
-	wrapped, err := v.db.key(ctx, u)
-	if errors.Is(err, errNone) { // erased meanwhile
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("check the secret: %w", err)
-	}
-	if _, err := openWith(v.wrapKey, []byte(u), wrapped); err != nil {
-		return ErrSecret
-	}
-	return nil
 }
 
 // EmailHash gives the name of an e-mail's stream: a keyed hash, so that nobody

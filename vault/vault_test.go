@@ -217,6 +217,29 @@ func testCheckSecretOfNobody(t *testing.T, p place) {
 	}
 }
 
+// A database belongs to the first secret that begins on it, from then on, whoever has
+// signed up; a secret that is not that of the people there cannot claim it.
+func testClaimSecret(t *testing.T, p place) {
+	v := opened(t, p)
+	wrong, err := p.open(t, vault.Secret("another secret of this test, 32 b"), cheap)
+	must(t, err)
+	enrolled(t, v, "u_ada")
+	if err := wrong.ClaimSecret(t.Context()); !errors.Is(err, vault.ErrSecret) {
+		t.Errorf("a foreign secret claims the database of somebody: %v", err)
+	}
+	p.exec(t, `DELETE FROM subject_keys`)
+	must(t, wrong.CheckSecret(t.Context()))
+	must(t, v.ClaimSecret(t.Context()))
+	must(t, v.ClaimSecret(t.Context()))
+	must(t, opened(t, p).CheckSecret(t.Context()))
+	for _, check := range []func(context.Context) error{wrong.CheckSecret, wrong.ClaimSecret} {
+		if err := check(t.Context()); !errors.Is(err, vault.ErrSecret) {
+			t.Errorf("another secret: %v", err)
+		}
+	}
+	must(t, v.CheckSecret(t.Context()))
+}
+
 func testEmailHash(t *testing.T, p place) {
 	v := opened(t, p)
 	hash := v.EmailHash("ada@example.org")

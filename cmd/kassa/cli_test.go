@@ -230,23 +230,6 @@ func TestPortInUse(t *testing.T) {
 	}
 }
 
-// A lost secret is not made anew: with it every e-mail could sign up once more.
-func TestAnotherSecretIsRefused(t *testing.T) {
-	data := t.TempDir()
-	s := serve(t, data)
-	s.signUp(t, newHTTP(), "ada@example.com")
-	s.interrupt(t)
-	if err := os.Remove(filepath.Join(data, "secret")); err != nil {
-		t.Fatal(err)
-	}
-	for range 2 { // the first time there is none, the second time another
-		code, out, complaints := kassa(t, "admin", "grant", "ada@example.com", "--data", data)
-		if code != exitFailed || !strings.Contains(complaints, "this is not the secret") {
-			t.Errorf("exit code %d, %s%s", code, out, complaints)
-		}
-	}
-}
-
 // A film that is imported while the service runs is found soon after.
 func TestImportIntoARunningService(t *testing.T) {
 	data := t.TempDir()

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -24,7 +23,7 @@ type dataSettings struct {
 	DatabaseURL     string `name:"database-url" placeholder:"URL" help:"postgres://… of the ledger; then the folder keeps the secret and the model only. See kassa migrate."`
 	DatabaseURLFile string `name:"database-url-file" type:"existingfile" placeholder:"FILE" help:"File that holds --database-url, so that its password is in no environment."`
 	DatabaseConns   int32  `name:"database-conns" default:"24" placeholder:"N" help:"Connections to PostgreSQL at once, besides those that listen or hold a lock. Default: ${default}."`
-	SecretFile      string `name:"secret-file" placeholder:"FILE" help:"File with the installation's secret, in hexadecimal; every process of an installation has the same. Default: secret in the data folder, made at the first start."`
+	SecretFile      string `name:"secret-file" placeholder:"FILE" help:"File with the installation's secret, in hexadecimal; every process of an installation has the same. Default: secret in the data folder. The embedded default makes its own at the first start; else see kassa secret new."`
 }
 
 func (d dataSettings) database() string { return filepath.Join(d.Data, "kassa.db") }
@@ -38,15 +37,43 @@ func (d dataSettings) secret() string {
 }
 
 // url is the address of the database, "" for the embedded default.
-func (d dataSettings) url() (string, error) { return oneOf(d.DatabaseURL, d.DatabaseURLFile) }
+func (d dataSettings) url() (string, error) { return databaseURL(d.DatabaseURL, d.DatabaseURLFile) }
 
-// oneOf gives a value that may stand in a file instead.
-func oneOf(value, file string) (string, error) {
-	if value != "" || file == "" {
-		return value, nil
+func databaseURL(value, file string) (string, error) {
+	url, err := oneOf(value, file)
+	if err != nil || url == "" {
+		return "", err
 	}
-	text, err := os.ReadFile(file)
-	return strings.TrimSpace(string(text)), err
+	if err := schema.CheckURL(url); err != nil {
+		return "", wrongArgument("--database-url: %w", err)
+	}
+	return url, nil
+}
+
+// loadSecret reads the installation's secret. It is made here for a new ledger of the
+// embedded default only: processes that share a database would each make one of their
+// own, and a name that was mistyped would pass for a new installation.
+func (d dataSettings) loadSecret(url string) (vault.Secret, error) {
+	if url == "" && d.SecretFile == "" {
+		if _, err := os.Stat(d.database()); errors.Is(err, os.ErrNotExist) {
+			if err := d.makeFolder(); err != nil {
+				return nil, err
+			}
+			return vault.LoadSecret(d.secret())
+		}
+	}
+	secret, err := vault.ReadSecret(d.secret())
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("there is no secret in %s: put the installation's own there; for a new installation, kassa secret new makes one, once, and every process gets the same", d.secret())
+	}
+	return secret, err
+}
+
+func (d dataSettings) makeFolder() error {
+	if err := os.MkdirAll(d.Data, 0o700); err != nil {
+		return fmt.Errorf("make the data folder: %w", err)
+	}
+	return nil
 }
 
 // ledger is what Kassa keeps, open: in one file, or in PostgreSQL.
@@ -60,15 +87,15 @@ type ledger struct {
 
 // open opens the ledger for writing. The embedded one is made where it is missing.
 func (d dataSettings) open(ctx context.Context) (*ledger, error) {
-	if err := os.MkdirAll(d.Data, 0o700); err != nil {
-		return nil, fmt.Errorf("make the data folder: %w", err)
-	}
-	secret, err := vault.LoadSecret(d.secret())
+	url, err := d.url()
 	if err != nil {
 		return nil, err
 	}
-	url, err := d.url()
+	secret, err := d.loadSecret(url)
 	if err != nil {
+		return nil, err
+	}
+	if err := d.makeFolder(); err != nil {
 		return nil, err
 	}
 	l := &ledger{}
@@ -78,7 +105,7 @@ func (d dataSettings) open(ctx context.Context) (*ledger, error) {
 		err = l.openFile(ctx, d.database(), secret)
 	}
 	if err == nil {
-		if err = l.vault.CheckSecret(ctx); errors.Is(err, vault.ErrSecret) {
+		if err = l.vault.ClaimSecret(ctx); errors.Is(err, vault.ErrSecret) {
 			err = fmt.Errorf("%s: %w", d.secret(), err)
 		}
 	}

@@ -41,7 +41,7 @@ const fleetExpiry = 15 * time.Second
 // and then begin.
 func newFleet(t *testing.T) *fleet {
 	t.Helper()
-	f := &fleet{t: t, data: t.TempDir(), database: schematest.Postgres(t), broker: bustest.New(t), http: newHTTP()}
+	f := &fleet{t: t, data: withSecret(t, t.TempDir()), database: schematest.Postgres(t), broker: bustest.New(t), http: newHTTP()}
 	f.closing, f.close = context.WithCancel(t.Context())
 	t.Cleanup(f.shut)
 	return f
@@ -71,7 +71,7 @@ func (f *fleet) begin() {
 	f.t.Helper()
 	for i, m := range f.members {
 		f.watching.Go(func() { f.keep(m) })
-		if i == 0 { // it makes the secret, unpacks the model, and embeds the films
+		if i == 0 { // it unpacks the model, and embeds the films
 			f.await("the first process", func() bool { return m.address() != "" })
 		}
 	}

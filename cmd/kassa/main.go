@@ -14,6 +14,8 @@ import (
 
 	"github.com/alecthomas/kong"
 	"github.com/mattn/go-isatty"
+
+	"kassa/schema"
 )
 
 // commandLine is the whole command line. Every flag can be given as an
@@ -29,6 +31,7 @@ type commandLine struct {
 	Verify  verifyCommand  `cmd:"" help:"Replay the log and prove that it is whole, unchanged and balanced."`
 	Worker  workerCommand  `cmd:"" help:"Run the embedding worker alone; it needs RabbitMQ and a model, no database."`
 	Migrate migrateCommand `cmd:"" help:"Bring a PostgreSQL database to the tables of this version."`
+	Secret  secretCommand  `cmd:"" help:"Make the secret of a new installation."`
 	Health  healthCommand  `cmd:"" help:"Ask a process whether it is alive; exit code 0 or 1."`
 	Doctor  doctorCommand  `cmd:"" help:"Look at all that the service stands on, and say how to mend what is wrong."`
 	Version versionCommand `cmd:"" help:"Say which build this is."`
@@ -46,11 +49,41 @@ type console struct {
 	log *slog.Logger
 }
 
-// Exit codes.
+// Exit codes. A script that runs verify or doctor can tell a finding from a look that
+// did not take place.
 const (
-	exitFailed = 1 // it was tried and did not work, or verify found a fault
+	exitFailed = 1 // it was tried and did not work, or verify or doctor found a fault
 	exitUsage  = 2 // the command line is wrong
+	exitUnable = 3 // verify or doctor could not look
+	exitTooOld = 4 // a newer program has written there: this one cannot judge it
 )
+
+// usageError is a setting that makes no sense, found after the command line was read.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+func wrongArgument(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
+
+// unableError is a look that did not take place: no verdict.
+type unableError struct{ error }
+
+func (e unableError) Unwrap() error { return e.error }
+
+// exitCode is what the process ends with where a command failed. What is looked at
+// last counts least: a wrong setting explains a look that failed.
+func exitCode(err error) int {
+	if _, wrong := errors.AsType[usageError](err); wrong {
+		return exitUsage
+	}
+	if errors.Is(err, schema.ErrNewer) {
+		return exitTooOld
+	}
+	if _, unable := errors.AsType[unableError](err); unable {
+		return exitUnable
+	}
+	return exitFailed
+}
 
 func main() {
 	// The first signal drains and closes; after it the default is back, so that a
@@ -81,6 +114,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (code int
 	if exited >= 0 { // --help was answered
 		return exited
 	}
+	if err == nil {
+		err = checkTexts(parsed.Flags())
+	}
 	if err != nil {
 		fmt.Fprintf(stderr, "kassa: %v\nSee kassa --help, or kassa <command> --help.\n", err)
 		return exitUsage
@@ -95,7 +131,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (code int
 		return 130 // interrupted, as a shell says it
 	}
 	fmt.Fprintln(stderr, "kassa:", err)
-	return exitFailed
+	return exitCode(err)
 }
 
 // logger writes text where a person reads along, JSON otherwise.

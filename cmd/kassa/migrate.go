@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"kassa/schema"
@@ -17,12 +16,12 @@ type migrateCommand struct {
 }
 
 func (m migrateCommand) Run(ctx context.Context, c *console) error {
-	url, err := oneOf(m.DatabaseURL, m.DatabaseURLFile)
+	url, err := databaseURL(m.DatabaseURL, m.DatabaseURLFile)
 	if err != nil {
 		return err
 	}
 	if url == "" {
-		return errors.New("--database-url is missing; the embedded default migrates itself when it starts")
+		return wrongArgument("--database-url is missing; the embedded default migrates itself when it starts")
 	}
 	do, said := schema.MigratePostgres, "done"
 	if m.Plan {

@@ -5,17 +5,21 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"kassa/vault"
 )
 
 // asProgram makes the test binary be the program: so tests can run, and kill, a
@@ -82,9 +86,22 @@ func (l *lockedBuffer) String() string {
 	return l.b.String()
 }
 
+// withSecret gives the folder a secret, as an operator does before the first start on a
+// database.
+func withSecret(t testing.TB, data string) string {
+	t.Helper()
+	if err := vault.NewSecret(filepath.Join(data, "secret")); err != nil && !errors.Is(err, os.ErrExist) {
+		t.Fatal(err)
+	}
+	return data
+}
+
 // serve starts the service on a free port and waits until it says that it is open.
 func serve(t testing.TB, data string, flags ...string) *server {
 	t.Helper()
+	if slices.Contains(flags, "--database-url") {
+		withSecret(t, data)
+	}
 	return opened(t, command(t, append([]string{"serve", "--data", data, "--addr", "127.0.0.1:0", "--log-format", "json"}, flags...)...))
 }
 

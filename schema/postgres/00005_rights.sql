@@ -110,9 +110,17 @@ END $$;
 -- +goose StatementEnd
 
 CREATE TRIGGER head_only_grows BEFORE UPDATE ON head
-    FOR EACH ROW WHEN (NEW.size <= OLD.size) EXECUTE FUNCTION refuse_change();
+    FOR EACH ROW WHEN (NEW.size < OLD.size OR NEW.size = OLD.size AND NEW.root <> OLD.root) EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER head_stays BEFORE DELETE OR TRUNCATE ON head
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
+-- One row, written at the first start and never changed: by what the installation's
+-- secret is known, so that a foreign one is refused before anybody has signed up.
+CREATE TABLE installation (
+    one          boolean PRIMARY KEY DEFAULT true CHECK (one),
+    secret_check bytea NOT NULL CHECK (octet_length(secret_check) = 32)
+);
+GRANT SELECT, INSERT ON installation TO kassa_app;
 
 -- Also in sessions that apply what was replicated, in which triggers are silent
 -- unless they say otherwise.
