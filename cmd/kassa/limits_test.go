@@ -15,7 +15,7 @@ import (
 // Where no setting says otherwise there are limits, and several API processes count
 // passwords and sign-ups together.
 func TestLimitsOfTwoProcesses(t *testing.T) {
-	data, database, broker := t.TempDir(), schematest.Postgres(t), bustest.New(t).Address
+	data, database, broker := withSecret(t, t.TempDir()), schematest.Postgres(t), bustest.New(t).Address
 	var processes [2]*server
 	for i := range processes {
 		cmd := command(t, "serve", "--data", data, "--addr", "127.0.0.1:0", "--log-format", "json", "--roles", "api", "--database-url", database, "--amqp-url", broker)
