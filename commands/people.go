@@ -21,7 +21,7 @@ type SignUp struct {
 // SignedUp is a new account.
 type SignedUp struct {
 	User  domain.UserID
-	Email string // as it is unique: trimmed, lower case
+	Email string // as it is unique: domain.NormalizeEmail's spelling
 	Result
 }
 
@@ -44,7 +44,7 @@ func (h *Handler) SignUp(ctx context.Context, s SignUp) (SignedUp, error) {
 	}
 	defer end()
 	in := intent{cause: command.Cause()}
-	if _, err := h.userOf(ctx, claim); err == nil {
+	if _, err := h.FindUser(ctx, s.Email); err == nil {
 		return signedUp(email)(h.orDone(ctx, in, emailTaken()))
 	} else if r := domain.RefusalIn(err); r == nil {
 		return SignedUp{}, err
@@ -104,11 +104,14 @@ func signedUp(email string) func(eventstore.Receipt, error) (SignedUp, error) {
 // reads the e-mail's stream, not a view, so it knows of a sign-up at once; and only
 // once, since every request with Basic credentials asks, and a claim stands for ever.
 func (h *Handler) FindUser(ctx context.Context, email string) (domain.UserID, error) {
-	email, err := domain.NormalizeEmail(email)
-	if err != nil {
-		return "", err
+	_, err := domain.NormalizeEmail(email)
+	for _, spelling := range domain.EmailSpellings(email) {
+		var u domain.UserID
+		if u, err = h.userOf(ctx, h.People.EmailHash(spelling)); domain.RefusalIn(err) == nil {
+			return u, err
+		}
 	}
-	return h.userOf(ctx, h.People.EmailHash(email))
+	return "", err
 }
 
 func (h *Handler) userOf(ctx context.Context, claim string) (domain.UserID, error) {

@@ -265,4 +265,9 @@ func (a *Authenticator) setCookie(w http.ResponseWriter, token string) {
 }
 
 // emailKey is the spelling under which guesses at one account are counted.
-func emailKey(email string) string { return strings.ToLower(strings.TrimSpace(email)) }
+func emailKey(email string) string {
+	if normalized, err := domain.NormalizeEmail(email); err == nil {
+		return normalized
+	}
+	return strings.ToLower(strings.TrimSpace(email))
+}
