@@ -44,12 +44,22 @@ func (h *Handler) SignUp(ctx context.Context, s SignUp) (SignedUp, error) {
 	}
 	defer end()
 	in := intent{cause: command.Cause()}
-	if _, err := h.FindUser(ctx, s.Email); err == nil {
-		return signedUp(email)(h.orDone(ctx, in, emailTaken()))
-	} else if r := domain.RefusalIn(err); r == nil {
+	var receipt eventstore.Receipt
+	switch _, err := h.FindUser(ctx, s.Email); {
+	case err == nil:
+		receipt, err = h.orDone(ctx, in, emailTaken())
+		if err != nil {
+			return SignedUp{}, err
+		}
+	case domain.RefusalIn(err) == nil:
 		return SignedUp{}, err
+	default:
+		receipt, err = h.open(ctx, in, email, s.Password, eventstore.EmailStream(claim))
+		if err != nil {
+			return SignedUp{}, err
+		}
 	}
-	return signedUp(email)(h.open(ctx, in, email, s.Password, eventstore.EmailStream(claim)))
+	return h.signedUp(ctx, receipt, email, s.Password)
 }
 
 func (h *Handler) open(ctx context.Context, in intent, email, password string, claim eventstore.Stream) (eventstore.Receipt, error) {
@@ -85,19 +95,25 @@ func emailTaken() error {
 	return domain.Reject(domain.EmailTaken, "this e-mail has an account already")
 }
 
-func signedUp(email string) func(eventstore.Receipt, error) (SignedUp, error) {
-	return func(r eventstore.Receipt, err error) (SignedUp, error) {
-		if err != nil {
-			return SignedUp{}, err
+// signedUp reads the answer from the events. The password is a part of the request
+// that the log must not hold, in no form: a replay is compared with the stored hash.
+func (h *Handler) signedUp(ctx context.Context, r eventstore.Receipt, email, password string) (SignedUp, error) {
+	out := SignedUp{Email: email, Result: result(r)}
+	for _, rec := range r.Events {
+		if e, ok := rec.Event.(domain.SignedUp); ok {
+			out.User = e.User
 		}
-		out := SignedUp{Email: email, Result: result(r)}
-		for _, rec := range r.Events {
-			if e, ok := rec.Event.(domain.SignedUp); ok {
-				out.User = e.User
-			}
-		}
-		return out, nil
 	}
+	if out.Replayed {
+		same, err := h.People.Verify(ctx, out.User, password)
+		if err != nil {
+			return SignedUp{}, fmt.Errorf("compare a sign-up with the first: %w", err)
+		}
+		if !same {
+			return SignedUp{}, reused()
+		}
+	}
+	return out, nil
 }
 
 // FindUser gives the account of an e-mail, or the refusal account_not_found. It

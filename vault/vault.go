@@ -24,6 +24,15 @@ import (
 // ErrErased means that the person's key is gone, and with it all that it sealed.
 var ErrErased = errors.New("vault: the person's key is gone")
 
+// ErrUnreadable means that what was sealed for a person does not open: their key, or
+// the sealed bytes, are damaged. It concerns this person alone; under a secret that is
+// not the installation's nothing opens, which CheckSecret finds.
+var ErrUnreadable = errors.New("vault: sealed data does not open")
+
+// Lost says whether an error means that this person's data cannot be read any more,
+// however often it is tried. Whoever shows many people goes on without it.
+func Lost(err error) bool { return errors.Is(err, ErrErased) || errors.Is(err, ErrUnreadable) }
+
 // database is where the vault keeps its rows.
 type database interface {
 	// enroll writes a new person's key and password hash together.

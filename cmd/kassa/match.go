@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"kassa/catalog"
@@ -22,6 +23,7 @@ type matcher struct {
 	vault     *vault.Vault
 	catalogue *catalog.Catalogue
 	commands  *commands.Handler
+	log       *slog.Logger
 }
 
 // carry publishes the errand of an event, where it asks for one. After its time it is
@@ -35,11 +37,15 @@ func (m *matcher) carry(b *bus.Bus) func(context.Context, eventstore.Recorded) e
 		}
 		errand := bus.Errand{User: string(asked.User), Prediction: string(asked.Prediction), Position: rec.Position}
 		text, err := m.vault.OpenText(ctx, asked.User, asked.Prediction, asked.Text)
-		if errors.Is(err, vault.ErrErased) {
+		switch {
+		case errors.Is(err, vault.ErrErased):
 			_, err := m.commands.Fail(ctx, ending(asked, rec.Position), domain.FailedErased)
 			return err
-		}
-		if err != nil {
+		case errors.Is(err, vault.ErrUnreadable): // or one damaged key would hold up all questions after it
+			m.log.ErrorContext(ctx, "a question cannot be read", "error", err)
+			_, err := m.commands.Fail(ctx, ending(asked, rec.Position), domain.FailedWorker)
+			return err
+		case err != nil:
 			return err
 		}
 		request, err := json.Marshal(worker.Request{Text: text, Timestamp: rec.Time})
@@ -126,7 +132,7 @@ func (m *matcher) question(ctx context.Context, e bus.Errand) (domain.Prediction
 // match finds the films nearest to the request.
 func (m *matcher) match(ctx context.Context, asked domain.PredictionRequested, vector worker.Answer) ([]domain.Match, error) {
 	text, err := m.vault.OpenText(ctx, asked.User, asked.Prediction, asked.Text)
-	if err != nil && !errors.Is(err, vault.ErrErased) { // without its words, the vector must do
+	if err != nil && !vault.Lost(err) { // without its words, the vector must do
 		return nil, err
 	}
 	found, err := m.catalogue.Nearest(ctx, catalog.Query{Model: vector.ModelVersion, Vector: vector.Embedding, Text: text, Limit: asked.Limit})

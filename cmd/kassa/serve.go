@@ -130,7 +130,7 @@ func (s *service) assemble(ctx context.Context) (err error) {
 	if s.catalog, err = openCatalogue(ctx, s.ledger, s.model, s.settings.Catalog); err != nil {
 		return err
 	}
-	s.match = &matcher{store: s.store, vault: s.vault, catalogue: s.catalog, commands: s.commands}
+	s.match = &matcher{store: s.store, vault: s.vault, catalogue: s.catalog, commands: s.commands, log: s.log}
 	if s.pool == nil {
 		return s.assembleEmbedded(ctx)
 	}
