@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
+
 	"kassa/commands"
 	"kassa/domain"
 	"kassa/eventstore"
@@ -181,8 +183,30 @@ func TestReady(t *testing.T) {
 	if strings.Contains(got.Body.String(), "secret") {
 		t.Errorf("tells what is inside: %s", got.Body)
 	}
+	for _, tt := range []struct {
+		missing error
+		says    string
+	}{
+		{fmt.Errorf("%w: position 7", eventstore.ErrNewer), "too old"},
+		{fmt.Errorf("%w: a replica", eventstore.ErrReadOnly), "takes no writes"},
+		{&pgconn.PgError{Code: "53100"}, "no space left"},
+		{&pgconn.PgError{Code: "57P03"}, "cannot be reached"},
+		{context.DeadlineExceeded, "in time"},
+	} {
+		missing = tt.missing
+		got := w.send(w.server.Handler(), "GET", "/api/ready", "", "")
+		want(t, got, http.StatusServiceUnavailable, problem.NotReady)
+		if !strings.Contains(got.Body.String(), tt.says) {
+			t.Errorf("%v is answered with %s", tt.missing, got.Body)
+		}
+	}
 	missing = nil
-	want(t, w.send(w.server.Handler(), "GET", "/api/ready", "", ""), http.StatusOK, "")
+	w.server.Failing = func() []string { return []string{"save snapshots"} }
+	got = w.send(w.server.Handler(), "GET", "/api/ready", "", "")
+	want(t, got, http.StatusOK, "")
+	if !strings.Contains(got.Body.String(), `"failing":["save snapshots"]`) {
+		t.Errorf("does not say what fails: %s", got.Body)
+	}
 }
 
 func TestHosts(t *testing.T) {

@@ -146,6 +146,43 @@ func TestDatabaseBusy(t *testing.T) {
 	mustVerify(t, data, "--database-url", database)
 }
 
+// A database that takes no writes any more, as after a failover, is away: requests are
+// to be tried again, the process is not ready and says why, and when the database takes
+// writes again, all is well by itself.
+func TestDatabaseTakesNoWrites(t *testing.T) {
+	database, data := schematest.Postgres(t), t.TempDir()
+	s := serve(t, data, "--database-url", database, "--amqp-url", bustest.New(t).Address)
+	ada := s.signUp(t, newHTTP(), "ada@example.com")
+	owner, err := pgx.Connect(t.Context(), database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer owner.Close(context.Background())
+	turn := func(how string) { // a failover ends all sessions
+		t.Helper()
+		_, err := owner.Exec(t.Context(), `DO $$ BEGIN EXECUTE format('ALTER DATABASE %I `+how+`', current_database()); END $$;
+			SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()`)
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	turn(`SET default_transaction_read_only = on`)
+	for what, a := range ada.everything(t, "once") {
+		wantUnavailable(t, "while the database takes no writes: "+what, a)
+	}
+	if a := ada.do(t.Context(), "GET", "/api/ready", "", nil); a.status != http.StatusServiceUnavailable || !strings.Contains(a.text("detail"), "takes no writes") {
+		t.Errorf("ready: %d %v", a.status, a.body)
+	}
+	turn(`RESET default_transaction_read_only`)
+	eventstoretest.Eventually(t, "ready again", func() bool {
+		return ada.do(t.Context(), "GET", "/api/ready", "", nil).status == http.StatusOK
+	})
+	if a := ada.do(t.Context(), "POST", "/api/users/balance/adjust", "once", adjustment{Amount: 50}); a.status != http.StatusOK || a.number("balance") != 60 {
+		t.Errorf("the same deposit again: %d %v", a.status, a.body)
+	}
+	mustVerify(t, data, "--database-url", database)
+}
+
 // While the database is away a request is refused as one to try again, and nothing
 // else is wrong; when it is back, so is the service, by itself.
 func TestDatabaseAway(t *testing.T) {

@@ -86,6 +86,7 @@ func (s serveCommand) Run(ctx context.Context, c *console) error {
 		return err
 	}
 	app := &service{ledger: l, settings: s, log: c.log, failed: make(chan error, 1)}
+	l.store.LogTo(c.log)
 	err = app.assemble(ctx)
 	opened()
 	if err == nil {

@@ -47,7 +47,7 @@ func (w workerCommand) Run(ctx context.Context, c *console) error {
 	parts, within := errgroup.WithContext(ctx)
 	parts.Go(func() error { return carrier.Run(within, bus.Handlers{Work: embed(model)}) })
 	parts.Go(func() error {
-		return watch(c.log, func(context.Context) error { return carrier.Connected() }).Serve(within, listener)
+		return watch(c.log, func(context.Context) error { return carrier.Connected() }, nil).Serve(within, listener)
 	})
 	c.log.Info("the worker is open", "model", model.ModelVersion(), "health", listener.Addr().String())
 	err = parts.Wait()
