@@ -29,7 +29,7 @@ func (s *service) run(ctx context.Context, listener net.Listener) error {
 	}
 	parts.Go(func() error {
 		defer stop()
-		s.log.Info("kassa is open", "url", "http://"+listener.Addr().String()+"/web", "films", s.catalog.Len(), "model", s.model.ModelVersion())
+		s.log.Info("kassa is open", "version", version(), "url", "http://"+listener.Addr().String()+"/web", "films", s.catalog.Len(), "model", s.model.ModelVersion())
 		return s.serveHTTP(front, listener)
 	})
 	err := parts.Wait()

@@ -46,7 +46,7 @@ func (s serveCommand) Validate() error {
 	if err != nil {
 		return err
 	}
-	amqp, err := s.amqp()
+	broker, err := s.broker("")
 	if err != nil {
 		return err
 	}
@@ -57,10 +57,12 @@ func (s serveCommand) Validate() error {
 		return fmt.Errorf("--bonus must be from 0 to %d", domain.MaxAmount)
 	case s.HoldExpiry < leastExpiry || s.HoldExpiry > 24*time.Hour:
 		return fmt.Errorf("--hold-expiry must be from %s to 24h, longer than a worker's tries", leastExpiry)
-	case (url == "") != (amqp == ""):
-		return errors.New("--database-url and --amqp-url go together: both, or neither for the embedded default")
+	case url == "" && broker != nil:
+		return errors.New("--amqp-url needs --database-url: the embedded default has neither")
 	case url == "" && len(s.Roles) > 0:
-		return errors.New("--roles needs --database-url and --amqp-url: the embedded default is one process with all roles")
+		return errors.New("--roles needs --database-url: the embedded default is one process with all roles")
+	case url != "" && broker == nil && s.has(brokerRoles...):
+		return errors.New("--amqp-url is missing: with --database-url, all roles but api and expirer need RabbitMQ")
 	}
 	return s.validateRoles()
 }
@@ -154,15 +156,16 @@ func (s *service) assembleProduction(ctx context.Context) (err error) {
 	}
 	s.views = s.tables
 	s.runner = projections.NewRunner(s.tables, s.store, s.log)
-	if s.settings.has(roleRelay, roleProjector, roleMatcher, roleWorker) {
-		address, err := s.settings.amqp()
-		if err != nil {
-			return err
-		}
-		s.bus, err = bus.RabbitMQ(ctx, address, s.log)
+	if !s.settings.has(brokerRoles...) {
+		return nil
+	}
+	broker, err := s.settings.broker(s.settings.rolesText())
+	if err != nil {
 		return err
 	}
-	return nil
+	broker.Declares = s.settings.has(roleRelay)
+	s.bus, err = broker.Open(ctx, s.log)
+	return err
 }
 
 func (s *service) disassemble() (err error) {
