@@ -49,28 +49,29 @@ func (s *Server) users(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	var found projections.Page[projections.User]
+	var at eventstore.Position
 	if values := r.URL.Query(); values.Has("email") {
-		found, err = s.userByEmail(r.Context(), values.Get("email"))
+		found, at, err = s.userByEmail(r, values.Get("email"))
 	} else {
-		found, _, err = s.Views.Users(r.Context(), q, 0)
+		found, at, err = s.Views.Users(r.Context(), q, least(r))
 	}
 	if err != nil {
 		return refused(err, domain.AccountNotFound, noAccount)
 	}
-	return writePage(w, found, func(u projections.User) (userJSON, error) { return s.userOf(r.Context(), u) })
+	return writePage(w, found, at, func(u projections.User) (userJSON, error) { return s.userOf(r.Context(), u) })
 }
 
-func (s *Server) userByEmail(ctx context.Context, email string) (found projections.Page[projections.User], err error) {
-	id, err := s.Commands.FindUser(ctx, email)
+func (s *Server) userByEmail(r *http.Request, email string) (found projections.Page[projections.User], at eventstore.Position, err error) {
+	id, err := s.Commands.FindUser(r.Context(), email)
 	if refusal := domain.RefusalIn(err); refusal != nil && refusal.Code == domain.AccountNotFound {
-		return found, nil
+		return found, least(r), nil // read from the log, which is never behind its views
 	}
 	if err != nil {
-		return found, err
+		return found, 0, err
 	}
-	u, _, err := s.Views.User(ctx, id, 0)
+	u, at, err := s.Views.User(r.Context(), id, least(r))
 	found.Items = []projections.User{u}
-	return found, err
+	return found, at, err
 }
 
 func (s *Server) user(w http.ResponseWriter, r *http.Request) error {
@@ -78,7 +79,7 @@ func (s *Server) user(w http.ResponseWriter, r *http.Request) error {
 	if !ok {
 		return domain.Reject(domain.AccountNotFound, noAccount)
 	}
-	u, _, err := s.Views.User(r.Context(), id, 0)
+	u, at, err := s.Views.User(r.Context(), id, least(r))
 	if err != nil {
 		return refused(err, domain.AccountNotFound, noAccount)
 	}
@@ -86,15 +87,17 @@ func (s *Server) user(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	sayPosition(w, at)
 	return writeJSON(w, http.StatusOK, out)
 }
 
 // trial answers with the trial balance of the whole ledger; total is zero.
 func (s *Server) trial(w http.ResponseWriter, r *http.Request) error {
-	t, err := s.Views.Trial(r.Context(), 0)
+	t, err := s.Views.Trial(r.Context(), least(r))
 	if err != nil {
 		return err
 	}
+	sayPosition(w, t.Position)
 	return writeJSON(w, http.StatusOK, struct {
 		Position  eventstore.Position                     `json:"position"`
 		Accounts  map[domain.LedgerAccount]domain.Credits `json:"accounts"`

@@ -21,12 +21,15 @@ type receipt struct {
 	LeafHash string              `json:"leaf_hash"`
 }
 
-// receiptOf also marks an answer that was given before.
-func receiptOf(w http.ResponseWriter, r commands.Result) receipt {
-	if r.Replayed {
+// receiptOf also marks an answer that was given before, and lets the person's reads
+// that follow show what they have done.
+func (s *Server) receiptOf(w http.ResponseWriter, r *http.Request, u domain.UserID, done commands.Result) receipt {
+	if done.Replayed {
 		w.Header().Set("Idempotent-Replayed", "true")
 	}
-	return receipt{Position: r.Position, LeafHash: hex.EncodeToString(r.Leaf[:])}
+	sayPosition(w, done.Position)
+	s.Identity.SetWrote(w, r, u, done.Position)
+	return receipt{Position: done.Position, LeafHash: hex.EncodeToString(done.Leaf[:])}
 }
 
 const noAccount = "there is no such account"
@@ -54,7 +57,7 @@ func (s *Server) signUp(w http.ResponseWriter, r *http.Request) error {
 		Email   string         `json:"email"`
 		Balance domain.Credits `json:"balance"`
 		receipt
-	}{up.User, up.Email, up.Available, receiptOf(w, up.Result)})
+	}{up.User, up.Email, up.Available, s.receiptOf(w, r, up.User, up.Result)})
 }
 
 func (s *Server) signIn(w http.ResponseWriter, r *http.Request) error {
@@ -83,10 +86,11 @@ func (s *Server) signOut(w http.ResponseWriter, r *http.Request) error {
 
 func (s *Server) balance(w http.ResponseWriter, r *http.Request) error {
 	who, _ := identity.From(r.Context())
-	b, _, err := s.Views.Balance(r.Context(), who.User, 0)
+	b, at, err := s.Views.Balance(r.Context(), who.User, least(r))
 	if err != nil {
 		return refused(err, domain.AccountNotFound, noAccount)
 	}
+	sayPosition(w, at)
 	return writeJSON(w, http.StatusOK, balanceOf(b))
 }
 
@@ -148,7 +152,7 @@ func (s *Server) adjust(w http.ResponseWriter, r *http.Request) error {
 		Held    domain.Credits `json:"held"`
 		receipt
 		Transaction string `json:"transaction_id"`
-	}{done.Available, done.Held, receiptOf(w, done), transactionID(done.Position)})
+	}{done.Available, done.Held, s.receiptOf(w, r, who.User, done), transactionID(done.Position)})
 }
 
 // transactionID names a transaction by the entry that made it.
@@ -184,24 +188,26 @@ func (s *Server) transactions(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	who, _ := identity.From(r.Context())
-	found, _, err := s.Views.Transactions(r.Context(), who.User, projections.TransactionQuery{PageQuery: q, Type: kind}, 0)
+	found, at, err := s.Views.Transactions(r.Context(), who.User, projections.TransactionQuery{PageQuery: q, Type: kind}, least(r))
 	if err != nil {
 		return refused(err, domain.AccountNotFound, noAccount)
 	}
-	return writePage(w, found, func(t projections.Transaction) (transactionJSON, error) { return transactionOf(t), nil })
+	return writePage(w, found, at, func(t projections.Transaction) (transactionJSON, error) { return transactionOf(t), nil })
 }
 
-// writePage answers with one page of a list.
-func writePage[A, B any](w http.ResponseWriter, found projections.Page[A], show func(A) (B, error)) error {
+// writePage answers with one page of a list, which shows the log up to the position.
+func writePage[A, B any](w http.ResponseWriter, found projections.Page[A], at eventstore.Position, show func(A) (B, error)) error {
 	page := struct {
-		Items []B    `json:"items"`
-		Next  string `json:"next_cursor"` // "" on the last page
-	}{make([]B, len(found.Items)), found.Next}
+		Items    []B                 `json:"items"`
+		Next     string              `json:"next_cursor"` // "" on the last page
+		Position eventstore.Position `json:"position"`
+	}{make([]B, len(found.Items)), found.Next, at}
 	for i, item := range found.Items {
 		var err error
 		if page.Items[i], err = show(item); err != nil {
 			return err
 		}
 	}
+	sayPosition(w, at)
 	return writeJSON(w, http.StatusOK, page)
 }

@@ -112,7 +112,7 @@ func (s *Server) predict(w http.ResponseWriter, r *http.Request) error {
 	}
 	// From here the price is held: whatever goes wrong, the client learns where to look.
 	w.Header().Set("Location", "/api/events/prediction/"+string(asked.Prediction))
-	receipt := receiptOf(w, asked.Result)
+	receipt := s.receiptOf(w, r, who.User, asked.Result)
 	wait, applied := preference(r)
 	if applied != "" {
 		w.Header().Set("Preference-Applied", applied)
@@ -171,7 +171,7 @@ func (s *Server) await(w http.ResponseWriter, r *http.Request, asked commands.As
 const noPrediction = "you have no such prediction"
 
 func (s *Server) prediction(w http.ResponseWriter, r *http.Request) error {
-	p, err := s.own(r)
+	p, err := s.own(w, r)
 	if err != nil {
 		return err
 	}
@@ -185,13 +185,13 @@ func (s *Server) prediction(w http.ResponseWriter, r *http.Request) error {
 // own gives the prediction of the address, if it is the person's. One that is not
 // in the views may have been asked a moment ago: it is looked for again when they
 // hold all that the log holds now.
-func (s *Server) own(r *http.Request) (projections.Prediction, error) {
+func (s *Server) own(w http.ResponseWriter, r *http.Request) (projections.Prediction, error) {
 	who, _ := identity.From(r.Context())
 	id, ok := paths.ID[domain.PredictionID](r)
 	if !ok {
 		return projections.Prediction{}, domain.Reject(problem.PredictionNotFound, noPrediction)
 	}
-	p, _, err := s.Views.Prediction(r.Context(), who.User, id, 0)
+	p, at, err := s.Views.Prediction(r.Context(), who.User, id, least(r))
 	if errors.Is(err, projections.ErrNotFound) {
 		head, err := s.Head(r.Context())
 		if err != nil {
@@ -200,9 +200,11 @@ func (s *Server) own(r *http.Request) (projections.Prediction, error) {
 		if err := s.waitFor(r, head.Size); err != nil {
 			return p, err
 		}
-		p, _, err = s.Views.Prediction(r.Context(), who.User, id, head.Size)
+		p, at, err = s.Views.Prediction(r.Context(), who.User, id, head.Size)
+		sayPosition(w, at)
 		return p, refused(err, problem.PredictionNotFound, noPrediction)
 	}
+	sayPosition(w, at)
 	return p, err
 }
 
@@ -219,9 +221,9 @@ func (s *Server) predictions(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	who, _ := identity.From(r.Context())
-	found, _, err := s.Views.Predictions(r.Context(), who.User, projections.PredictionQuery{PageQuery: q, State: state}, 0)
+	found, at, err := s.Views.Predictions(r.Context(), who.User, projections.PredictionQuery{PageQuery: q, State: state}, least(r))
 	if err != nil {
 		return refused(err, domain.AccountNotFound, noAccount)
 	}
-	return writePage(w, found, func(p projections.Prediction) (predictionJSON, error) { return s.predictionOf(r.Context(), p) })
+	return writePage(w, found, at, func(p projections.Prediction) (predictionJSON, error) { return s.predictionOf(r.Context(), p) })
 }

@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -10,40 +9,14 @@ import (
 	"time"
 
 	"kassa/domain"
-	"kassa/eventstore"
 	"kassa/httpapi/problem"
 	"kassa/projections"
 )
 
 const (
-	positionWait = 5 * time.Second
-	lastRead     = 5 * time.Second // of what is shown after a wait
-	defaultPage  = 20
+	lastRead    = 5 * time.Second // of what is shown after a wait
+	defaultPage = 20
 )
-
-// reach waits until the views hold the position that the client has seen before.
-func (s *Server) reach(r *http.Request) error {
-	values := r.URL.Query()
-	if !values.Has("min_position") {
-		return nil
-	}
-	at, err := strconv.ParseInt(values.Get("min_position"), 10, 64)
-	if err != nil || at < 0 {
-		return domain.Reject(problem.InvalidPosition, "min_position must be a whole number, 0 or more")
-	}
-	return s.waitFor(r, eventstore.Position(at))
-}
-
-// waitFor bounds the wait: whoever asks for what is not written yet is told so.
-func (s *Server) waitFor(r *http.Request, at eventstore.Position) error {
-	ctx, cancel := context.WithTimeout(r.Context(), cmp.Or(s.PositionWait, positionWait))
-	defer cancel()
-	err := s.Views.Wait(ctx, at)
-	if err != nil && ctx.Err() != nil {
-		return domain.Reject(problem.PositionNotReached, "position %d is not in the views yet", at)
-	}
-	return err
-}
 
 // waiting gives a context that ends after d, when the client leaves, or when the
 // server drains.

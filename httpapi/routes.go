@@ -89,7 +89,7 @@ func (s *Server) Handler() http.Handler {
 		home.add(http.MethodGet, http.RedirectHandler("/web", http.StatusSeeOther))
 		router.Handle("/", e.dispatch(home))
 		router.Handle("/favicon.ico", s.Pages)
-		router.PathPrefix("/web").Handler(s.Identity.Middleware(s.Pages))
+		router.PathPrefix("/web").Handler(s.Identity.Middleware(s.visited(s.Pages)))
 	}
 	router.NotFoundHandler = e.answer(nothing)
 	return e.surround(s.firstChecks(s.work(router)))
@@ -132,7 +132,8 @@ func (e edge) dispatch(res resource) http.Handler {
 // ready for what it does.
 func (s *Server) guard(rt route) http.Handler {
 	serve := s.edge().answer(func(w http.ResponseWriter, r *http.Request) error {
-		if err := s.admit(rt, w, r); err != nil {
+		r, err := s.admit(rt, w, r)
+		if err != nil {
 			return err
 		}
 		return rt.serve(w, r)
@@ -146,22 +147,22 @@ func (s *Server) guard(rt route) http.Handler {
 	return s.Identity.UserOnly(serve)
 }
 
-func (s *Server) admit(rt route, w http.ResponseWriter, r *http.Request) error {
+func (s *Server) admit(rt route, w http.ResponseWriter, r *http.Request) (*http.Request, error) {
 	who, signedIn := identity.From(r.Context())
 	switch {
 	case rt.access != everybody && !signedIn:
-		return domain.Reject(problem.AuthenticationRequired, "sign in, or send Basic credentials")
+		return r, domain.Reject(problem.AuthenticationRequired, "sign in, or send Basic credentials")
 	case rt.access == admin && !who.Admin:
-		return domain.Reject(domain.NotAdmin, "this is for admins only")
+		return r, domain.Reject(domain.NotAdmin, "this is for admins only")
 	}
 	if err := checkQuery(r, rt.parameters()); err != nil {
-		return err
+		return r, err
 	}
 	switch rt.kind {
 	case read:
-		return s.reach(r)
+		return s.reach(w, r, who.User)
 	case command:
-		return s.Identity.AllowCommand(who.User)
+		return r, s.Identity.AllowCommand(who.User)
 	}
-	return nil
+	return r, nil
 }

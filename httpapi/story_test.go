@@ -39,7 +39,7 @@ type story struct {
 	contract contract
 	handler  http.Handler
 	kept     map[string]string
-	cookies  map[string]*http.Cookie
+	cookies  map[string]map[string]*http.Cookie // of somebody's browser, by name
 }
 
 func TestStories(t *testing.T) {
@@ -56,7 +56,7 @@ func TestStories(t *testing.T) {
 			limits := identity.Limits{Off: !strings.HasPrefix(filepath.Base(file), "limits")}
 			w := newWorld(t, limits)
 			s := &story{world: w, t: t, contract: theContract(t), handler: w.server.Handler(),
-				kept: map[string]string{}, cookies: map[string]*http.Cookie{}}
+				kept: map[string]string{}, cookies: map[string]map[string]*http.Cookie{}}
 			for _, p := range paragraphs(string(text)) {
 				s.tell(file, p)
 			}
@@ -151,8 +151,10 @@ func (s *story) request(at string, lines []string) {
 	case name == "":
 	case m[4] == "":
 		basic(r, name)
-	case s.cookies[name] != nil:
-		r.AddCookie(s.cookies[name])
+	default:
+		for _, c := range s.cookies[name] {
+			r.AddCookie(c)
+		}
 	}
 	if m[5] != "" {
 		r.RemoteAddr = m[5] + ":40000"
@@ -170,7 +172,10 @@ func (s *story) request(at string, lines []string) {
 	s.handler.ServeHTTP(answer, r)
 	s.contract.check(s.t, r, body, answer)
 	for _, c := range answer.Result().Cookies() {
-		s.cookies[m[3]] = c
+		if s.cookies[m[3]] == nil {
+			s.cookies[m[3]] = map[string]*http.Cookie{}
+		}
+		s.cookies[m[3]][c.Name] = c
 	}
 	if len(expect) == 0 {
 		s.t.Fatalf("%s: nothing is expected", at)

@@ -19,7 +19,7 @@ const heartbeat = 15 * time.Second
 // has ended. Each event has the position as its id: an EventSource connects again
 // when the stream ends, and one that has seen the end is told with 204 to stop.
 func (s *Server) stream(w http.ResponseWriter, r *http.Request) error {
-	p, err := s.own(r)
+	p, err := s.own(w, r)
 	if err != nil {
 		return err
 	}

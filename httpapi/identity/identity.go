@@ -79,6 +79,7 @@ type Authenticator struct {
 	verifying shared
 	limiters  limiters
 	known     known
+	writers   writers
 }
 
 // viewsWait bounds the wait for views that have not come to a new sign-up yet.

@@ -15,6 +15,7 @@ import (
 
 	"kassa/domain"
 	"kassa/eventstore"
+	"kassa/projections"
 	"kassa/schema"
 	"kassa/vault"
 )
@@ -214,6 +215,8 @@ func (p *Writer) Explain(w http.ResponseWriter, r *http.Request, err error) (dom
 		return Internal, ourFault
 	case errors.Is(r.Context().Err(), context.Canceled):
 		return Unavailable, "the request was given up" // nobody reads this
+	case errors.Is(err, projections.ErrBehind):
+		return PositionNotReached, "what is shown is behind what was written, try again"
 	case errors.Is(err, eventstore.ErrClosed):
 		return Unavailable, "Kassa is shutting down, try again"
 	case errors.Is(err, vault.ErrBusy): // no line in the log: a flood would write it

@@ -36,7 +36,7 @@ func (p *Pages) people(v *visit) error { return v.showPeople(http.StatusOK, v.ta
 func (v *visit) showPeople(status int, d draft) error {
 	page := peoplePage{Query: strings.TrimSpace(d.get("who")), Nobody: d.Code == domain.AccountNotFound}
 	cursor := v.r.URL.Query().Get("cursor")
-	found, _, err := v.pages.Views.Users(v.r.Context(), projections.PageQuery{Cursor: cursor, Limit: linesShown}, 0)
+	found, _, err := v.pages.Views.Users(v.r.Context(), projections.PageQuery{Cursor: cursor, Limit: linesShown}, v.least)
 	if err != nil {
 		return cursorFault(err)
 	}
@@ -66,7 +66,7 @@ func (p *Pages) find(v *visit) error {
 	if !u.Valid() {
 		return v.refused(findingForm, domain.Reject(domain.AccountNotFound, "there is no such person"), v.showPeople)
 	}
-	switch _, _, err := p.Views.User(v.r.Context(), u, 0); {
+	switch _, _, err := p.Views.User(v.r.Context(), u, v.least); {
 	case errors.Is(err, projections.ErrNotFound):
 		return v.refused(findingForm, domain.Reject(domain.AccountNotFound, "there is no such person"), v.showPeople)
 	case err != nil:
@@ -121,7 +121,7 @@ func (v *visit) who() (member, error) {
 	if !ok {
 		return member{}, errNoPage
 	}
-	u, _, err := v.pages.Views.User(v.r.Context(), id, 0)
+	u, _, err := v.pages.Views.User(v.r.Context(), id, v.least)
 	if errors.Is(err, projections.ErrNotFound) {
 		return member{}, errNoPage
 	}
@@ -138,12 +138,12 @@ func (v *visit) showPerson(status int, d draft) error {
 	}
 	page := personPage{Who: who, Form: v.adjustForm(d, who.Balance.Available)}
 	holds, _, err := v.pages.Views.Predictions(v.r.Context(), who.ID, projections.PredictionQuery{
-		PageQuery: projections.PageQuery{Limit: linesShown}, State: domain.StateHeld}, 0)
+		PageQuery: projections.PageQuery{Limit: linesShown}, State: domain.StateHeld}, v.least)
 	if err != nil {
 		return err
 	}
 	last, _, err := v.pages.Views.Transactions(v.r.Context(), who.ID, projections.TransactionQuery{
-		PageQuery: projections.PageQuery{Limit: lastLines}}, 0)
+		PageQuery: projections.PageQuery{Limit: lastLines}}, v.least)
 	if err != nil {
 		return err
 	}

@@ -77,7 +77,7 @@ func (p *Pages) predictionHistory(v *visit) error {
 		return errMalformed
 	}
 	found, _, err := p.Views.Predictions(v.r.Context(), v.Person.User, projections.PredictionQuery{
-		PageQuery: projections.PageQuery{Cursor: cursor, Limit: linesShown}, State: state}, 0)
+		PageQuery: projections.PageQuery{Cursor: cursor, Limit: linesShown}, State: state}, v.least)
 	if err != nil {
 		return cursorFault(err)
 	}
@@ -174,7 +174,7 @@ func (p *Pages) transactionHistory(v *visit) error {
 		return errMalformed
 	}
 	found, _, err := p.Views.Transactions(v.r.Context(), v.Person.User, projections.TransactionQuery{
-		PageQuery: projections.PageQuery{Cursor: cursor, Limit: linesShown}, Type: kind}, 0)
+		PageQuery: projections.PageQuery{Cursor: cursor, Limit: linesShown}, Type: kind}, v.least)
 	if err != nil {
 		return cursorFault(err)
 	}

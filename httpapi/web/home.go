@@ -51,8 +51,8 @@ func (p *Pages) home(v *visit) error {
 	if n, err := strconv.Atoi(query.Get("example")); err == nil && n >= 1 && n <= len(exampleKeys) {
 		d.Fields.Set("text", v.T(exampleKeys[n-1]))
 	}
-	if id := query.Get("again"); id != "" {
-		if earlier, _, err := p.Views.Prediction(v.r.Context(), v.Person.User, domain.PredictionID(id), 0); err == nil {
+	if id := domain.PredictionID(query.Get("again")); id.Valid() {
+		if earlier, _, err := p.Views.Prediction(v.r.Context(), v.Person.User, id, v.least); err == nil {
 			text, _, err := v.textOf(earlier)
 			if err != nil {
 				return err
@@ -75,7 +75,7 @@ func (v *visit) showHome(status int, d draft) error {
 		name, v.Title, v.Form = "home", v.T("ask.title"), askingForm.name
 		page.Ask.complete(v.Price, v.Balance.Available)
 		last, _, err := v.pages.Views.Predictions(v.r.Context(), v.Person.User,
-			projections.PredictionQuery{PageQuery: projections.PageQuery{Limit: lastShown}}, 0)
+			projections.PredictionQuery{PageQuery: projections.PageQuery{Limit: lastShown}}, v.least)
 		if err != nil {
 			return err
 		}

@@ -67,6 +67,7 @@ type Doorkeeper interface {
 	SignOut(w http.ResponseWriter, r *http.Request) error
 	AllowSignUp(r *http.Request) error
 	AllowCommand(u domain.UserID) error
+	SetWrote(w http.ResponseWriter, r *http.Request, u domain.UserID, at eventstore.Position)
 }
 
 // Pages are all pages under /web. Every field is required.

@@ -124,7 +124,7 @@ func (p *Pages) prediction(v *visit) error {
 	if !ok {
 		return errNoPage
 	}
-	found, _, err := p.Views.Prediction(v.r.Context(), v.Person.User, id, 0)
+	found, _, err := p.Views.Prediction(v.r.Context(), v.Person.User, id, v.least)
 	if err == nil && !found.State.Ended() && v.justAsked() {
 		ctx, cancel := context.WithTimeout(v.r.Context(), waitAnswer)
 		found, _, err = p.Views.Ended(ctx, v.Person.User, id, found.Position)

@@ -45,6 +45,7 @@ type visit struct {
 	w     http.ResponseWriter
 	r     *http.Request
 	frame
+	least eventstore.Position // up to where what the person sees must show the log
 }
 
 // Bounds of what a browser may send and what a page may wait for.
@@ -73,7 +74,8 @@ func (p *Pages) enter(w http.ResponseWriter, r *http.Request) (*visit, error) {
 	if person, ok := identity.From(r.Context()); ok {
 		v.Person = &person
 	}
-	var at eventstore.Position
+	v.least = identity.Least(r.Context())
+	at := v.least
 	if n, ok := v.takeNote(); ok {
 		at, v.Notice = n.position, n.sentence(v.Language)
 	}
@@ -85,13 +87,16 @@ func (p *Pages) enter(w http.ResponseWriter, r *http.Request) (*visit, error) {
 func (v *visit) catchUp(at eventstore.Position) error {
 	ctx, cancel := context.WithTimeout(v.r.Context(), waitViews)
 	defer cancel()
-	if err := v.pages.Views.Wait(ctx, at); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+	switch err := v.pages.Views.Wait(ctx, at); {
+	case err == nil:
+		v.least = max(v.least, at)
+	case !errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("wait for the views: %w", err)
 	}
 	if v.Person == nil {
 		return nil
 	}
-	b, _, err := v.pages.Views.Balance(v.r.Context(), v.Person.User, 0)
+	b, _, err := v.pages.Views.Balance(v.r.Context(), v.Person.User, v.least)
 	if errors.Is(err, projections.ErrNotFound) {
 		v.Person = nil
 		return errBehind
@@ -130,8 +135,18 @@ func (v *visit) setCookie(name, value, path string, age int) {
 
 // sendAfter leads on after a command.
 func (v *visit) sendAfter(to string, n note) error {
+	v.wrote(n)
 	v.leaveNote(n)
 	return v.send(to)
+}
+
+// wrote lets all later pages of the person show what the command did, in whichever
+// process they are made.
+func (v *visit) wrote(n note) {
+	if n.position == 0 || v.Person == nil { // a sign-up: nobody is let in before the views know them
+		return
+	}
+	v.pages.Door.SetWrote(v.w, v.r, v.Person.User, n.position)
 }
 
 // toSignIn asks who it is, and remembers where they wanted to go and what they typed.

@@ -113,6 +113,7 @@ func (p *Pages) deposit(v *visit) error {
 
 // showDraft goes on with the question for which credits were missing.
 func (v *visit) showDraft(done note, d draft) error {
+	v.wrote(done)
 	if err := v.catchUp(done.position); err != nil {
 		return err
 	}
