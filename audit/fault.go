@@ -1,7 +1,9 @@
 package audit
 
 import (
+	"errors"
 	"fmt"
+	"strings"
 
 	"kassa/eventstore"
 )
@@ -58,7 +60,15 @@ const (
 
 // What is wrong with what is served.
 const (
-	ViewDiffers Code = "view_differs"
+	ViewDiffers Code = "view_differs" // from what the log gives, at the view's own position
+	ViewMissing Code = "view_missing" // its table is not there, or is none of ours
+	ViewAhead   Code = "view_ahead"   // of the log
+)
+
+// What is wrong beside the log.
+const (
+	CheckpointAhead Code = "checkpoint_ahead" // of the log: a follower would pass over what comes
+	GuardMissing    Code = "guard_missing"    // what keeps the log from being changed was taken away
 )
 
 // Fault is one place at which the ledger contradicts itself.
@@ -70,6 +80,8 @@ type Fault struct {
 	// to no entry at all.
 	Position eventstore.Position `json:"position"`
 	Stream   eventstore.Stream   `json:"stream,omitempty"` // of that entry
+	View     string              `json:"view,omitempty"`   // the table, of what is served; Position is then the view's
+	Key      string              `json:"key,omitempty"`    // of the row
 	Expected string              `json:"expected,omitempty"`
 	Found    string              `json:"found,omitempty"`
 	What     string              `json:"message"`
@@ -77,6 +89,9 @@ type Fault struct {
 
 func (f *Fault) Error() string {
 	says := fmt.Sprintf("position %d: %s (%s)", f.Position, f.What, f.Code)
+	if f.View != "" {
+		says = strings.TrimSpace(f.View+" "+f.Key) + " at " + says
+	}
 	if f.Expected != "" || f.Found != "" {
 		says += fmt.Sprintf(": expected %s, found %s", f.Expected, f.Found)
 	}
@@ -111,12 +126,26 @@ func (f *Faults) add(found *Fault) {
 	f.More++
 }
 
-// err is nil where nothing was found.
-func (f *Faults) err() error {
-	if len(f.List) == 0 {
+// take adds what is a *Fault, and gives back any other error.
+func (f *Faults) take(err error) error {
+	var one *Fault
+	if errors.As(err, &one) {
+		f.add(one)
 		return nil
 	}
-	return f
+	return err
+}
+
+// with gives what was found beside an error that is no fault; nil where there is
+// neither.
+func (f *Faults) with(err error) error {
+	switch {
+	case len(f.List) == 0:
+		return err
+	case err == nil:
+		return f
+	}
+	return errors.Join(f, err)
 }
 
 func (f *Faults) Error() string {

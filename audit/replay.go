@@ -38,7 +38,7 @@ type replay struct {
 	now       time.Time                 // at which the head was read, and a tolerance
 	latest    time.Time                 // of all entries so far
 	report    Report
-	found     Faults
+	found     *Faults
 }
 
 type account struct {
@@ -51,11 +51,11 @@ type account struct {
 // 0 for the one that did not come yet.
 type joined struct{ claim, signUp eventstore.Position }
 
-func newReplay(store *eventstore.Store, head eventstore.Head, snapshots map[eventstore.Stream]eventstore.Snapshot, checks []Check) *replay {
-	return &replay{store: store, head: head, checks: checks, snapshots: snapshots,
+func newReplay(store *eventstore.Store, head eventstore.Head, snapshots map[eventstore.Stream]eventstore.Snapshot, found *Faults, checks []Check) *replay {
+	return &replay{store: store, head: head, checks: checks, snapshots: snapshots, found: found,
 		accounts: map[domain.UserID]*account{}, emails: map[eventstore.Stream]struct{}{},
 		names: newNames(), joining: map[domain.UserID]*joined{}, now: time.Now().Add(ahead),
-		report: Report{Head: head, House: map[domain.LedgerAccount]domain.Credits{}, Events: map[domain.EventType]int{}}}
+		report: Report{Head: head, Snapshots: len(snapshots), House: map[domain.LedgerAccount]domain.Credits{}, Events: map[domain.EventType]int{}}}
 }
 
 func (r *replay) rows(ctx context.Context, rows []eventstore.Stored) error {

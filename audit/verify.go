@@ -20,7 +20,9 @@ type Report struct {
 	Available domain.Credits                          // of all people together
 	Held      domain.Credits
 	Events    map[domain.EventType]int
+	Snapshots int // of long accounts, each compared with the fold of its entries
 	Back      StepBack
+	Views     []ServedView // of Ledger.Verify: those that were compared
 	Duration  time.Duration
 }
 
@@ -64,6 +66,12 @@ type Check func(eventstore.Recorded) error
 // goes on, and finds the others too. Memory grows with accounts (some hundred bytes
 // each), commands, payments and predictions (some 20 bytes each), not with entries.
 func Verify(ctx context.Context, store *eventstore.Store, checks ...Check) (Report, error) {
+	var found Faults
+	report, err := verifyLog(ctx, store, &found, checks)
+	return report, found.with(err)
+}
+
+func verifyLog(ctx context.Context, store *eventstore.Store, found *Faults, checks []Check) (Report, error) {
 	start := time.Now()
 	// The snapshots are read before the head, so that it covers them all.
 	snapshots, err := readSnapshots(ctx, store)
@@ -74,21 +82,13 @@ func Verify(ctx context.Context, store *eventstore.Store, checks ...Check) (Repo
 	if err != nil {
 		return Report{}, err
 	}
-	r := newReplay(store, head, snapshots, checks)
+	r := newReplay(store, head, snapshots, found, checks)
 	err = store.Rows(ctx, math.MinInt64, func(rows []eventstore.Stored) error { return r.rows(ctx, rows) })
 	if err == nil || errors.Is(err, errBehindHead) {
 		err = r.finish(ctx)
 	}
 	r.report.Proved, r.report.Duration = r.at, time.Since(start)
-	var last *Fault
-	if errors.As(err, &last) {
-		r.found.add(last)
-		return r.report, r.found.err()
-	}
-	if err != nil {
-		return r.report, errors.Join(r.found.err(), err)
-	}
-	return r.report, r.found.err()
+	return r.report, found.take(err)
 }
 
 func readSnapshots(ctx context.Context, store *eventstore.Store) (map[eventstore.Stream]eventstore.Snapshot, error) {

@@ -31,6 +31,11 @@ type projection interface {
 	// domain.ErrBroken, from here or from a statement, says that the batch cannot
 	// follow on what is there.
 	Write(pipe *pgx.Batch, batch []eventstore.Recorded) error
+	// Fields are all columns of the table, with the values of no row.
+	Fields() []field
+	// Expect folds an empty log, and what follows, into the rows that the table must
+	// hold.
+	Expect() expectation
 }
 
 // declared are all views that this binary knows.

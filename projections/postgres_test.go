@@ -11,7 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"golang.org/x/sync/errgroup"
 
-	"kassa/audit"
+	"kassa/audit/audittest"
 	"kassa/eventstore"
 	"kassa/eventstore/eventstoretest"
 	"kassa/projections"
@@ -105,7 +105,7 @@ func (h house) same(t testing.TB, views projections.Views, end eventstore.Positi
 	if at != end {
 		t.Fatalf("the tables stand at position %d, not at %d", at, end)
 	}
-	fatal(t, audit.CompareViews(t.Context(), views, memory))
+	fatal(t, audittest.CompareViews(t.Context(), views, memory))
 }
 
 func fatal(t testing.TB, err error) {

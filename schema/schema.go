@@ -6,13 +6,11 @@ package schema
 
 import (
 	"context"
-	"crypto/rand"
 	"database/sql"
 	"errors"
 	"fmt"
 	"io/fs"
 	"net/url"
-	"os"
 
 	"github.com/pressly/goose/v3"
 	"modernc.org/sqlite" // the driver "sqlite", in pure Go
@@ -24,7 +22,6 @@ import (
 type SQLite struct {
 	Write *sql.DB
 	Read  *sql.DB
-	path  string
 }
 
 // OpenSQLite opens the file, makes it if needed, and migrates its tables.
@@ -46,7 +43,7 @@ func OpenSQLite(ctx context.Context, path string) (*SQLite, error) {
 	}
 	read.SetMaxOpenConns(8)
 	read.SetMaxIdleConns(8)
-	return &SQLite{write, read, path}, nil
+	return &SQLite{Write: write, Read: read}, nil
 }
 
 // OpenSQLiteReadOnly opens an existing file for an audit and changes nothing
@@ -61,7 +58,7 @@ func OpenSQLiteReadOnly(ctx context.Context, path string) (*SQLite, error) {
 		read.Close()
 		return nil, fmt.Errorf("open %s for reading: %w", path, err)
 	}
-	return &SQLite{read, read, path}, nil
+	return &SQLite{Write: read, Read: read}, nil
 }
 
 // IsSQLiteConstraint says whether a statement was refused because of what is there,
@@ -70,20 +67,6 @@ func IsSQLiteConstraint(err error) bool {
 	const constraint = 19 // SQLITE_CONSTRAINT; the higher bits say which kind
 	said, ok := errors.AsType[*sqlite.Error](err)
 	return ok && said.Code()&0xff == constraint
-}
-
-// spaceNeeded is what must be free beside the database for appends to succeed: a large
-// batch, and the log of it that SQLite writes first.
-const spaceNeeded = 1 << 20
-
-// Space says whether there is space for more beside the database, by writing a file
-// and removing it.
-func (s *SQLite) Space() error {
-	bytes := make([]byte, spaceNeeded)
-	_, _ = rand.Read(bytes) // never fails; what repeats itself may take no space
-	probe := s.path + ".space"
-	err := os.WriteFile(probe, bytes, 0o600)
-	return errors.Join(err, os.Remove(probe))
 }
 
 // Close closes both sides.
@@ -120,20 +103,28 @@ func migrateSQLite(ctx context.Context, db *sql.DB) error {
 
 // planSQLite lists the steps that the file waits for. It changes nothing.
 func planSQLite(ctx context.Context, db *sql.DB) ([]Migration, error) {
+	applied, err := appliedSQLite(ctx, db)
+	if err != nil {
+		return nil, err
+	}
+	return missing("sqlite", applied)
+}
+
+// appliedSQLite gives the steps that the file has.
+func appliedSQLite(ctx context.Context, db *sql.DB) (applied []int64, err error) {
 	var begun bool
-	err := db.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE name = 'goose_db_version')`).Scan(&begun)
+	err = db.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE name = 'goose_db_version')`).Scan(&begun)
 	if err != nil {
 		return nil, fmt.Errorf("read the ledger's version: %w", err)
 	}
 	if !begun {
-		return missing("sqlite", nil)
+		return nil, nil
 	}
 	rows, err := db.QueryContext(ctx, selectApplied)
 	if err != nil {
 		return nil, fmt.Errorf("read the ledger's version: %w", err)
 	}
 	defer rows.Close()
-	var applied []int64
 	for rows.Next() {
 		var version int64
 		if err := rows.Scan(&version); err != nil {
@@ -144,5 +135,5 @@ func planSQLite(ctx context.Context, db *sql.DB) ([]Migration, error) {
 	if err := rows.Err(); err != nil {
 		return nil, fmt.Errorf("read the ledger's version: %w", err)
 	}
-	return missing("sqlite", applied)
+	return applied, nil
 }

@@ -85,12 +85,9 @@ func (listAdmins) Run(ctx context.Context, c *console, line *commandLine) error 
 				continue
 			}
 			email, err := l.vault.OpenEmail(ctx, u.ID, u.Email)
-			switch {
-			case errors.Is(err, vault.ErrErased):
+			if errors.Is(err, vault.ErrErased) {
 				email = "(erased)"
-			case errors.Is(err, vault.ErrUnreadable):
-				email = "(damaged)"
-			case err != nil:
+			} else if err != nil {
 				return err
 			}
 			fmt.Fprintf(table, "%s\t%s\t%s\n", u.ID, email, u.SignedUpAt.Format(time.RFC3339))

@@ -12,7 +12,6 @@ import (
 	"github.com/mattn/go-isatty"
 
 	"kassa/catalog"
-	"kassa/internal/bus"
 	"kassa/worker"
 )
 
@@ -116,25 +115,24 @@ func (i importFilms) Run(ctx context.Context, c *console, line *commandLine) (er
 			report.Added, report.Changed, report.Unchanged, report.Embedded, model.ModelVersion(), films.Len())
 		return nil
 	}
-	broker, err := i.broker("catalog import")
+	address, err := i.amqp()
 	if err != nil {
 		return err
 	}
-	if broker == nil {
+	if address == "" {
 		return line.Catalog.with(ctx, bring)
 	}
-	broker.Declares = true // films may come in before the service was ever started
-	return line.Catalog.withWorkers(ctx, c, *broker, bring)
+	return line.Catalog.withWorkers(ctx, c, address, bring)
 }
 
 // withWorkers is with, but for the model, which is that of the workers.
-func (k catalogCommand) withWorkers(ctx context.Context, c *console, broker bus.Broker, do func(*catalog.Catalogue, catalog.Embedder) error) error {
+func (k catalogCommand) withWorkers(ctx context.Context, c *console, address string, do func(*catalog.Catalogue, catalog.Embedder) error) error {
 	l, err := k.open(ctx)
 	if err != nil {
 		return err
 	}
 	defer l.close()
-	model, err := askWorkers(ctx, broker, c.log)
+	model, err := askWorkers(ctx, address, c.log)
 	if err != nil {
 		return err
 	}

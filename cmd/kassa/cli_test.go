@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"kassa/audit"
 	"kassa/catalog"
 	"kassa/schema"
 )
@@ -36,13 +37,13 @@ func TestEveryFlagHasAVariable(t *testing.T) {
 	}
 	data := t.TempDir()
 	t.Setenv("KASSA_DATA", data)
-	if code, _, complaints := kassa(t, "verify"); code != exitFailed || !strings.Contains(complaints, data) {
+	if code, _, complaints := kassa(t, "verify"); code != exitUnable || !strings.Contains(complaints, data) {
 		t.Errorf("KASSA_DATA is not taken: %s", complaints)
 	}
 }
 
 func TestWrongCommandLines(t *testing.T) {
-	empty := t.TempDir()
+	empty, root := t.TempDir(), strings.Repeat("ab", 32)
 	bad := filepath.Join(empty, "bad.json")
 	if err := os.WriteFile(bad, []byte("[\n {\"id\": \"x\",\n  \"year\": \"soon\"}]"), 0o600); err != nil {
 		t.Fatal(err)
@@ -60,10 +61,20 @@ func TestWrongCommandLines(t *testing.T) {
 		{"serve --hold-expiry soon", exitUsage, "--hold-expiry"},
 		{"serve --rate-limit maybe", exitUsage, "--rate-limit"},
 		{"serve --addr nowhere:port --data " + empty, exitFailed, "listen on nowhere:port"},
-		{"verify --data " + empty, exitFailed, "there is no ledger in " + empty},
+		{"verify --data " + empty, exitUnable, "there is no ledger in " + empty},
 		{"events --data " + empty, exitFailed, "there is no ledger in " + empty},
 		{"admin grant ada@example.com --data " + empty, exitFailed, "there is no ledger in " + empty},
-		{"verify --kept 5:zz --data " + empty, exitFailed, "is not SIZE:ROOT"},
+		{"verify --kept 5:zz --data " + empty, exitUsage, "is not SIZE:ROOT"},
+		{"verify --kept= --data " + empty, exitUsage, "is not SIZE:ROOT"},
+		{"verify --kept 0:" + root + " --data " + empty, exitUsage, "is not SIZE:ROOT"},
+		{"verify --kept -1:" + root + " --data " + empty, exitUsage, "kept"},
+		{"verify --kept 7 --data " + empty, exitUsage, "is not SIZE:ROOT"},
+		{"verify --kept " + root + " --data " + empty, exitUsage, "is not SIZE:ROOT"},
+		{"verify --kept 7:" + root + "00 --data " + empty, exitUsage, "is not SIZE:ROOT"},
+		{"verify --kept 7:" + root[2:] + " --data " + empty, exitUsage, "is not SIZE:ROOT"},
+		{"verify --kept 7:" + root + ":7 --data " + empty, exitUsage, "is not SIZE:ROOT"},
+		{"verify --kept 7:" + root + " --data " + empty, exitUnable, "there is no ledger"},
+		{"verify --sideways --data " + empty, exitUsage, "--sideways"},
 		{"catalog check " + filepath.Join(empty, "none.json"), exitFailed, "none.json"},
 		{"catalog check " + bad, exitFailed, "bad.json:3"},
 	} {
@@ -196,7 +207,8 @@ func TestVerifyNamesTheFault(t *testing.T) {
 	}
 	code, out, _ := kassa(t, "verify", "--json", "--data", data)
 	var v verdict
-	if err := json.Unmarshal([]byte(out), &v); err != nil || code != exitFailed || v.OK || v.Position != 3 {
+	if err := json.Unmarshal([]byte(out), &v); err != nil || code != exitFailed || v.OK || len(v.Faults) != 2 || v.Faults[0].Position != 3 ||
+		v.Faults[0].Code != audit.EntryChanged || v.Faults[1].Code != audit.GuardMissing || v.Proved != 2 {
 		t.Errorf("exit code %d, %s", code, out)
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"kassa/internal/bus"
 	"kassa/schema"
 )
 
@@ -81,7 +82,7 @@ func (d doctorCommand) checks() ([]check, error) {
 	if err != nil {
 		return nil, err
 	}
-	broker, err := d.broker("doctor")
+	amqp, err := d.amqp()
 	if err != nil {
 		return nil, err
 	}
@@ -91,8 +92,8 @@ func (d doctorCommand) checks() ([]check, error) {
 	} else {
 		list = append(list, databaseChecks(url)...)
 	}
-	if broker != nil {
-		list = append(list, brokerChecks(*broker)...)
+	if amqp != "" {
+		list = append(list, check{"broker", func(ctx context.Context) (string, error) { return bus.Examine(ctx, amqp) }})
 	}
 	return list, nil
 }

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"kassa/audit"
+	"kassa/audit/audittest"
 	"kassa/domain"
 	"kassa/eventstore"
 	"kassa/projections"
@@ -160,7 +160,7 @@ func (f *fleet) prove(actors []*actor) verdict {
 	if err := replay.Replay(f.t.Context(), store); err != nil {
 		f.t.Fatal(err)
 	}
-	if err := audit.CompareViews(f.t.Context(), views, replay); err != nil {
+	if err := audittest.CompareViews(f.t.Context(), views, replay); err != nil {
 		f.t.Errorf("the views are not what a replay gives: %v", err)
 	}
 	v := mustVerify(f.t, f.data, "--database-url", f.database)

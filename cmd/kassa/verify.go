@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,121 +15,159 @@ import (
 	"kassa/audit"
 	"kassa/domain"
 	"kassa/eventstore"
+	"kassa/projections"
 )
 
 type verifyCommand struct {
 	dataSettings
-	Kept string `placeholder:"SIZE:ROOT" help:"A head that you kept from an earlier run: also prove that the log still begins with exactly those entries."`
-	JSON bool   `name:"json" help:"Answer with one JSON object."`
+	Kept    keptHead `placeholder:"SIZE:ROOT" help:"A head that you kept from an earlier run: also prove that the log still begins with exactly those entries."`
+	NoViews bool     `name:"no-views" help:"Do not compare the tables that are served with the log."`
+	JSON    bool     `name:"json" help:"Answer with one JSON object."`
+}
+
+// keptHead is a head in the form in which verify prints it; nil where none is given.
+type keptHead struct{ *eventstore.Head }
+
+// UnmarshalText reads SIZE:ROOT, the root in hexadecimal.
+func (k *keptHead) UnmarshalText(text []byte) error {
+	size, root, _ := strings.Cut(string(text), ":")
+	n, err := strconv.ParseInt(size, 10, 64)
+	head := eventstore.Head{Size: eventstore.Position(n)}
+	if err != nil || n < 1 || head.Root.UnmarshalText([]byte(root)) != nil {
+		return fmt.Errorf("%q is not SIZE:ROOT, as verify prints it", text)
+	}
+	k.Head = &head
+	return nil
 }
 
 // verdict is the answer in its JSON form.
 type verdict struct {
 	OK        bool                                    `json:"ok"`
-	Position  eventstore.Position                     `json:"position,omitempty"` // of the first fault
-	Fault     string                                  `json:"fault,omitempty"`
+	Faults    []*audit.Fault                          `json:"faults"`
+	More      int                                     `json:"more_faults,omitempty"` // that are not listed
+	Unable    string                                  `json:"unable,omitempty"`      // why it could not be looked at to the end
 	Size      eventstore.Position                     `json:"size"`
-	Root      string                                  `json:"root,omitempty"`
+	Proved    eventstore.Position                     `json:"proved"` // the log was replayed up to here
+	Root      eventstore.Hash                         `json:"root"`
 	Accounts  int                                     `json:"accounts"`
 	House     map[domain.LedgerAccount]domain.Credits `json:"house,omitempty"`
 	Available domain.Credits                          `json:"users_available"`
 	Held      domain.Credits                          `json:"users_held"`
 	Events    map[domain.EventType]int                `json:"events,omitempty"`
+	Snapshots int                                     `json:"snapshots"`
+	Views     []audit.ServedView                      `json:"views"` // that were compared, row by row
+	BackAt    eventstore.Position                     `json:"widest_step_back_at,omitempty"`
+	Back      float64                                 `json:"widest_step_back_seconds,omitempty"`
 	Seconds   float64                                 `json:"seconds"`
 }
 
+// Run looks, and says what it found. Exit codes: exitFailed where the ledger is
+// broken, exitTooOld where a newer program wrote to it, exitUnable where it could not
+// be looked at.
 func (v verifyCommand) Run(ctx context.Context, c *console) error {
-	kept, err := parseHead(v.Kept)
-	if err != nil {
-		return err
-	}
-	l, err := v.openToRead(ctx)
-	if err != nil {
-		return err
-	}
-	defer l.close()
-	report, err := verify(ctx, l.store, kept)
-	var fault *audit.Fault
-	if err != nil && !errors.As(err, &fault) {
-		return err // it could not be read; that is no verdict
-	}
+	report, tables, err := v.look(ctx)
 	if v.JSON {
-		if err := printVerdict(c.out, report, fault); err != nil {
+		if err := printVerdict(c.out, report, err); err != nil {
 			return err
 		}
-	} else if fault == nil {
-		printReport(c.out, report, v.Kept != "")
+	} else {
+		v.print(c.out, report, err, tables)
 	}
-	if fault != nil {
-		return fmt.Errorf("the ledger is broken: %w", fault)
+	var found *audit.Faults
+	switch {
+	case errors.As(err, &found): // whatever else happened: that is certain
+		return fmt.Errorf("the ledger is broken: %s", found)
+	case err != nil:
+		return unableError{err}
 	}
 	return nil
 }
 
-// verify proves the log, the views that are replayed from it, and that it grew out
-// of the kept head, where there is one.
-func verify(ctx context.Context, store *eventstore.Store, kept *eventstore.Head) (audit.Report, error) {
-	views, replay := audit.Replaying()
-	report, err := audit.Verify(ctx, store, replay)
+// look opens the ledger and verifies it. It also says whether there are tables of what
+// is served.
+func (v verifyCommand) look(ctx context.Context) (r audit.Report, tables bool, err error) {
+	l, err := v.openToRead(ctx)
 	if err != nil {
-		return report, err
+		return audit.Report{}, false, err
 	}
-	if err := audit.CompareTotals(ctx, report, views); err != nil {
-		return report, err
+	defer l.close()
+	subject := audit.Ledger{Store: l.store, Kept: v.Kept.Head}
+	if l.pool != nil && !v.NoViews {
+		subject.Tables = func(ctx context.Context, begin func(projections.TableAt) func(projections.Row)) error {
+			return projections.ReadTables(ctx, l.pool, begin)
+		}
 	}
-	if kept != nil {
-		return report, audit.Consistent(ctx, store, *kept)
-	}
-	return report, nil
+	r, err = subject.Verify(ctx)
+	return r, l.pool != nil, err
 }
 
-// parseHead reads SIZE:ROOT, the root in hexadecimal; nil for nothing.
-func parseHead(s string) (*eventstore.Head, error) {
-	if s == "" {
-		return nil, nil
+func (v verifyCommand) print(w io.Writer, r audit.Report, err error, tables bool) {
+	var found *audit.Faults
+	switch {
+	case errors.As(err, &found):
+		for _, f := range found.List {
+			fmt.Fprintln(w, f)
+		}
+		if found.More > 0 {
+			fmt.Fprintf(w, "%d more faults are not listed.\n", found.More)
+		}
+		return
+	case err != nil:
+		fmt.Fprintf(w, "Up to position %d nothing was found. The rest could not be looked at.\n", r.Proved)
+		return
 	}
-	size, root, _ := strings.Cut(s, ":")
-	n, err := strconv.ParseInt(size, 10, 64)
-	b, hexErr := hex.DecodeString(root)
-	head := eventstore.Head{Size: eventstore.Position(n)}
-	if err != nil || n < 1 || hexErr != nil || copy(head.Root[:], b) != len(head.Root) || len(b) != len(head.Root) {
-		return nil, fmt.Errorf("--kept %q is not SIZE:ROOT, as verify prints it", s)
-	}
-	return &head, nil
-}
-
-func formatHead(h eventstore.Head) string {
-	return fmt.Sprintf("%d:%s", h.Size, hex.EncodeToString(h.Root[:]))
-}
-
-func printReport(w io.Writer, r audit.Report, kept bool) {
 	fmt.Fprintf(w, "The ledger is whole: %d entries of %d accounts, in %s.\n", r.Head.Size, r.Accounts, r.Duration.Round(time.Millisecond))
-	if kept {
+	if v.Kept.Head != nil {
 		fmt.Fprintln(w, "It still begins with exactly the entries of the head that you kept.")
 	}
+	v.printServed(w, r, tables)
+	if r.Back.By >= worthSaying {
+		fmt.Fprintf(w, "Times go back by %s at position %d: the clock of a process was wrong.\n", r.Back.By, r.Back.Position)
+	}
 	fmt.Fprintln(w)
+	printBooks(w, r)
+	fmt.Fprintf(w, "\nKeep this head, and give it to --kept next time:\n%d:%s\n", r.Head.Size, r.Head.Root)
+}
+
+// worthSaying is a step back that clocks which NTP keeps do not make.
+const worthSaying = 10 * time.Second
+
+// printServed says what of that which is served was compared.
+func (v verifyCommand) printServed(w io.Writer, r audit.Report, tables bool) {
+	switch {
+	case !tables:
+		fmt.Fprintf(w, "This ledger keeps no tables of what it serves: they are replayed from the log at each start. Its %d snapshots are those of the log.\n", r.Snapshots)
+	case v.NoViews:
+		fmt.Fprintln(w, "The tables that are served were NOT looked at (--no-views).")
+	}
+	for _, view := range r.Views {
+		fmt.Fprintf(w, "%s is what the log gives: %d rows at position %d.\n", view.Table, view.Rows, view.Position)
+	}
+}
+
+// printBooks prints the counts of events, and the trial balance.
+func printBooks(w io.Writer, r audit.Report) {
 	for _, t := range slices.Sorted(maps.Keys(r.Events)) {
 		fmt.Fprintf(w, "  %-22s %12d\n", t, r.Events[t])
 	}
 	fmt.Fprintln(w)
+	sum := r.Available + r.Held
 	for _, account := range slices.Sorted(maps.Keys(r.House)) {
 		fmt.Fprintf(w, "  %-22s %12d\n", account, r.House[account])
+		sum += r.House[account]
 	}
-	fmt.Fprintf(w, "  %-22s %12d\n  %-22s %12d\n", "users available", r.Available, "users held", r.Held)
-	sum := r.Available + r.Held
-	for _, c := range r.House {
-		sum += c
-	}
-	fmt.Fprintf(w, "  %-22s %12d\n\nKeep this head, and give it to --kept next time:\n%s\n", "sum", sum, formatHead(r.Head))
+	fmt.Fprintf(w, "  %-22s %12d\n  %-22s %12d\n  %-22s %12d\n", "users available", r.Available, "users held", r.Held, "sum", sum)
 }
 
-func printVerdict(w io.Writer, r audit.Report, fault *audit.Fault) error {
-	out := verdict{OK: fault == nil, Size: r.Head.Size, Accounts: r.Accounts, House: r.House, Available: r.Available,
-		Held: r.Held, Events: r.Events, Seconds: r.Duration.Seconds()}
-	if fault != nil {
-		out.Position, out.Fault = fault.Position, fault.What
-	} else {
-		out.Root = hex.EncodeToString(r.Head.Root[:])
+func printVerdict(w io.Writer, r audit.Report, err error) error {
+	out := verdict{OK: err == nil, Faults: []*audit.Fault{}, Size: r.Head.Size, Proved: r.Proved, Root: r.Head.Root, Accounts: r.Accounts,
+		House: r.House, Available: r.Available, Held: r.Held, Events: r.Events, Snapshots: r.Snapshots, Views: r.Views,
+		BackAt: r.Back.Position, Back: r.Back.By.Seconds(), Seconds: r.Duration.Seconds()}
+	var found *audit.Faults
+	if errors.As(err, &found) {
+		out.Faults, out.More = found.List, found.More
+	} else if err != nil {
+		out.Unable = err.Error()
 	}
 	return json.NewEncoder(w).Encode(out)
 }

@@ -21,11 +21,11 @@ type workerCommand struct {
 }
 
 func (w workerCommand) Run(ctx context.Context, c *console) error {
-	broker, err := w.broker("worker")
+	address, err := w.amqp()
 	if err != nil {
 		return err
 	}
-	if broker == nil {
+	if address == "" {
 		return errors.New("--amqp-url is missing: a worker takes its texts from RabbitMQ")
 	}
 	listener, err := net.Listen("tcp", w.Addr)
@@ -39,7 +39,7 @@ func (w workerCommand) Run(ctx context.Context, c *console) error {
 	if err != nil {
 		return err
 	}
-	carrier, err := broker.Open(ctx, c.log)
+	carrier, err := bus.RabbitMQ(ctx, address, c.log)
 	if err != nil {
 		return errors.Join(err, model.Close())
 	}
@@ -47,16 +47,9 @@ func (w workerCommand) Run(ctx context.Context, c *console) error {
 	parts, within := errgroup.WithContext(ctx)
 	parts.Go(func() error { return carrier.Run(within, bus.Handlers{Work: embed(model)}) })
 	parts.Go(func() error {
-		return watch(c.log, func(context.Context) error { return carrier.Connected() }, nil).Serve(within, listener)
+		return watch(c.log, func(context.Context) error { return carrier.Connected() }).Serve(within, listener)
 	})
-	parts.Go(func() error {
-		select {
-		case <-carrier.Running():
-			c.log.Info("the worker is open", "version", version(), "model", model.ModelVersion(), "health", listener.Addr().String())
-		case <-within.Done():
-		}
-		return nil
-	})
+	c.log.Info("the worker is open", "model", model.ModelVersion(), "health", listener.Addr().String())
 	err = parts.Wait()
 	if ctx.Err() != nil && (err == nil || errors.Is(err, context.Canceled)) {
 		c.log.Info("the worker is closed")

@@ -80,13 +80,22 @@ func Service(t testing.TB, database string) string {
 	if err := onServer(database, fmt.Sprintf("CREATE ROLE %s LOGIN PASSWORD '%s' IN ROLE %s", name, password, schema.AppRole)); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		if err := onServer(Server(t), "DROP ROLE "+name); err != nil {
-			t.Error(err)
-		}
-	})
+	DropRole(t, database, name)
 	at.User = url.UserPassword(name, password)
 	return at.String()
+}
+
+// DropRole drops a role of the server, and what it was granted in the database, when
+// the test ends.
+func DropRole(t testing.TB, database, name string) {
+	t.Helper()
+	t.Cleanup(func() {
+		for _, statement := range []string{"GRANT " + name + " TO CURRENT_USER", "DROP OWNED BY " + name, "DROP ROLE " + name} {
+			if err := onServer(database, statement); err != nil {
+				t.Error(err)
+			}
+		}
+	})
 }
 
 func onServer(server, statement string) error {

@@ -1,0 +1,277 @@
+package audit_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"kassa/audit"
+	"kassa/eventstore"
+	"kassa/eventstore/eventstoretest"
+	"kassa/projections"
+	"kassa/schema/schematest"
+)
+
+// house is a ledger in PostgreSQL whose views are kept.
+type house struct {
+	pool  *pgxpool.Pool
+	store *eventstore.Store
+	town  *eventstoretest.Town
+	views *projections.Runner
+}
+
+func newHouse(t testing.TB, appends int) house {
+	t.Helper()
+	h := house{pool: schematest.Pool(t, 16), town: eventstoretest.NewTown(21, 8)}
+	var err error
+	h.store, err = eventstore.Postgres(t.Context(), h.pool)
+	must(t, err)
+	t.Cleanup(h.store.Close)
+	views, err := projections.OpenPostgres(t.Context(), h.pool)
+	must(t, err)
+	t.Cleanup(views.Close)
+	h.views = projections.NewRunner(views, h.store, slog.New(slog.NewTextHandler(t.Output(), nil)))
+	h.live(t, appends)
+	must(t, h.views.CatchUp(t.Context()))
+	return h
+}
+
+func (h house) live(t testing.TB, appends int) {
+	t.Helper()
+	for range appends {
+		_, err := h.town.Live(t.Context(), h.store, 12)
+		must(t, err)
+	}
+}
+
+func (h house) verify(t testing.TB) (audit.Report, error) {
+	t.Helper()
+	tables := func(ctx context.Context, begin func(projections.TableAt) func(projections.Row)) error {
+		return projections.ReadTables(ctx, h.pool, begin)
+	}
+	return audit.Ledger{Store: h.store, Tables: tables}.Verify(t.Context())
+}
+
+func (h house) exec(t testing.TB, query string, args ...any) {
+	t.Helper()
+	done, err := h.pool.Exec(t.Context(), query, args...)
+	must(t, err)
+	if strings.HasPrefix(query, "UPDATE") && done.RowsAffected() == 0 {
+		t.Fatalf("no row was there for %s", query)
+	}
+}
+
+// differs insists that verify finds differences in this table alone, and gives them.
+func (h house) differs(t testing.TB, code audit.Code, table string) []*audit.Fault {
+	t.Helper()
+	_, err := h.verify(t)
+	var found *audit.Faults
+	if !errors.As(err, &found) {
+		t.Fatalf("%s: no difference was found: %v", table, err)
+	}
+	for _, f := range found.List {
+		if f.Code != code || f.View != table {
+			t.Fatalf("%s: found was %v", table, f)
+		}
+	}
+	return found.List
+}
+
+// whole insists that nothing differs, and that every table was compared.
+func (h house) whole(t testing.TB) audit.Report {
+	t.Helper()
+	report, err := h.verify(t)
+	must(t, err)
+	if len(report.Views) != 5 {
+		t.Fatalf("compared were %v", report.Views)
+	}
+	return report
+}
+
+var tables = []string{"balances_v1", "transactions_v1", "predictions_v1", "users_v1", "trial_v1"}
+
+// tamper is another value of a column.
+func tamper(column, kind string) string {
+	switch kind {
+	case "text":
+		return column + ` || 'x'`
+	case "boolean":
+		return `NOT ` + column
+	case "bytea":
+		return column + ` || '\x00'`
+	case "timestamp with time zone":
+		return column + ` + interval '1 microsecond'`
+	case "double precision":
+		return column + ` + 0.001`
+	}
+	return column + ` + 1000000`
+}
+
+// Every column of every table that is served: one value is changed, by somebody who
+// may, and verify names the view, the row, what is stored and what the log gives.
+func TestEveryColumnOfEveryTable(t *testing.T) {
+	h := newHouse(t, 120)
+	report := h.whole(t)
+	for _, view := range report.Views {
+		if view.Position != report.Head.Size || view.Rows == 0 {
+			t.Errorf("%+v was compared, the head is at %d", view, report.Head.Size)
+		}
+	}
+	for _, table := range tables {
+		served := "kassa_views." + table
+		h.exec(t, `DO $$ DECLARE c text; BEGIN
+			FOR c IN SELECT conname FROM pg_constraint WHERE conrelid = '`+served+`'::regclass AND contype = 'c' LOOP
+				EXECUTE 'ALTER TABLE `+served+` DROP CONSTRAINT ' || c;
+			END LOOP; END $$`)
+		rows, err := h.pool.Query(t.Context(), `SELECT attname::text, format_type(atttypid, NULL), (SELECT attnum = ANY(conkey) FROM pg_constraint
+			WHERE conrelid = attrelid AND contype = 'p'), attnotnull FROM pg_attribute WHERE attrelid = $1::text::regclass AND attnum > 0 AND NOT attisdropped`, served)
+		must(t, err)
+		type column struct {
+			name, kind    string
+			key, required bool
+		}
+		columns, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (c column, err error) {
+			return c, row.Scan(&c.name, &c.kind, &c.key, &c.required)
+		})
+		must(t, err)
+		for _, c := range columns {
+			changes := []string{tamper(c.name, c.kind)}
+			if !c.required {
+				changes = append(changes, "NULL")
+			}
+			if c.kind == "double precision" {
+				changes = append(changes, "'NaN'")
+			}
+			for _, change := range changes {
+				t.Run(fmt.Sprintf("%s.%s is %s", table, c.name, change), func(t *testing.T) {
+					h.exec(t, `DROP TABLE IF EXISTS kassa_views.before`)
+					h.exec(t, `CREATE TABLE kassa_views.before AS TABLE `+served)
+					h.exec(t, `UPDATE `+served+` SET `+c.name+` = `+change+` WHERE ctid = (SELECT ctid FROM `+served+` WHERE `+c.name+` IS NOT NULL LIMIT 1)`)
+					found := h.differs(t, audit.ViewDiffers, table)
+					if c.key && len(found) != 2 || !c.key && len(found) != 1 {
+						t.Errorf("%d differences were found: %v", len(found), found)
+					}
+					for _, f := range found {
+						if f.Key == "" || f.Expected == f.Found || !strings.Contains(f.Key+f.Expected+f.Found, c.name+"=") {
+							t.Errorf("the difference is %+v", f)
+						}
+					}
+					h.exec(t, `TRUNCATE `+served)
+					h.exec(t, `INSERT INTO `+served+` TABLE kassa_views.before`)
+				})
+			}
+		}
+	}
+	h.whole(t)
+}
+
+// anew drops what is served, and fills it from the log again.
+func (h house) anew(t testing.TB) {
+	t.Helper()
+	h.exec(t, `DROP TABLE IF EXISTS kassa_views.hidden CASCADE`) // and what stands in a table's place
+	h.exec(t, `DROP TABLE IF EXISTS kassa_views.balances_v1, kassa_views.transactions_v1, kassa_views.predictions_v1,
+		kassa_views.users_v1, kassa_views.trial_v1`)
+	h.exec(t, `DELETE FROM kassa_views.positions`)
+	views, err := projections.OpenPostgres(t.Context(), h.pool)
+	must(t, err)
+	defer views.Close()
+	must(t, projections.NewRunner(views, h.store, slog.New(slog.NewTextHandler(t.Output(), nil))).CatchUp(t.Context()))
+}
+
+// Rows that are missing, that nobody made, or that are there twice; and tables that
+// are none of ours.
+func TestRowsOfServedTables(t *testing.T) {
+	h := newHouse(t, 120)
+	for _, tt := range []struct {
+		name, table string
+		statements  []string
+		code        audit.Code
+		found       int
+		says        string
+	}{
+		{"a balance of a million", "balances_v1", []string{
+			`UPDATE kassa_views.balances_v1 SET available = 1000110 WHERE user_id = 'u_21_1'`}, audit.ViewDiffers, 1, "available=1000110"},
+		{"a row gone", "transactions_v1", []string{
+			`DELETE FROM kassa_views.transactions_v1 WHERE position = (SELECT max(position) FROM kassa_views.transactions_v1)`}, audit.ViewDiffers, 1, "found no such row"},
+		{"a row of nobody", "users_v1", []string{
+			`INSERT INTO kassa_views.users_v1 VALUES ('u_forged', NULL, true, now(), 1000000)`}, audit.ViewDiffers, 1, "expected no such row"},
+		{"a row twice", "trial_v1", []string{
+			`ALTER TABLE kassa_views.trial_v1 DROP CONSTRAINT trial_v1_pkey`,
+			`INSERT INTO kassa_views.trial_v1 SELECT * FROM kassa_views.trial_v1 WHERE account = 'house:cash'`}, audit.ViewDiffers, 1, "and again"},
+		{"what one row lost another has", "predictions_v1", []string{
+			`UPDATE kassa_views.predictions_v1 SET price = price + 1 WHERE id = (SELECT min(id) FROM kassa_views.predictions_v1)`,
+			`UPDATE kassa_views.predictions_v1 SET price = price - 1 WHERE id = (SELECT max(id) FROM kassa_views.predictions_v1)`}, audit.ViewDiffers, 2, "price=4"},
+		{"all rows", "transactions_v1", []string{
+			`UPDATE kassa_views.transactions_v1 SET balance_after = balance_after + 1`}, audit.ViewDiffers, 22, "more differ"},
+		{"no rows", "balances_v1", []string{`TRUNCATE kassa_views.balances_v1`}, audit.ViewDiffers, 8, "found no such row"},
+		{"a view that says less than it holds", "transactions_v1", []string{
+			`UPDATE kassa_views.positions SET position = 3 WHERE view = 'transactions_v1'`}, audit.ViewDiffers, 22, "more differ"},
+		{"a view that says more than it holds", "users_v1", []string{
+			`DELETE FROM kassa_views.users_v1 WHERE position = (SELECT max(position) FROM kassa_views.users_v1)`}, audit.ViewDiffers, 1, "found no such row"},
+		{"a table that is not there", "users_v1", []string{
+			`DROP TABLE kassa_views.users_v1`}, audit.ViewMissing, 1, "it is not there"},
+		{"a table with another in its place", "balances_v1", []string{
+			`ALTER TABLE kassa_views.balances_v1 RENAME TO hidden`,
+			`CREATE VIEW kassa_views.balances_v1 AS TABLE kassa_views.hidden`}, audit.ViewMissing, 1, "no plain table"},
+		{"a table that shows not all to all", "trial_v1", []string{
+			`ALTER TABLE kassa_views.trial_v1 ENABLE ROW LEVEL SECURITY`}, audit.ViewMissing, 1, "no plain table"},
+		{"a view without a position", "users_v1", []string{
+			`DELETE FROM kassa_views.positions WHERE view = 'users_v1'`}, audit.ViewMissing, 1, "no position"},
+		{"a view ahead of the log", "users_v1", []string{
+			`UPDATE kassa_views.positions SET position = position + 1 WHERE view = 'users_v1'`}, audit.ViewAhead, 1, "ahead"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			for _, statement := range tt.statements {
+				h.exec(t, statement)
+			}
+			found := h.differs(t, tt.code, tt.table)
+			if len(found) != tt.found || !strings.Contains(found[len(found)-1].Error(), tt.says) {
+				t.Errorf("%d differences were found, want %d, the last of which says %q: %v", len(found), tt.found, tt.says, found)
+			}
+			h.anew(t)
+		})
+	}
+	h.whole(t)
+}
+
+// While everybody acts, the views follow at their own pace and are rebuilt, nothing
+// differs: each table is compared at its own position.
+func TestServedTablesWhileTheServiceRuns(t *testing.T) {
+	h := newHouse(t, 30)
+	ctx, stop := context.WithCancel(t.Context())
+	var work sync.WaitGroup
+	work.Go(func() {
+		for ctx.Err() == nil {
+			if _, err := h.town.Live(t.Context(), h.store, 4); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	work.Go(func() {
+		if err := h.views.Run(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	work.Go(func() {
+		for i := 0; ctx.Err() == nil; i++ {
+			names := projections.ViewNames()
+			if _, err := (projections.Rebuild{DB: h.pool, Log: h.store}).Run(t.Context(), names[i%len(names)]); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	for range 25 {
+		h.whole(t)
+	}
+	stop()
+	work.Wait()
+	must(t, h.views.CatchUp(t.Context()))
+	h.whole(t)
+}
