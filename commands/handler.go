@@ -34,6 +34,7 @@ type Log interface {
 type People interface {
 	CheckPassword(password, email string) error
 	Enroll(ctx context.Context, u domain.UserID, password string) error
+	Verify(ctx context.Context, u domain.UserID, password string) (bool, error)
 	EmailHash(normalized string) string
 	SealEmail(ctx context.Context, u domain.UserID, email string) (domain.Sealed, error)
 	SealText(ctx context.Context, u domain.UserID, p domain.PredictionID, text string) (domain.Sealed, error)

@@ -242,7 +242,8 @@ func TestLeavingWhileWaiting(t *testing.T) {
 }
 
 // Signing up again with the key of the first time gives the first answer, in
-// another spelling of the e-mail too; without it the e-mail is taken.
+// another spelling of the e-mail too; without it the e-mail is taken, and with another
+// password the key was used for another request, in another process too.
 func TestSignUpAgain(t *testing.T) {
 	w := newWorld(t)
 	first, err := w.SignUp(t.Context(), commands.SignUp{Email: "ada@example.org", Password: password, Key: "k"})
@@ -253,6 +254,10 @@ func TestSignUpAgain(t *testing.T) {
 	}
 	_, err = w.SignUp(t.Context(), commands.SignUp{Email: "ada@example.org", Password: password, Key: "l"})
 	refused(t, err, domain.EmailTaken)
+	_, err = w.SignUp(t.Context(), commands.SignUp{Email: "ada@example.org", Password: password + "!", Key: "k"})
+	refused(t, err, domain.KeyReused)
+	_, err = w.process().SignUp(t.Context(), commands.SignUp{Email: "ada@example.org", Password: password + "!", Key: "k"})
+	refused(t, err, domain.KeyReused)
 	if log := w.log(); len(log) != 3 || log[0].Stream == eventstore.AccountStream(first.User) {
 		t.Errorf("the log has %d entries", len(log))
 	}

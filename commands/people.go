@@ -21,7 +21,7 @@ type SignUp struct {
 // SignedUp is a new account.
 type SignedUp struct {
 	User  domain.UserID
-	Email string // as it is unique: trimmed, lower case
+	Email string // as it is unique: domain.NormalizeEmail's spelling
 	Result
 }
 
@@ -44,12 +44,22 @@ func (h *Handler) SignUp(ctx context.Context, s SignUp) (SignedUp, error) {
 	}
 	defer end()
 	in := intent{cause: command.Cause()}
-	if _, err := h.userOf(ctx, claim); err == nil {
-		return signedUp(email)(h.orDone(ctx, in, emailTaken()))
-	} else if r := domain.RefusalIn(err); r == nil {
+	var receipt eventstore.Receipt
+	switch _, err := h.FindUser(ctx, s.Email); {
+	case err == nil:
+		receipt, err = h.orDone(ctx, in, emailTaken())
+		if err != nil {
+			return SignedUp{}, err
+		}
+	case domain.RefusalIn(err) == nil:
 		return SignedUp{}, err
+	default:
+		receipt, err = h.open(ctx, in, email, s.Password, eventstore.EmailStream(claim))
+		if err != nil {
+			return SignedUp{}, err
+		}
 	}
-	return signedUp(email)(h.open(ctx, in, email, s.Password, eventstore.EmailStream(claim)))
+	return h.signedUp(ctx, receipt, email, s.Password)
 }
 
 func (h *Handler) open(ctx context.Context, in intent, email, password string, claim eventstore.Stream) (eventstore.Receipt, error) {
@@ -85,30 +95,39 @@ func emailTaken() error {
 	return domain.Reject(domain.EmailTaken, "this e-mail has an account already")
 }
 
-func signedUp(email string) func(eventstore.Receipt, error) (SignedUp, error) {
-	return func(r eventstore.Receipt, err error) (SignedUp, error) {
-		if err != nil {
-			return SignedUp{}, err
+// signedUp reads the answer from the events. The password is a part of the request
+// that the log must not hold, in no form: a replay is compared with the stored hash.
+func (h *Handler) signedUp(ctx context.Context, r eventstore.Receipt, email, password string) (SignedUp, error) {
+	out := SignedUp{Email: email, Result: result(r)}
+	for _, rec := range r.Events {
+		if e, ok := rec.Event.(domain.SignedUp); ok {
+			out.User = e.User
 		}
-		out := SignedUp{Email: email, Result: result(r)}
-		for _, rec := range r.Events {
-			if e, ok := rec.Event.(domain.SignedUp); ok {
-				out.User = e.User
-			}
-		}
-		return out, nil
 	}
+	if out.Replayed {
+		same, err := h.People.Verify(ctx, out.User, password)
+		if err != nil {
+			return SignedUp{}, fmt.Errorf("compare a sign-up with the first: %w", err)
+		}
+		if !same {
+			return SignedUp{}, reused()
+		}
+	}
+	return out, nil
 }
 
 // FindUser gives the account of an e-mail, or the refusal account_not_found. It
 // reads the e-mail's stream, not a view, so it knows of a sign-up at once; and only
 // once, since every request with Basic credentials asks, and a claim stands for ever.
 func (h *Handler) FindUser(ctx context.Context, email string) (domain.UserID, error) {
-	email, err := domain.NormalizeEmail(email)
-	if err != nil {
-		return "", err
+	_, err := domain.NormalizeEmail(email)
+	for _, spelling := range domain.EmailSpellings(email) {
+		var u domain.UserID
+		if u, err = h.userOf(ctx, h.People.EmailHash(spelling)); domain.RefusalIn(err) == nil {
+			return u, err
+		}
 	}
-	return h.userOf(ctx, h.People.EmailHash(email))
+	return "", err
 }
 
 func (h *Handler) userOf(ctx context.Context, claim string) (domain.UserID, error) {

@@ -2,12 +2,8 @@ package domain
 
 import (
 	"fmt"
-	"net/mail"
 	"slices"
-	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 )
 
 // Bounds of what people may send.
@@ -218,28 +214,6 @@ func (a Account) RevokeAdmin() ([]Event, error) {
 		return nil, err
 	}
 	return []Event{AdminRevoked{User: a.User}}, nil
-}
-
-// NormalizeEmail gives the one spelling under which an e-mail is unique (trimmed,
-// lower case), or refuses it.
-func NormalizeEmail(s string) (string, error) {
-	// ToLower writes U+FFFD for broken bytes, so several spellings would become one.
-	s = strings.ToLower(strings.TrimSpace(s))
-	parsed, err := mail.ParseAddress(s)
-	at := strings.LastIndexByte(s, '@')
-	// ParseAddress also takes "Name <a@b>", groups ("all:a@b;"), local domains and
-	// a@[192.0.2.1]; an account needs none of them.
-	if err != nil || parsed.Address != s || len(s) > MaxEmailBytes ||
-		!strings.Contains(s[at+1:], ".") || strings.ContainsFunc(s, foreignToEmail) {
-		return "", Reject(InvalidEmail, "this is not an e-mail address")
-	}
-	return s, nil
-}
-
-// foreignToEmail finds what no address of ours has: quoting and comments, and
-// what a person cannot see, which would make two accounts look like one.
-func foreignToEmail(r rune) bool {
-	return strings.ContainsRune(`"()<>[]`, r) || r == utf8.RuneError || unicode.IsSpace(r) || !unicode.IsGraphic(r)
 }
 
 func (a *Account) mustExist() error {

@@ -1,6 +1,7 @@
 package domain
 
 import (
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -62,14 +63,13 @@ func readable(s string, most int) bool {
 // direction, fillers, variation selectors, and what Unicode gives no meaning.
 func invisible(r rune) bool {
 	return !unicode.IsGraphic(r) || unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector) ||
-		r == brailleBlank || r == objectReplacement
+		slices.Contains(blanks, r)
 }
 
-// Symbols by their class, and blank where they are shown.
-const (
-	brailleBlank      = '\u2800'
-	objectReplacement = '\ufffc'
-)
+// blanks are symbols and a letter by their class, and nothing where they are shown:
+// BRAILLE PATTERN BLANK, OBJECT REPLACEMENT CHARACTER, MUSICAL SYMBOL NULL NOTEHEAD and
+// KHITAN SMALL SCRIPT FILLER.
+var blanks = []rune{'\u2800', '\ufffc', '\U0001d159', '\U00016fe4'}
 
 func seenLetter(r rune) bool { return unicode.IsLetter(r) && !invisible(r) }
 

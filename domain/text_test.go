@@ -1,6 +1,7 @@
 package domain_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -72,6 +73,30 @@ func TestNormalizeEmail(t *testing.T) {
 		{"a zero byte", "ada\x00@example.com", ""},
 		{"broken UTF-8", "ada\xff@example.com", ""},
 		{"the sign for broken UTF-8", "ada\ufffd@example.com", ""},
+		{"composed", "andr\u00e9@example.com", "andr\u00e9@example.com"},
+		{"decomposed", "andre\u0301@example.com", "andr\u00e9@example.com"},
+		{"shouted and decomposed", "ANDRE\u0301@EXAMPLE.com", "andr\u00e9@example.com"},
+		{"a Russian letter of two parts", "ии\u0306@пример.рф", "ий@пример.рф"},
+		{"a domain in Punycode", "ada@xn--e1afmkfd.xn--p1ai", "ada@пример.рф"},
+		{"in Punycode, shouted", "ada@XN--E1AFMKFD.XN--P1AI", "ada@пример.рф"},
+		{"broken Punycode", "ada@xn--0.com", ""},
+		{"a domain in wide letters", "ada@\uff45xample\u3002com", "ada@example.com"},
+		{"a sharp s", "ada@straße.example", "ada@straße.example"},
+		{"underscores and hyphens", "ada@a_b.r3---sn-x.example.com", "ada@a_b.r3---sn-x.example.com"},
+		{"a picture", "👍@example.com", "👍@example.com"},
+		{"a variation selector", "ada\ufe0f@example.com", ""},
+		{"a joiner that joins nothing", "a\u034fda@example.com", ""},
+		{"a Hangul filler", "ada\u3164@example.com", ""},
+		{"a narrow Hangul filler", "ada\uffa0@example.com", ""},
+		{"a blank of Braille", "ada\u2800@example.com", ""},
+		{"a soft hyphen", "a\u00adda@example.com", ""},
+		{"a joiner of no width", "a\u200dda@example.com", ""},
+		{"a vowel of Khmer that nobody sees", "ada\u17b4@example.com", ""},
+		{"a note without a head", "ada\U0001d159@example.com", ""},
+		{"a filler of Khitan", "ada\U00016fe4@example.com", ""},
+		{"nothing in the domain", "ada@exam\u200bple.com", ""},
+		{"a selector in the domain", "ada@example\ufe0f.com", ""},
+		{"a heap of marks", "a" + strings.Repeat("\u0335", 5) + "@example.com", ""},
 		{"a group of one", "all:ada@example.com;", ""},
 		{"two addresses", "ada@example.com, eve@example.com", ""},
 	} {
@@ -82,6 +107,29 @@ func TestNormalizeEmail(t *testing.T) {
 				t.Errorf("%q becomes %q, want %q", tt.email, got, tt.want)
 			}
 		})
+	}
+}
+
+// Accounts that were opened when an e-mail was unique by its letters alone are found by
+// what their owners type, and their e-mail is taken for others.
+func TestEmailSpellings(t *testing.T) {
+	for _, tt := range []struct {
+		typed string
+		want  []string
+	}{
+		{" Ada@Example.com ", []string{"ada@example.com"}},
+		{"ada\ufe0f@example.com", []string{"ada\ufe0f@example.com"}},
+		{"andre\u0301@example.com", []string{"andre\u0301@example.com", "andr\u00e9@example.com"}},
+		{"andr\u00e9@example.com", []string{"andr\u00e9@example.com", "andre\u0301@example.com"}},
+		{"ada@xn--e1afmkfd.xn--p1ai", []string{"ada@xn--e1afmkfd.xn--p1ai", "ada@пример.рф"}},
+		{"ada@пример.рф", []string{"ada@пример.рф", "ada@xn--e1afmkfd.xn--p1ai"}},
+		{"ada@\uff45xample.com", []string{"ada@\uff45xample.com", "ada@example.com"}},
+		{"ada", nil},
+		{"a da@example.com", nil},
+	} {
+		if got := domain.EmailSpellings(tt.typed); !slices.Equal(got, tt.want) {
+			t.Errorf("%q: %q, want %q", tt.typed, got, tt.want)
+		}
 	}
 }
 

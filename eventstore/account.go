@@ -103,6 +103,25 @@ func (s *Store) publish(size Position, requests []*request) {
 		}
 	}
 	s.see(size)
+	select {
+	case s.grown <- size:
+	default: // the last one is being looked at: the next will do
+	}
+}
+
+// keepExtended lets the engine make ready, beside the appends, what the log needs to
+// grow.
+func (s *Store) keepExtended() {
+	for {
+		select {
+		case <-s.closing:
+			return
+		case size := <-s.grown:
+			ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+			s.report("make space for the log to grow", s.engine.extend(ctx, size))
+			cancel()
+		}
+	}
 }
 
 // advance folds events just committed into the account in memory, if that is at
@@ -159,7 +178,7 @@ func (s *Store) keepSnapshots() {
 				}
 			}
 			ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-			_ = s.engine.saveSnapshots(ctx, list) // a cache: a lost one costs a longer read
+			s.report("save snapshots", s.engine.saveSnapshots(ctx, list)) // a cache: a lost one costs a longer read
 			cancel()
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"time"
 
 	"kassa/schema"
 )
@@ -35,25 +36,39 @@ type engine interface {
 	// nodes reads the stored tree nodes of the entries at these positions.
 	nodes(ctx context.Context, at []Position) (map[Position][]byte, error)
 
+	// takesWrites says why the database takes none, or cannot be reached.
+	takesWrites(ctx context.Context) error
+	// probe writes what an append of the largest entry would, and takes it back.
+	probe(ctx context.Context) error
+	// extend makes ready what the log needs to grow far beyond the size; it does nothing
+	// where that is ready.
+	extend(ctx context.Context, size Position) error
+
 	snapshot(ctx context.Context, s Stream) (snapshot, error)
 	saveSnapshots(ctx context.Context, list []snapshot) error
 	snapshots(ctx context.Context, after Stream, limit int) ([]snapshot, error)
 
 	checkpoint(ctx context.Context, name string) (Position, error)
 	checkpoints(ctx context.Context) (map[string]Position, error)
-	setCheckpoint(ctx context.Context, name string, at Position) error
+	// setCheckpoint moves it while the lease is held; the error wraps ErrDeposed where
+	// another process has taken it. The zero lease is always held.
+	setCheckpoint(ctx context.Context, name string, at Position, by lease) error
+
+	// takeLease makes the holder the leader for that long, if no other is, and gives
+	// the epoch; 0 where another leads.
+	takeLease(ctx context.Context, l lease, long time.Duration) (epoch int64, err error)
+	// renewLease goes on; the error wraps ErrDeposed where another has taken the lease.
+	renewLease(ctx context.Context, l lease, long time.Duration) error
+	endLease(ctx context.Context, l lease) error
 
 	// missingGuards names what keeps the log from being changed and is not there, or is
 	// not as the migrations made it.
 	missingGuards(ctx context.Context) ([]string, error)
 
 	// listen calls moved when it hears how far the log has come, until ctx ends; an
-	// engine that hears nothing returns at once.
-	listen(ctx context.Context, moved func(Position))
-	// lead runs do while this process is the only one that leads by that name, and
-	// waits until it is. The context of do ends when that is no longer so, and it
-	// runs again when it is once more. It returns how do ended, or nil with ctx.
-	lead(ctx context.Context, name string, do func(context.Context) error) error
+	// engine that hears nothing returns at once. It reports when it cannot listen, and
+	// nil when it can again.
+	listen(ctx context.Context, moved func(Position), report func(error))
 }
 
 // errRaced: the log is not as the append expected it.

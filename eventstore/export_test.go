@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -14,10 +15,11 @@ import (
 // the rows that it reads.
 type Faults struct {
 	engine
-	mu    sync.Mutex
-	once  map[Step]func() error
-	reads atomic.Int64
-	locks atomic.Int64
+	mu     sync.Mutex
+	once   map[Step]func() error
+	always map[Step]func() error
+	reads  atomic.Int64
+	locks  atomic.Int64
 }
 
 // Step is a moment in the life of a batch or of a read.
@@ -31,6 +33,9 @@ const (
 	AfterCommit  Step = "after commit"  // and nobody was told
 	AtHead       Step = "read the head"
 	AtSnapshot   Step = "save snapshots"
+	AtTake       Step = "take a lease"
+	AtRenew      Step = "renew a lease"
+	AtProbe      Step = "probe"
 )
 
 // OpenFaults opens a store on the file's engine with faults around it.
@@ -39,14 +44,14 @@ func OpenFaults(ctx context.Context, db *schema.SQLite) (*Store, *Faults, error)
 	if err != nil {
 		return nil, nil, err
 	}
-	f := &Faults{engine: e, once: map[Step]func() error{}}
+	f := &Faults{engine: e, once: map[Step]func() error{}, always: map[Step]func() error{}}
 	s, err := open(ctx, f)
 	return s, f, err
 }
 
 // OpenFaultsPostgres is OpenFaults in a database.
 func OpenFaultsPostgres(ctx context.Context, pool *pgxpool.Pool) (*Store, *Faults, error) {
-	f := &Faults{engine: &postgres{pool: pool}, once: map[Step]func() error{}}
+	f := &Faults{engine: &postgres{pool: pool}, once: map[Step]func() error{}, always: map[Step]func() error{}}
 	s, err := open(ctx, f)
 	return s, f, err
 }
@@ -54,11 +59,18 @@ func OpenFaultsPostgres(ctx context.Context, pool *pgxpool.Pool) (*Store, *Fault
 // deaf is a process whose notifications get lost, all of them.
 type deaf struct{ *postgres }
 
-func (deaf) listen(context.Context, func(Position)) {}
+func (deaf) listen(context.Context, func(Position), func(error)) {}
 
 // OpenDeaf opens a store to which nobody tells anything.
 func OpenDeaf(ctx context.Context, pool *pgxpool.Pool) (*Store, error) {
 	return open(ctx, deaf{&postgres{pool: pool}})
+}
+
+// Always lets fn run whenever the step is reached, until it is nil.
+func (f *Faults) Always(at Step, fn func() error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.always[at] = fn
 }
 
 // Once lets fn run at the next time that the step is reached. Its error is the
@@ -82,6 +94,9 @@ func (f *Faults) RowsRead() int { return int(f.reads.Swap(0)) }
 // Locked counts the batches that took the head's lock since it was last asked.
 func (f *Faults) Locked() int { return int(f.locks.Swap(0)) }
 
+// SetLeaseTime makes a store's leases shorter than others'.
+func SetLeaseTime(s *Store, long time.Duration) { s.leaseTime = long }
+
 // Queued is how many appends wait for the sequencer.
 func Queued(s *Store) int { return len(s.queue) }
 
@@ -89,6 +104,9 @@ func (f *Faults) reach(at Step) error {
 	f.mu.Lock()
 	fn := f.once[at]
 	delete(f.once, at)
+	if fn == nil {
+		fn = f.always[at]
+	}
 	f.mu.Unlock()
 	if fn == nil {
 		return nil
@@ -137,6 +155,27 @@ func (f *Faults) saveSnapshots(ctx context.Context, list []snapshot) error {
 		return err
 	}
 	return f.engine.saveSnapshots(ctx, list)
+}
+
+func (f *Faults) takeLease(ctx context.Context, l lease, long time.Duration) (int64, error) {
+	if err := f.reach(AtTake); err != nil {
+		return 0, err
+	}
+	return f.engine.takeLease(ctx, l, long)
+}
+
+func (f *Faults) renewLease(ctx context.Context, l lease, long time.Duration) error {
+	if err := f.reach(AtRenew); err != nil {
+		return err
+	}
+	return f.engine.renewLease(ctx, l, long)
+}
+
+func (f *Faults) probe(ctx context.Context) error {
+	if err := f.reach(AtProbe); err != nil {
+		return err
+	}
+	return f.engine.probe(ctx)
 }
 
 func (f *Faults) after(ctx context.Context, at Position, limit int) ([]row, error) {

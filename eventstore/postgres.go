@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -19,29 +18,31 @@ import (
 // processes may append at once; the head row's lock puts their batches in order.
 func Postgres(ctx context.Context, pool *pgxpool.Pool) (*Store, error) {
 	e := &postgres{pool: pool}
-	if err := e.decides(ctx); err != nil {
+	if err := e.takesWrites(ctx); err != nil {
 		return nil, err
 	}
 	head, err := e.head(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("read the head of the log: %w", err)
 	}
-	if err := e.extend(ctx, head.Size+partitionsAhead); err != nil {
+	if err := e.extend(ctx, head.Size); err != nil {
 		return nil, err
 	}
 	return open(ctx, e)
 }
 
-// decides refuses a replica: it may be behind, and a refusal that rests on it would
-// be of the past.
-func (e *postgres) decides(ctx context.Context) error {
+// takesWrites refuses a replica: it may be behind, and a refusal that rests on it would
+// be of the past. A database that became one after a failover, or was made to take no
+// writes, is left by all connections: the next ones may find the new primary.
+func (e *postgres) takesWrites(ctx context.Context) error {
 	var readOnly bool
 	err := e.pool.QueryRow(ctx, `SELECT current_setting('transaction_read_only')::bool`).Scan(&readOnly)
-	if err != nil {
-		return fmt.Errorf("ask whether the database takes writes: %w", err)
-	}
-	if readOnly {
+	switch {
+	case errors.Is(err, pgconn.ErrReadOnlyConnection), err == nil && readOnly:
+		e.pool.Reset()
 		return fmt.Errorf("%w: the database is a replica, or takes no writes: give the address of the primary", ErrReadOnly)
+	case err != nil:
+		return fmt.Errorf("ask whether the database takes writes: %w", err)
 	}
 	return nil
 }
@@ -59,35 +60,24 @@ func ReadPostgres(pool *pgxpool.Pool) (*Store, error) {
 // postgres is the engine of the production shape. A batch takes one round trip where
 // this process appends alone, and two where others do, whatever its size.
 type postgres struct {
-	pool      *pgxpool.Pool
-	extending sync.Mutex
-	extended  atomic.Int64 // positions up to here have their partitions
+	pool     *pgxpool.Pool
+	extended atomic.Int64 // positions up to here have their partitions
 }
 
 // partitionsAhead is how many positions have their partition before they come.
 const partitionsAhead = 10_000_000
 
-// extend makes the partitions for positions up to the given one.
-func (e *postgres) extend(ctx context.Context, upto Position) error {
-	if _, err := e.pool.Exec(ctx, `SELECT extend_log($1)`, int64(upto)); err != nil {
+// extend makes partitions when half of those that were made ahead are used up.
+func (e *postgres) extend(ctx context.Context, size Position) error {
+	if int64(size)+partitionsAhead/2 < e.extended.Load() {
+		return nil
+	}
+	upto := int64(size) + partitionsAhead
+	if _, err := e.pool.Exec(ctx, `SELECT extend_log($1)`, upto); err != nil {
 		return fmt.Errorf("make the log's partitions up to position %d: %w", upto, err)
 	}
-	e.extended.Store(int64(upto))
+	e.extended.Store(upto)
 	return nil
-}
-
-// extendAhead makes partitions beside the appends, when half of those that were
-// made ahead are used up. A failure is met again at the next batch.
-func (e *postgres) extendAhead(size Position) {
-	if int64(size)+partitionsAhead/2 < e.extended.Load() || !e.extending.TryLock() {
-		return
-	}
-	go func() {
-		defer e.extending.Unlock()
-		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-		defer cancel()
-		_ = e.extend(ctx, size+partitionsAhead)
-	}()
 }
 
 type postgresBatch struct {
@@ -205,7 +195,6 @@ func (e *postgres) appendIf(ctx context.Context, was Head, rows []row, head Head
 	case err != nil:
 		return atCommit(err)
 	}
-	e.extendAhead(head.Size)
 	return moved(done)
 }
 
@@ -219,8 +208,20 @@ func (b *postgresBatch) commit(ctx context.Context, rows []row, head Head) error
 		return atCommit(conflictByName(err))
 	}
 	b.conn.Release()
-	b.engine.extendAhead(head.Size)
 	return nil
+}
+
+// probe appends one entry in a transaction that it rolls back.
+func (e *postgres) probe(ctx context.Context) error {
+	begun, err := e.begin(ctx, nil, nil)
+	if err != nil {
+		return err
+	}
+	b := begun.(*postgresBatch)
+	defer b.rollback()
+	was, next := b.was.head, row{position: b.was.head.Size + 1, stream: "probe", version: 1, nodes: make([]byte, len(Hash{})), entry: filler()}
+	_, err = b.conn.Exec(ctx, appendRows, appendArguments(was, []row{next}, Head{Size: next.position, Root: was.Root})...)
+	return err
 }
 
 func isUniqueViolation(err error) bool {
@@ -342,8 +343,15 @@ func (e *postgres) missingGuards(ctx context.Context) ([]string, error) {
 	return schema.MissingGuardsPostgres(ctx, e.pool)
 }
 
-func (e *postgres) setCheckpoint(ctx context.Context, name string, at Position) error {
-	_, err := e.pool.Exec(ctx, `INSERT INTO checkpoints (name, position) VALUES ($1,$2)
-		ON CONFLICT (name) DO UPDATE SET position = excluded.position`, name, int64(at))
-	return err
+// setCheckpoint holds the lease's row while it writes, so that nobody takes the lease
+// in between.
+func (e *postgres) setCheckpoint(ctx context.Context, name string, at Position, by lease) error {
+	const set = ` ON CONFLICT (name) DO UPDATE SET position = excluded.position`
+	if by == (lease{}) {
+		_, err := e.pool.Exec(ctx, `INSERT INTO checkpoints (name, position) VALUES ($1,$2)`+set, name, int64(at))
+		return err
+	}
+	done, err := e.pool.Exec(ctx, `WITH led AS (SELECT FROM leases WHERE name = $3 AND epoch = $4 FOR SHARE)
+		INSERT INTO checkpoints (name, position) SELECT $1, $2 FROM led`+set, name, int64(at), by.name, by.epoch)
+	return held(done, err)
 }

@@ -9,20 +9,31 @@ import (
 
 	"github.com/cenkalti/backoff/v5"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"kassa/schema"
 )
 
-// listen tells how far the log has come, as batches of any process commit, until
-// ctx ends. It keeps a connection of its own and opens a new one when that breaks.
-// What is missed meanwhile is found by polling.
-func (e *postgres) listen(ctx context.Context, moved func(Position)) {
+// listen hears how far the log has come, as batches of any process commit, until ctx
+// ends. It keeps a connection of its own and opens a new one when that breaks. What is
+// missed meanwhile is found by polling. Behind a pooler it hears nothing and returns:
+// there a session is no process's own.
+func (e *postgres) listen(ctx context.Context, moved func(Position), report func(error)) {
 	pause := backoff.NewExponentialBackOff()
 	pause.InitialInterval, pause.MaxInterval = 50*time.Millisecond, 3*time.Second
 	for ctx.Err() == nil {
-		_ = e.onConnection(ctx, func(conn *pgx.Conn) error { // broken: polling goes on beside it
+		err := e.onConnection(ctx, func(conn *pgx.Conn) error {
+			switch own, err := schema.OwnsSession(ctx, conn); {
+			case err != nil:
+				return err
+			case !own:
+				return errPooled
+			}
 			if _, err := conn.Exec(ctx, `LISTEN `+logMoved); err != nil {
 				return err
 			}
 			pause.Reset()
+			report(nil)
 			for {
 				said, err := conn.WaitForNotification(ctx)
 				if err != nil {
@@ -33,6 +44,10 @@ func (e *postgres) listen(ctx context.Context, moved func(Position)) {
 				}
 			}
 		})
+		if errors.Is(err, errPooled) {
+			return
+		}
+		report(err)
 		select {
 		case <-time.After(pause.NextBackOff()):
 		case <-ctx.Done():
@@ -40,8 +55,9 @@ func (e *postgres) listen(ctx context.Context, moved func(Position)) {
 	}
 }
 
-// onConnection lends a connection that no pool gets back: it may hold a lock, or
-// listen.
+var errPooled = errors.New("a pooler stands before the database")
+
+// onConnection lends a connection that no pool gets back, because it listens.
 func (e *postgres) onConnection(ctx context.Context, do func(*pgx.Conn) error) error {
 	lent, err := e.pool.Acquire(ctx)
 	if err != nil {
@@ -56,63 +72,33 @@ func (e *postgres) onConnection(ctx context.Context, do func(*pgx.Conn) error) e
 	return do(conn)
 }
 
-// leaderCheck is how often a leader makes sure that its session, and so its lock,
-// is still there.
-const leaderCheck = time.Second
-
-// lead holds a session's advisory lock while do runs. The server releases it when
-// the session ends, so a leader that dies is followed at once by another.
-func (e *postgres) lead(ctx context.Context, name string, do func(context.Context) error) error {
-	pause := backoff.NewExponentialBackOff()
-	pause.InitialInterval, pause.MaxInterval = 50*time.Millisecond, 3*time.Second
-	for ctx.Err() == nil {
-		err := e.onConnection(ctx, func(conn *pgx.Conn) error {
-			if _, err := conn.Exec(ctx, `SELECT pg_advisory_lock(hashtextextended($1, 0))`, "kassa leader "+name); err != nil {
-				return err
-			}
-			pause.Reset()
-			return underLock(ctx, conn, do)
-		})
-		var led *ledError
-		if errors.As(err, &led) {
-			return led.err
-		}
-		select {
-		case <-time.After(pause.NextBackOff()):
-		case <-ctx.Done():
-		}
+// takeLease counts by the server's clock: those of the processes need not agree.
+func (e *postgres) takeLease(ctx context.Context, l lease, long time.Duration) (epoch int64, err error) {
+	err = e.pool.QueryRow(ctx, `INSERT INTO leases AS l (name, holder, epoch, expires) VALUES ($1, $2, 1, clock_timestamp() + $3::interval)
+		ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, epoch = l.epoch + 1, expires = excluded.expires
+		WHERE l.expires <= clock_timestamp() RETURNING epoch`, l.name, l.holder, long).Scan(&epoch)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return 0, nil
 	}
-	return nil
+	if err != nil {
+		return 0, fmt.Errorf("take the lease %s: %w", l.name, err)
+	}
+	return epoch, nil
 }
 
-// ledError is how do itself ended, told apart from a lost connection.
-type ledError struct{ err error }
+func (e *postgres) renewLease(ctx context.Context, l lease, long time.Duration) error {
+	return held(e.pool.Exec(ctx, `UPDATE leases SET expires = clock_timestamp() + $3::interval WHERE name = $1 AND epoch = $2`, l.name, l.epoch, long))
+}
 
-func (l *ledError) Error() string { return fmt.Sprintf("the leader ended: %v", l.err) }
+func (e *postgres) endLease(ctx context.Context, l lease) error {
+	return held(e.pool.Exec(ctx, `UPDATE leases SET expires = clock_timestamp() WHERE name = $1 AND epoch = $2`, l.name, l.epoch))
+}
 
-var errLockLost = errors.New("the leader's lock is lost")
-
-// underLock runs do, and ends its context when the session is gone.
-func underLock(ctx context.Context, conn *pgx.Conn, do func(context.Context) error) error {
-	leading, lose := context.WithCancelCause(ctx)
-	defer lose(nil)
-	done := make(chan error, 1)
-	go func() { done <- do(leading) }()
-	check := time.NewTicker(leaderCheck)
-	defer check.Stop()
-	for {
-		select {
-		case err := <-done:
-			return &ledError{err}
-		case <-check.C:
-			ping, cancel := context.WithTimeout(ctx, 2*leaderCheck)
-			err := conn.Ping(ping)
-			cancel()
-			if err != nil && ctx.Err() == nil {
-				lose(errLockLost)
-				<-done
-				return errLockLost
-			}
-		}
+// held turns the answer to a statement that needs a lease into ErrDeposed where it
+// found none.
+func held(done pgconn.CommandTag, err error) error {
+	if err == nil && done.RowsAffected() != 1 {
+		return ErrDeposed
 	}
+	return err
 }

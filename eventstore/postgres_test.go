@@ -78,49 +78,6 @@ func sqlState(err error) string {
 	return ""
 }
 
-// A leader is alone; when its session is cut, the other follows, and the first
-// one's work is told to stop.
-func TestPostgresLeader(t *testing.T) {
-	url := schematest.Postgres(t)
-	open := inPostgres(t, url)
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	leads := make(chan string)
-	lost := make(chan string, 4)
-	for _, name := range []string{"a", "b"} {
-		store := open()
-		go func() {
-			_ = store.Lead(ctx, "test", func(ctx context.Context) error {
-				leads <- name
-				<-ctx.Done()
-				lost <- name
-				return ctx.Err()
-			})
-		}()
-	}
-	first := <-leads
-	select {
-	case second := <-leads:
-		t.Fatalf("%s leads beside %s", second, first)
-	default:
-	}
-	owner, err := pgx.Connect(ctx, url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer owner.Close(context.Background())
-	if _, err := owner.Exec(ctx, `SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted
-		AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND objsubid = 1`); err != nil {
-		t.Fatal(err)
-	}
-	if second := <-leads; second == "" {
-		t.Fatal("nobody follows")
-	}
-	if got := <-lost; got != first {
-		t.Errorf("%s lost the lead, want %s", got, first)
-	}
-}
-
 // The head row's lock is what puts batches in order: while another session holds
 // it, an append waits; when that session is killed, the append goes on.
 func TestPostgresWaitsForTheHead(t *testing.T) {

@@ -181,7 +181,10 @@ func TestPostgresReplicaIsRefused(t *testing.T) {
 	if _, err := eventstore.Postgres(t.Context(), pool); !errors.Is(err, eventstore.ErrReadOnly) {
 		t.Errorf("a store that decides was opened there: %v", err)
 	}
-	reader, err := eventstore.ReadPostgres(pool) // an audit may read it
+	reading, err := schema.OpenPostgresReadOnly(t.Context(), url, 4)
+	must(t, err)
+	t.Cleanup(reading.Close)
+	reader, err := eventstore.ReadPostgres(reading) // an audit may read it
 	must(t, err)
 	t.Cleanup(reader.Close)
 	audittest.CheckLedger(t, reader)

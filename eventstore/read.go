@@ -32,7 +32,7 @@ func (s *Store) After(ctx context.Context, at Position, limit int) ([]Recorded, 
 	if err != nil {
 		return nil, fmt.Errorf("read the log after position %d: %w", at, err)
 	}
-	return decodeRows(rows, at)
+	return s.decodeRows(rows, at)
 }
 
 // Stream reads up to limit entries of one stream behind the version, in order.
@@ -43,7 +43,7 @@ func (s *Store) Stream(ctx context.Context, stream Stream, after Version, limit 
 	}
 	list := make([]Recorded, 0, len(rows))
 	for i, row := range rows {
-		rec, err := Decode(row.entry)
+		rec, err := s.decode(row.entry)
 		if err != nil {
 			return nil, err
 		}
@@ -56,11 +56,18 @@ func (s *Store) Stream(ctx context.Context, stream Stream, after Version, limit 
 	return list, nil
 }
 
+// decode reads an entry, and remembers where this program is too old for it.
+func (s *Store) decode(entry []byte) (Recorded, error) {
+	rec, err := Decode(entry)
+	s.noteNewer(err)
+	return rec, err
+}
+
 // decodeRows reads entries back, and insists that they are the ones that follow.
-func decodeRows(rows []row, at Position) ([]Recorded, error) {
+func (s *Store) decodeRows(rows []row, at Position) ([]Recorded, error) {
 	list := make([]Recorded, 0, len(rows))
 	for i, row := range rows {
-		rec, err := Decode(row.entry)
+		rec, err := s.decode(row.entry)
 		if err != nil {
 			return nil, err
 		}
@@ -75,7 +82,7 @@ func decodeRows(rows []row, at Position) ([]Recorded, error) {
 // Scan gives fn every entry behind the position up to the head that it finds, in
 // order, some hundreds at a time.
 func (s *Store) Scan(ctx context.Context, at Position, fn func([]Recorded) error) error {
-	return inPages(ctx, s.engine.entries, at, decodeRows, fn)
+	return inPages(ctx, s.engine.entries, at, s.decodeRows, fn)
 }
 
 // inPages reads all rows behind the position. One goroutine reads ahead, all
@@ -253,9 +260,9 @@ func (s *Store) Checkpoints(ctx context.Context) (map[string]Position, error) {
 	return all, nil
 }
 
-// SetCheckpoint moves it.
+// SetCheckpoint moves it, whoever leads; see Leadership.SetCheckpoint.
 func (s *Store) SetCheckpoint(ctx context.Context, name string, at Position) error {
-	if err := s.engine.setCheckpoint(ctx, name, at); err != nil {
+	if err := s.engine.setCheckpoint(ctx, name, at, lease{}); err != nil {
 		return fmt.Errorf("move checkpoint %s to %d: %w", name, at, err)
 	}
 	return nil
@@ -270,10 +277,4 @@ func (s *Store) MissingGuards(ctx context.Context) ([]string, error) {
 		return nil, fmt.Errorf("look for what keeps the log from being changed: %w", err)
 	}
 	return gone, nil
-}
-
-// Lead runs do while this process is the only one that leads by that name among
-// all that share the log; see engine.lead.
-func (s *Store) Lead(ctx context.Context, name string, do func(context.Context) error) error {
-	return s.engine.lead(ctx, name, do)
 }

@@ -141,7 +141,9 @@ func (q *sequencer) collect(first *request) []*request {
 func (q *sequencer) sequence(requests []*request) {
 	ctx, cancel := context.WithTimeout(context.Background(), batchTimeout)
 	defer cancel()
-	if err := q.commit(ctx, requests); err != nil {
+	err := q.commit(ctx, requests)
+	q.store.space.wrote(err)
+	if err != nil {
 		for _, r := range requests {
 			if r.err == nil { // a conflict stays a conflict, whatever became of the rest
 				r.err = err

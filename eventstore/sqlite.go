@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"kassa/schema"
 )
@@ -314,16 +315,26 @@ func (e sqlite) missingGuards(ctx context.Context) ([]string, error) {
 	return schema.MissingGuardsSQLite(ctx, e.db.Read)
 }
 
-func (e sqlite) setCheckpoint(ctx context.Context, name string, at Position) error {
+func (e sqlite) setCheckpoint(ctx context.Context, name string, at Position, _ lease) error {
 	_, err := e.db.Write.ExecContext(ctx, `INSERT INTO checkpoints (name, position) VALUES (?,?)
 		ON CONFLICT (name) DO UPDATE SET position = excluded.position`, name, at)
 	return err
 }
 
-// listen hears nothing: another process on the file is found by polling.
-func (e sqlite) listen(context.Context, func(Position)) {}
-
-// lead is simple, as one service works on a file.
-func (e sqlite) lead(ctx context.Context, _ string, do func(context.Context) error) error {
-	return do(ctx)
+func (e sqlite) takesWrites(ctx context.Context) error {
+	_, err := e.head(ctx)
+	return err
 }
+
+func (e sqlite) probe(context.Context) error { return e.db.Space() }
+
+func (sqlite) extend(context.Context, Position) error { return nil }
+
+// Every process on a file leads: each has a bus of its own, to which it alone can
+// carry the log.
+func (sqlite) takeLease(context.Context, lease, time.Duration) (int64, error) { return 1, nil }
+func (sqlite) renewLease(context.Context, lease, time.Duration) error         { return nil }
+func (sqlite) endLease(context.Context, lease) error                          { return nil }
+
+// listen hears nothing: another process on the file is found by polling.
+func (sqlite) listen(context.Context, func(Position), func(error)) {}

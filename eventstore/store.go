@@ -85,6 +85,12 @@ type Store struct {
 	stopped  sync.WaitGroup
 	accounts *lru.Cache[domain.UserID, Loaded]
 	folded   chan snapshot
+	grown    chan Position // to which the log has come by this process
+
+	holder    string        // names this store where it leads
+	leaseTime time.Duration // see the constant
+	back      background
+	space     space
 
 	gate sync.RWMutex // read side: a request is being queued; write side: close
 	shut bool
@@ -132,7 +138,8 @@ func newStore(e engine) (*Store, error) {
 		return nil, err
 	}
 	return &Store{engine: e, queue: make(chan *request, maxBatch), closing: make(chan struct{}),
-		accounts: cache, folded: make(chan snapshot, 64), moved: make(chan struct{})}, nil
+		accounts: cache, folded: make(chan snapshot, 64), grown: make(chan Position, 1), moved: make(chan struct{}),
+		holder: newHolder(), leaseTime: leaseTime}, nil
 }
 
 func open(ctx context.Context, e engine) (*Store, error) {
@@ -149,11 +156,19 @@ func open(ctx context.Context, e engine) (*Store, error) {
 		return nil, err
 	}
 	s.seen = head.Size
+	s.space.wrote(nil)
 	hearing, deaf := context.WithCancel(context.WithoutCancel(ctx))
 	go func() { <-s.closing; deaf() }()
 	s.stopped.Go(seq.run)
 	s.stopped.Go(s.keepSnapshots)
-	s.stopped.Go(func() { e.listen(hearing, s.see) })
+	s.stopped.Go(s.keepExtended)
+	s.stopped.Go(func() {
+		e.listen(hearing, s.see, func(err error) {
+			if hearing.Err() == nil {
+				s.report("listen for appends of other processes", err)
+			}
+		})
+	})
 	return s, nil
 }
 

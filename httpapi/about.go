@@ -1,8 +1,11 @@
 package httpapi
 
 import (
+	"context"
+	"errors"
 	"log/slog"
 	"net/http"
+	"time"
 
 	"kassa/domain"
 	"kassa/eventstore"
@@ -29,27 +32,66 @@ func health(w http.ResponseWriter, _ *http.Request) error {
 	return writeJSON(w, http.StatusOK, map[string]string{"status": "alive"})
 }
 
+// readyWithin is the time in which it must be clear whether the process is ready.
+const readyWithin = 3 * time.Second
+
 // ready says whether requests can be answered now.
 func (s *Server) ready(w http.ResponseWriter, r *http.Request) error {
+	ctx, cancel := context.WithTimeout(r.Context(), readyWithin)
+	defer cancel()
 	if s.Ready != nil {
-		if err := s.Ready(r.Context()); err != nil {
+		if err := s.Ready(ctx); err != nil {
 			return notReady(r, s.Log, err)
 		}
 	}
-	at, err := s.Views.Position(r.Context())
+	at, err := s.Views.Position(ctx)
 	if err != nil {
-		return err
+		return notReady(r, s.Log, err)
 	}
-	return writeJSON(w, http.StatusOK, struct {
-		Status   string              `json:"status"`
-		Position eventstore.Position `json:"position"`
-	}{"ready", at})
+	return writeJSON(w, http.StatusOK, isReady(&at, s.Failing))
 }
 
-// notReady refuses, and logs what is missing, which is nothing for strangers.
+// readiness is what a process that is ready says.
+type readiness struct {
+	Status   string               `json:"status"`
+	Position *eventstore.Position `json:"position,omitempty"` // nil of a process that serves no reads
+	Failing  []string             `json:"failing,omitempty"`
+}
+
+func isReady(at *eventstore.Position, failing func() []string) readiness {
+	r := readiness{Status: "ready", Position: at}
+	if failing != nil {
+		r.Failing = failing()
+	}
+	return r
+}
+
+// notReady refuses, and logs what is missing. Others are told what it is where they
+// can do something about it, and never the error, which names what is inside.
 func notReady(r *http.Request, log *slog.Logger, missing error) error {
 	log.WarnContext(r.Context(), "not ready", "error", missing)
+	if why := missingOf(missing); why != "" {
+		return domain.Reject(problem.NotReady, "Kassa is not ready: %s", why)
+	}
 	return domain.Reject(problem.NotReady, "Kassa is not ready yet")
+}
+
+func missingOf(err error) string {
+	switch {
+	case errors.Is(err, eventstore.ErrNewer):
+		return "this program is too old for what newer ones have written, update it"
+	case errors.Is(err, eventstore.ErrReadOnly):
+		return "the database takes no writes"
+	}
+	switch schema.FaultOf(err) {
+	case schema.Full:
+		return "there is no space left on the database's disk"
+	case schema.Away:
+		return "the database cannot be reached"
+	case schema.Busy:
+		return "the database does not answer in time"
+	}
+	return ""
 }
 
 func (s *Server) contract(w http.ResponseWriter, _ *http.Request) error {

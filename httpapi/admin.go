@@ -14,22 +14,32 @@ import (
 )
 
 type userJSON struct {
-	ID          domain.UserID `json:"user_id"`
-	Email       string        `json:"email"`
-	EmailErased bool          `json:"email_erased,omitempty"`
-	Admin       bool          `json:"admin"`
-	CreatedAt   time.Time     `json:"created_at"`
+	ID              domain.UserID `json:"user_id"`
+	Email           string        `json:"email"`
+	EmailErased     bool          `json:"email_erased,omitempty"`
+	EmailUnreadable bool          `json:"email_unreadable,omitempty"` // it is damaged
+	Admin           bool          `json:"admin"`
+	CreatedAt       time.Time     `json:"created_at"`
 	balanceJSON
 }
 
 func (s *Server) userOf(ctx context.Context, u projections.User) (userJSON, error) {
 	email, err := s.Vault.OpenEmail(ctx, u.ID, u.Email)
-	erased := errors.Is(err, vault.ErrErased)
-	if err != nil && !erased {
+	if err != nil && !vault.Lost(err) {
 		return userJSON{}, err
 	}
-	return userJSON{ID: u.ID, Email: email, EmailErased: erased, Admin: u.Admin, CreatedAt: u.SignedUpAt.UTC(),
+	return userJSON{ID: u.ID, Email: email, EmailErased: errors.Is(err, vault.ErrErased), EmailUnreadable: s.unreadable(ctx, err), Admin: u.Admin, CreatedAt: u.SignedUpAt.UTC(),
 		balanceJSON: balanceOf(u.Balance)}, nil
+}
+
+// unreadable says whether an error of the vault is damage, and logs it: the answer
+// goes on without what is lost, and somebody has to see to it.
+func (s *Server) unreadable(ctx context.Context, err error) bool {
+	damaged := errors.Is(err, vault.ErrUnreadable)
+	if damaged {
+		s.Log.ErrorContext(ctx, "personal data cannot be read", "error", err)
+	}
+	return damaged
 }
 
 // users lists everybody, or with an e-mail the one person who has it.

@@ -22,6 +22,7 @@ type predictionJSON struct {
 	Status         string               `json:"status"`
 	Text           string               `json:"text"`
 	TextErased     bool                 `json:"text_erased,omitempty"`
+	TextUnreadable bool                 `json:"text_unreadable,omitempty"` // it is damaged
 	Cost           domain.Credits       `json:"cost"`
 	Limit          int                  `json:"limit"`
 	CreatedAt      time.Time            `json:"created_at"`
@@ -61,11 +62,11 @@ func (s *Server) movieOf(m domain.Match) movieJSON {
 
 func (s *Server) predictionOf(ctx context.Context, p projections.Prediction) (predictionJSON, error) {
 	text, err := s.Vault.OpenText(ctx, p.User, p.ID, p.Text)
-	erased := errors.Is(err, vault.ErrErased)
-	if err != nil && !erased {
+	if err != nil && !vault.Lost(err) {
 		return predictionJSON{}, err
 	}
-	out := predictionJSON{ID: p.ID, Status: projections.Word(p.State), Text: text, TextErased: erased, Cost: p.Price, Limit: p.Limit,
+	out := predictionJSON{ID: p.ID, Status: projections.Word(p.State), Text: text, TextErased: errors.Is(err, vault.ErrErased),
+		TextUnreadable: s.unreadable(ctx, err), Cost: p.Price, Limit: p.Limit,
 		CreatedAt: p.RequestedAt.UTC(), ExpiresAt: p.ExpiresAt.UTC(), Failure: p.Failure, Model: p.Model, Catalogue: p.Catalogue,
 		ProcessingTime: p.ProcessingTime, Position: p.Position, EndPosition: p.EndPosition, Movies: make([]movieJSON, len(p.Movies))}
 	if p.State.Ended() {
@@ -81,7 +82,7 @@ func (s *Server) predictionOf(ctx context.Context, p projections.Prediction) (pr
 // predictions that would be more work than reading.
 func (s *Server) explained(ctx context.Context, p projections.Prediction) (predictionJSON, error) {
 	out, err := s.predictionOf(ctx, p)
-	if err == nil && !out.TextErased {
+	if err == nil && out.Text != "" {
 		for i := range out.Movies {
 			out.Movies[i].Matched = s.Films.Explain(out.Text, out.Movies[i].ID)
 		}

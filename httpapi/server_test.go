@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
+
 	"kassa/commands"
 	"kassa/domain"
 	"kassa/eventstore"
@@ -172,32 +174,6 @@ func TestLargeBodies(t *testing.T) {
 	}
 }
 
-// What was erased is empty and says so; balances stay.
-func TestErased(t *testing.T) {
-	w := newWorld(t, identity.Limits{Off: true})
-	ada := w.join("ada")
-	w.join("root")
-	w.setAdmin("root", true)
-	want(t, w.send(w.server.Handler(), "POST", "/api/events/prediction/new", "ada", `{"text":"a secret"}`), http.StatusOK, "")
-	if _, err := w.db.Write.Exec(`DELETE FROM subject_keys WHERE user_id = ?`, string(ada)); err != nil {
-		t.Fatal(err)
-	}
-	h := w.newServer(w.forgetful(), identity.Limits{Off: true}).Handler()
-
-	got := w.send(h, "GET", "/api/admin/users/"+string(ada), "root", "")
-	want(t, got, http.StatusOK, "")
-	var user userJSON
-	decodeJSON(t, got.Body.Bytes(), &user)
-	if user.Email != "" || !user.EmailErased || user.Balance != 5 {
-		t.Errorf("erased user is %+v", user)
-	}
-	got = w.send(h, "GET", "/api/events/prediction/history", "ada", "")
-	want(t, got, http.StatusOK, "")
-	if !strings.Contains(got.Body.String(), `"text":"","text_erased":true`) {
-		t.Errorf("erased text: %s", got.Body)
-	}
-}
-
 func TestReady(t *testing.T) {
 	w := newWorld(t, identity.Limits{})
 	missing := errors.New("no model, and a secret word")
@@ -207,8 +183,30 @@ func TestReady(t *testing.T) {
 	if strings.Contains(got.Body.String(), "secret") {
 		t.Errorf("tells what is inside: %s", got.Body)
 	}
+	for _, tt := range []struct {
+		missing error
+		says    string
+	}{
+		{fmt.Errorf("%w: position 7", eventstore.ErrNewer), "too old"},
+		{fmt.Errorf("%w: a replica", eventstore.ErrReadOnly), "takes no writes"},
+		{&pgconn.PgError{Code: "53100"}, "no space left"},
+		{&pgconn.PgError{Code: "57P03"}, "cannot be reached"},
+		{context.DeadlineExceeded, "in time"},
+	} {
+		missing = tt.missing
+		got := w.send(w.server.Handler(), "GET", "/api/ready", "", "")
+		want(t, got, http.StatusServiceUnavailable, problem.NotReady)
+		if !strings.Contains(got.Body.String(), tt.says) {
+			t.Errorf("%v is answered with %s", tt.missing, got.Body)
+		}
+	}
 	missing = nil
-	want(t, w.send(w.server.Handler(), "GET", "/api/ready", "", ""), http.StatusOK, "")
+	w.server.Failing = func() []string { return []string{"save snapshots"} }
+	got = w.send(w.server.Handler(), "GET", "/api/ready", "", "")
+	want(t, got, http.StatusOK, "")
+	if !strings.Contains(got.Body.String(), `"failing":["save snapshots"]`) {
+		t.Errorf("does not say what fails: %s", got.Body)
+	}
 }
 
 func TestHosts(t *testing.T) {

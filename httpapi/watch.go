@@ -19,6 +19,7 @@ import (
 // answers is as the contract says.
 type Watch struct {
 	Ready    func(context.Context) error // says what is missing; nil while the process opens
+	Failing  func() []string             // what fails in the background, none of it needed; nil: nothing does
 	Problems *problem.Writer
 	Log      *slog.Logger
 }
@@ -49,10 +50,12 @@ func (s Watch) ready(w http.ResponseWriter, r *http.Request) error {
 	if s.Ready == nil {
 		return domain.Reject(problem.NotReady, "Kassa is opening, try again in a moment")
 	}
-	if err := s.Ready(r.Context()); err != nil {
+	ctx, cancel := context.WithTimeout(r.Context(), readyWithin)
+	defer cancel()
+	if err := s.Ready(ctx); err != nil {
 		return notReady(r, s.Log, err)
 	}
-	return writeJSON(w, http.StatusOK, map[string]string{"status": "ready"})
+	return writeJSON(w, http.StatusOK, isReady(nil, s.Failing))
 }
 
 // Serve answers on the listener until ctx ends, and finishes what it has begun.

@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"kassa/domain"
 	"kassa/httpapi/problem"
@@ -57,4 +59,19 @@ func TestWatchKeepsTheContract(t *testing.T) {
 			t.Errorf("%s: %s %s has no name", tt.name, tt.method, tt.path)
 		}
 	}
+}
+
+// Whether a process is ready is answered in time, also where what it asks hangs.
+func TestReadyHasADeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := slog.New(slog.DiscardHandler)
+		hangs := func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
+		h := Watch{Ready: hangs, Problems: &problem.Writer{Log: log}, Log: log}.Handler()
+		began, answer := time.Now(), httptest.NewRecorder()
+		h.ServeHTTP(answer, httptest.NewRequest("GET", "/api/ready", nil))
+		want(t, answer, http.StatusServiceUnavailable, problem.NotReady)
+		if took := time.Since(began); took > 3*time.Second {
+			t.Errorf("answered after %s", took)
+		}
+	})
 }

@@ -18,10 +18,11 @@ import (
 // nextSchema is where a table is built anew, under its own name.
 const nextSchema = "kassa_views_next"
 
-// SizedLog is a log whose end is known.
+// SizedLog is a log whose end is known, and by which processes agree who does something.
 type SizedLog interface {
 	Log
 	Head(ctx context.Context) (eventstore.Head, error)
+	LeadNow(ctx context.Context, name string, do func(context.Context, *eventstore.Leadership) error) error
 }
 
 // Rebuild builds a view from the log, beside the one that is read and written
@@ -74,29 +75,25 @@ func (r Rebuild) Run(ctx context.Context, name string) (Rebuilt, error) {
 	if i < 0 {
 		return Rebuilt{}, fmt.Errorf("%w: %q; there are %s", errNoView, name, strings.Join(ViewNames(), ", "))
 	}
-	lock, err := r.DB.Acquire(ctx)
-	if err != nil {
-		return Rebuilt{}, err
-	}
-	defer lock.Release()
-	var mine bool
-	if err := lock.QueryRow(ctx, `SELECT pg_try_advisory_lock(hashtext('kassa views rebuild'), hashtext($1))`, name).Scan(&mine); err != nil {
-		return Rebuilt{}, fmt.Errorf("lock the rebuild of %s: %w", name, err)
-	}
-	if !mine {
-		return Rebuilt{}, ErrRebuilding
-	}
 	build := &building{Rebuild: r, projection: declared[i]}
-	defer func() { // also where ctx has ended: the lock would stay with the connection
-		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
-		defer cancel()
-		_ = build.discard(last) // else the next rebuild does
-		_, _ = lock.Exec(last, `SELECT pg_advisory_unlock_all()`)
-	}()
-	if err := build.run(ctx); err != nil {
+	err := r.Log.LeadNow(ctx, "rebuild of "+name, func(ctx context.Context, _ *eventstore.Leadership) error {
+		defer build.end(ctx)
+		return build.run(ctx)
+	})
+	switch {
+	case errors.Is(err, eventstore.ErrLed):
+		return Rebuilt{}, ErrRebuilding
+	case err != nil:
 		return Rebuilt{}, fmt.Errorf("rebuild %s: %w", build.Table(), err)
 	}
 	return build.result, nil
+}
+
+// end drops what is left of the rebuild, also where ctx has ended.
+func (b *building) end(ctx context.Context) {
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	_ = b.discard(last) // else the next rebuild does
 }
 
 // building is one rebuild under way.

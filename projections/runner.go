@@ -63,8 +63,9 @@ func NewRunner(views *Postgres, log Followed, logger *slog.Logger) *Runner {
 const idle = time.Second
 
 // Run keeps the views up with the log until ctx ends. While the database is away it
-// tries again with growing pauses. An error means that the ledger is broken, or
-// that the log cannot be followed.
+// tries again with growing pauses. Where this program is too old for the log, it leaves
+// the views to newer ones. An error means that the ledger is broken, or that the log
+// cannot be followed.
 func (r *Runner) Run(ctx context.Context) error {
 	pause := backoff.NewExponentialBackOff()
 	pause.InitialInterval, pause.MaxInterval = 50*time.Millisecond, 5*time.Second
@@ -82,6 +83,10 @@ func (r *Runner) Run(ctx context.Context) error {
 		switch {
 		case err == nil || ctx.Err() != nil:
 			continue
+		case errors.Is(err, eventstore.ErrNewer):
+			r.logger.Error("the views are left to newer programs", "error", err)
+			<-ctx.Done()
+			return nil
 		case errors.Is(err, domain.ErrBroken) || errors.Is(err, eventstore.ErrCorrupt) || errors.Is(err, eventstore.ErrClosed):
 			return fmt.Errorf("keep the views: %w", err)
 		}

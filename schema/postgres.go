@@ -21,20 +21,58 @@ import (
 // and read it, and cannot change it.
 const AppRole = "kassa_app"
 
-// OpenPostgres opens a pool whose connections have the rights of AppRole, and
-// refuses a database of another version than this binary's.
+// OpenPostgres opens a pool whose connections have the rights of AppRole and take
+// writes, and refuses a database of another version than this binary's.
 func OpenPostgres(ctx context.Context, url string, conns int32) (*pgxpool.Pool, error) {
-	return openPostgres(ctx, url, conns, `SET ROLE `+AppRole)
+	return openPostgres(ctx, url, conns, func(config *pgxpool.Config, pooled bool) {
+		if config.ConnConfig.ValidateConnect == nil { // the address may name several servers, and ask for another kind
+			config.ConnConfig.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
+		}
+		config.AfterConnect = takeRole
+		if pooled {
+			config.AfterConnect = haveRole
+		}
+	})
 }
 
-// OpenPostgresReadOnly is OpenPostgres for those who only read: a login that is no
-// member of AppRole works with its own rights.
+func takeRole(ctx context.Context, conn *pgx.Conn) error {
+	_, err := conn.Exec(ctx, `SET ROLE `+AppRole)
+	return err
+}
+
+// haveRole insists on what cannot be set through a pooler: it would be set for the next
+// one to whom the pooler lends the session, too.
+func haveRole(ctx context.Context, conn *pgx.Conn) error {
+	var role, login string
+	if err := conn.QueryRow(ctx, `SELECT current_user, session_user`).Scan(&role, &login); err != nil {
+		return err
+	}
+	if role != AppRole {
+		return fmt.Errorf("%w: as a superuser, ALTER ROLE %s SET role = %s; a login that owns the tables is not for the service", ErrPooledRole, pgx.Identifier{login}.Sanitize(), AppRole)
+	}
+	return nil
+}
+
+// ErrPooledRole means that a connection pooler stands before the database, and that the
+// login does not work as AppRole by itself.
+var ErrPooledRole = errors.New("through a connection pooler the service cannot take its role")
+
+// OpenPostgresReadOnly is OpenPostgres for those who only read, also from a replica: a
+// login that is no member of AppRole works with its own rights.
 func OpenPostgresReadOnly(ctx context.Context, url string, conns int32) (*pgxpool.Pool, error) {
-	return openPostgres(ctx, url, conns, `SELECT set_config('role', rolname, false) FROM pg_roles
-		WHERE rolname = '`+AppRole+`' AND pg_has_role(oid, 'SET')`)
+	return openPostgres(ctx, url, conns, func(config *pgxpool.Config, pooled bool) {
+		if pooled {
+			return
+		}
+		config.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
+			_, err := conn.Exec(ctx, `SELECT set_config('role', rolname, false) FROM pg_roles
+				WHERE rolname = '`+AppRole+`' AND pg_has_role(oid, 'SET')`)
+			return err
+		}
+	})
 }
 
-func openPostgres(ctx context.Context, url string, conns int32, takeRole string) (*pgxpool.Pool, error) {
+func openPostgres(ctx context.Context, url string, conns int32, more func(config *pgxpool.Config, pooled bool)) (*pgxpool.Pool, error) {
 	config, err := pgxpool.ParseConfig(url)
 	if err != nil {
 		return nil, fmt.Errorf("read the database URL: %w", withoutURL(err))
@@ -43,13 +81,14 @@ func openPostgres(ctx context.Context, url string, conns int32, takeRole string)
 	config.MaxConnIdleTime = 5 * time.Minute
 	config.ConnConfig.ConnectTimeout = 5 * time.Second
 	config.ConnConfig.DialFunc = dialer.DialContext
+	pooled, err := settle(ctx, config.ConnConfig)
+	if err != nil {
+		return nil, err
+	}
 	if err := checkVersion(ctx, config.ConnConfig); err != nil { // first: an empty database has no role either
 		return nil, err
 	}
-	config.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
-		_, err := conn.Exec(ctx, takeRole)
-		return err
-	}
+	more(config, pooled)
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
 		return nil, fmt.Errorf("open the database: %w", err)
@@ -58,8 +97,7 @@ func openPostgres(ctx context.Context, url string, conns int32, takeRole string)
 }
 
 // dialer finds out within half a minute that a server is gone without a word, as
-// the server does of us. Some connections wait for hours: for a leader's lock, or
-// for news.
+// the server does of us. Some connections wait for hours, for news.
 var dialer = net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 10 * time.Second, Interval: 5 * time.Second, Count: 3}}
 
 var errNoURL = errors.New("it is not a postgres:// URL, or one with a wrong setting behind the question mark")
@@ -75,7 +113,7 @@ func withoutURL(err error) error {
 
 // PlanPostgres lists the migrations that the database waits for. It changes nothing.
 func PlanPostgres(ctx context.Context, url string) ([]Migration, error) {
-	config, err := parse(url)
+	config, err := parse(ctx, url)
 	if err != nil {
 		return nil, err
 	}
@@ -85,7 +123,7 @@ func PlanPostgres(ctx context.Context, url string) ([]Migration, error) {
 // MigratePostgres brings the database to this binary's version, and gives the
 // steps. Of several at once, one does it and the others wait.
 func MigratePostgres(ctx context.Context, url string) (done []Migration, err error) {
-	config, err := parse(url)
+	config, err := parse(ctx, url)
 	if err != nil {
 		return nil, err
 	}
@@ -96,13 +134,14 @@ func MigratePostgres(ctx context.Context, url string) (done []Migration, err err
 	if err != nil {
 		return nil, err
 	}
-	locker, err := lock.NewPostgresSessionLocker()
+	// A lease in a table: a session's lock would stay with a pooler's session.
+	locker, err := lock.NewPostgresTableLocker(lock.WithTableLockTimeout(time.Second, 300))
 	if err != nil {
 		return nil, err
 	}
 	db := stdlib.OpenDB(*config)
 	defer db.Close()
-	provider, err := goose.NewProvider(goose.DialectPostgres, db, ours, goose.WithSessionLocker(locker), goose.WithAllowOutofOrder(true))
+	provider, err := goose.NewProvider(goose.DialectPostgres, db, ours, goose.WithLocker(locker), goose.WithAllowOutofOrder(true))
 	if err != nil {
 		return nil, err
 	}
@@ -123,12 +162,13 @@ func CheckURL(url string) error {
 	return withoutURL(err)
 }
 
-func parse(url string) (*pgx.ConnConfig, error) {
+func parse(ctx context.Context, url string) (*pgx.ConnConfig, error) {
 	config, err := pgx.ParseConfig(url)
 	if err != nil {
 		return nil, fmt.Errorf("read the database URL: %w", withoutURL(err))
 	}
-	return config, nil
+	_, err = settle(ctx, config)
+	return config, err
 }
 
 func checkVersion(ctx context.Context, config *pgx.ConnConfig) error {

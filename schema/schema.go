@@ -6,11 +6,13 @@ package schema
 
 import (
 	"context"
+	"crypto/rand"
 	"database/sql"
 	"errors"
 	"fmt"
 	"io/fs"
 	"net/url"
+	"os"
 
 	"github.com/pressly/goose/v3"
 	"modernc.org/sqlite" // the driver "sqlite", in pure Go
@@ -22,6 +24,7 @@ import (
 type SQLite struct {
 	Write *sql.DB
 	Read  *sql.DB
+	path  string
 }
 
 // OpenSQLite opens the file, makes it if needed, and migrates its tables.
@@ -43,7 +46,7 @@ func OpenSQLite(ctx context.Context, path string) (*SQLite, error) {
 	}
 	read.SetMaxOpenConns(8)
 	read.SetMaxIdleConns(8)
-	return &SQLite{Write: write, Read: read}, nil
+	return &SQLite{write, read, path}, nil
 }
 
 // OpenSQLiteReadOnly opens an existing file for an audit and changes nothing
@@ -58,7 +61,7 @@ func OpenSQLiteReadOnly(ctx context.Context, path string) (*SQLite, error) {
 		read.Close()
 		return nil, fmt.Errorf("open %s for reading: %w", path, err)
 	}
-	return &SQLite{Write: read, Read: read}, nil
+	return &SQLite{read, read, path}, nil
 }
 
 // IsSQLiteConstraint says whether a statement was refused because of what is there,
@@ -67,6 +70,20 @@ func IsSQLiteConstraint(err error) bool {
 	const constraint = 19 // SQLITE_CONSTRAINT; the higher bits say which kind
 	said, ok := errors.AsType[*sqlite.Error](err)
 	return ok && said.Code()&0xff == constraint
+}
+
+// spaceNeeded is what must be free beside the database for appends to succeed: a large
+// batch, and the log of it that SQLite writes first.
+const spaceNeeded = 1 << 20
+
+// Space says whether there is space for more beside the database, by writing a file
+// and removing it.
+func (s *SQLite) Space() error {
+	bytes := make([]byte, spaceNeeded)
+	_, _ = rand.Read(bytes) // never fails; what repeats itself may take no space
+	probe := s.path + ".space"
+	err := os.WriteFile(probe, bytes, 0o600)
+	return errors.Join(err, os.Remove(probe))
 }
 
 // Close closes both sides.

@@ -6,16 +6,17 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
-	_ "embed"
 	"encoding/base64"
 	"errors"
 	"fmt"
 	"runtime"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"golang.org/x/crypto/argon2"
+	"golang.org/x/text/unicode/norm"
 
 	"kassa/domain"
 )
@@ -44,30 +45,34 @@ type verified struct {
 // fresh says whether the yes holds without a look at the stored hash.
 func (y verified) fresh() bool { return time.Since(y.at) < checkedFor }
 
-//go:embed blocklist.txt
-var blocklistFile string
-
-var blocklist = func() map[string]bool {
-	list := map[string]bool{}
-	for word := range strings.FieldsSeq(blocklistFile) {
-		list[word] = true
+// prepared is the password as it is compared and hashed, so that two keyboards that
+// write it in other bytes sign in to the same account: in NFC, with any space a plain
+// one. For all that RFC 8265's OpaqueString accepts, it is that; what the class behind it
+// refuses, such as characters younger than its tables and pictures of several parts, is
+// taken too.
+func prepared(password string) string {
+	if !utf8.ValidString(password) {
+		return password // Map would write one character for all broken ones
 	}
-	return list
-}()
+	return norm.NFC.String(strings.Map(func(r rune) rune {
+		if unicode.Is(unicode.Zs, r) {
+			return ' '
+		}
+		return r
+	}, password))
+}
 
-// CheckPassword refuses a password that is too short, too long, or one of the
-// first that anybody would try: a well-known one, one character over and over,
-// or the e-mail itself.
+// longest is above the bytes of any password that is accepted, or ever was.
+const longest = 8 * MaxPassword
+
+// CheckPassword refuses a password that is too short, too long, holds characters that
+// nobody types, or is one of the first that a guesser would try.
 func (v *Vault) CheckPassword(password, email string) error {
-	n := utf8.RuneCountInString(password)
-	if !utf8.ValidString(password) || n < MinPassword || n > MaxPassword {
-		return domain.Reject(domain.WeakPassword, "a password has %d to %d characters", MinPassword, MaxPassword)
+	n := utf8.RuneCountInString(prepared(password))
+	if !utf8.ValidString(password) || n < MinPassword || n > MaxPassword || strings.ContainsFunc(password, unicode.IsControl) {
+		return domain.Reject(domain.WeakPassword, "a password has %d to %d characters, and no control characters", MinPassword, MaxPassword)
 	}
-	low := strings.ToLower(password)
-	name, _, _ := strings.Cut(strings.ToLower(email), "@")
-	first, _ := utf8.DecodeRuneInString(low)
-	if blocklist[low] || blocklist[strings.TrimRight(low, "0123456789!.?*")] || low == strings.ToLower(email) || low == name ||
-		strings.Trim(low, string(first)) == "" {
+	if guessable(prepared(password), email) {
 		return domain.Reject(domain.WeakPassword, "this password is too easy to guess, choose another")
 	}
 	return nil
@@ -176,7 +181,7 @@ func (h hashing) verify(ctx context.Context, phc, password string) (bool, error)
 // somebody unknown: the answer is no, after as long a time. A yes is remembered in
 // memory under a keyed hash.
 func (v *Vault) Verify(ctx context.Context, u domain.UserID, password string) (bool, error) {
-	if len(password) > 4*MaxPassword {
+	if len(prepared(password)) > longest {
 		return false, nil
 	}
 	name := v.credential(u, password)
@@ -193,8 +198,8 @@ func (v *Vault) Verify(ctx context.Context, u domain.UserID, password string) (b
 		}
 	}
 	if !earlier || u == "" || yes.hash != phc {
-		ok, err := v.hashing.verify(ctx, phc, password)
-		if err != nil || !ok || u == "" {
+		ok := false
+		if ok, phc, err = v.hashed(ctx, u, phc, password); err != nil || !ok || u == "" {
 			return false, err
 		}
 	}
@@ -202,10 +207,31 @@ func (v *Vault) Verify(ctx context.Context, u domain.UserID, password string) (b
 	return true, nil
 }
 
+// hashed hashes the password and compares it. Where it is not the one, it may be stored
+// as it was typed, as the first version did: then it is stored again as it is compared
+// now, and that hash is given.
+func (v *Vault) hashed(ctx context.Context, u domain.UserID, phc, password string) (ok bool, now string, err error) {
+	ok, err = v.hashing.verify(ctx, phc, prepared(password))
+	if ok || err != nil || prepared(password) == password {
+		return ok, phc, err
+	}
+	if ok, err = v.hashing.verify(ctx, phc, password); !ok || err != nil || u == "" {
+		return false, phc, err
+	}
+	fresh, err := v.hashing.hash(ctx, prepared(password))
+	if err == nil {
+		err = v.db.rehash(ctx, u, phc, fresh)
+	}
+	if err != nil {
+		return true, phc, nil // the old hash stays good, and the next sign-in tries again
+	}
+	return true, fresh, nil
+}
+
 // Remembered says whether Verify would say yes without hashing, so that asking it
 // costs nothing and tells nobody anything new.
 func (v *Vault) Remembered(u domain.UserID, password string) bool {
-	if len(password) > 4*MaxPassword {
+	if len(prepared(password)) > longest {
 		return false
 	}
 	yes, ok := v.verified.Get(v.credential(u, password))
@@ -214,6 +240,6 @@ func (v *Vault) Remembered(u domain.UserID, password string) bool {
 
 func (v *Vault) credential(u domain.UserID, password string) [sha256.Size]byte {
 	mac := hmac.New(sha256.New, v.cacheKey)
-	mac.Write([]byte(string(u) + "\x00" + password))
+	mac.Write([]byte(string(u) + "\x00" + prepared(password)))
 	return [sha256.Size]byte(mac.Sum(nil))
 }

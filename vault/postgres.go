@@ -33,6 +33,11 @@ func (p postgres) password(ctx context.Context, u domain.UserID) (string, error)
 	return one[string](p.pool.QueryRow(ctx, `SELECT hash FROM passwords WHERE user_id = $1`, string(u)))
 }
 
+func (p postgres) rehash(ctx context.Context, u domain.UserID, was, is string) error {
+	_, err := p.pool.Exec(ctx, `UPDATE passwords SET hash = $3 WHERE user_id = $1 AND hash = $2`, string(u), was, is)
+	return err
+}
+
 func (p postgres) anybody(ctx context.Context) (domain.UserID, error) {
 	return one[domain.UserID](p.pool.QueryRow(ctx, `SELECT user_id FROM subject_keys LIMIT 1`))
 }

@@ -51,7 +51,7 @@ func (v *Vault) open(ctx context.Context, u domain.UserID, name string, sealed d
 	}
 	plain, err := openWith(key, []byte(name), sealed)
 	if err != nil {
-		return "", fmt.Errorf("open %s: %w", name, err)
+		return "", fmt.Errorf("%w: %s: %w", ErrUnreadable, name, err)
 	}
 	return string(plain), nil
 }
@@ -69,7 +69,7 @@ func (v *Vault) key(ctx context.Context, u domain.UserID) ([]byte, error) {
 	}
 	key, err := openWith(v.wrapKey, []byte(u), wrapped)
 	if err != nil {
-		return nil, fmt.Errorf("unwrap the key of %s (is this the installation's secret?): %w", u, err)
+		return nil, fmt.Errorf("%w: the key of %s (is this the installation's secret?): %w", ErrUnreadable, u, err)
 	}
 	v.keys.Add(u, key)
 	return key, nil

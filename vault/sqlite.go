@@ -39,6 +39,11 @@ func (s sqlite) password(ctx context.Context, u domain.UserID) (string, error) {
 	return one[string](s.db.Read.QueryRowContext(ctx, `SELECT hash FROM passwords WHERE user_id = ?`, string(u)))
 }
 
+func (s sqlite) rehash(ctx context.Context, u domain.UserID, was, is string) error {
+	_, err := s.db.Write.ExecContext(ctx, `UPDATE passwords SET hash = ? WHERE user_id = ? AND hash = ?`, is, string(u), was)
+	return err
+}
+
 func (s sqlite) anybody(ctx context.Context) (domain.UserID, error) {
 	return one[domain.UserID](s.db.Read.QueryRowContext(ctx, `SELECT user_id FROM subject_keys LIMIT 1`))
 }

@@ -44,6 +44,8 @@ var suite = []struct {
 	{"fingerprint", testFingerprint},
 	{"verify", testVerify},
 	{"verify an older cost", testVerifyAnOlderCost},
+	{"verify an older spelling", testVerifyAnOlderSpelling},
+	{"spellings of a password", testSpellings},
 	{"broken hashes", testBrokenHashes},
 	{"sessions", testSessions},
 	{"sessions that ended", testEndSession},

@@ -24,6 +24,15 @@ import (
 // ErrErased means that the person's key is gone, and with it all that it sealed.
 var ErrErased = errors.New("vault: the person's key is gone")
 
+// ErrUnreadable means that what was sealed for a person does not open: their key, or
+// the sealed bytes, are damaged. It concerns this person alone; under a secret that is
+// not the installation's nothing opens, which CheckSecret finds.
+var ErrUnreadable = errors.New("vault: sealed data does not open")
+
+// Lost says whether an error means that this person's data cannot be read any more,
+// however often it is tried. Whoever shows many people goes on without it.
+func Lost(err error) bool { return errors.Is(err, ErrErased) || errors.Is(err, ErrUnreadable) }
+
 // database is where the vault keeps its rows.
 type database interface {
 	// enroll writes a new person's key and password hash together.
@@ -31,6 +40,8 @@ type database interface {
 	// key and password answer errNone where there is no row.
 	key(ctx context.Context, u domain.UserID) ([]byte, error)
 	password(ctx context.Context, u domain.UserID) (string, error)
+	// rehash puts another hash in the place of one, if that is still there.
+	rehash(ctx context.Context, u domain.UserID, was, is string) error
 	// anybody gives a person who has a key; errNone where nobody has.
 	anybody(ctx context.Context) (domain.UserID, error)
 	// checkValue gives the one of the secret that the database belongs to; errNone
@@ -111,7 +122,7 @@ func (v *Vault) EmailHash(normalized string) string {
 // comes before the sign-up is appended; where that fails, the rows speak of
 // nobody and harm nothing.
 func (v *Vault) Enroll(ctx context.Context, u domain.UserID, password string) error {
-	hash, err := v.hashing.hash(ctx, password)
+	hash, err := v.hashing.hash(ctx, prepared(password))
 	if err != nil {
 		return err
 	}
@@ -125,6 +136,6 @@ func (v *Vault) Enroll(ctx context.Context, u domain.UserID, password string) er
 		return fmt.Errorf("enroll %s: %w", u, err)
 	}
 	v.keys.Add(u, key)
-	v.verified.Add(v.credential(u, password), verified{hash, time.Now()}) // whoever signs up goes on at once
+	v.verified.Add(v.credential(u, password), verified{hash, time.Now()}) // who signs up goes on at once
 	return nil
 }

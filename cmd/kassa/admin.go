@@ -85,9 +85,12 @@ func (listAdmins) Run(ctx context.Context, c *console, line *commandLine) error 
 				continue
 			}
 			email, err := l.vault.OpenEmail(ctx, u.ID, u.Email)
-			if errors.Is(err, vault.ErrErased) {
+			switch {
+			case errors.Is(err, vault.ErrErased):
 				email = "(erased)"
-			} else if err != nil {
+			case errors.Is(err, vault.ErrUnreadable):
+				email = "(damaged)"
+			case err != nil:
 				return err
 			}
 			fmt.Fprintf(table, "%s\t%s\t%s\n", u.ID, email, u.SignedUpAt.Format(time.RFC3339))

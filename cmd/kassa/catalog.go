@@ -12,6 +12,7 @@ import (
 	"github.com/mattn/go-isatty"
 
 	"kassa/catalog"
+	"kassa/internal/bus"
 	"kassa/worker"
 )
 
@@ -115,24 +116,25 @@ func (i importFilms) Run(ctx context.Context, c *console, line *commandLine) (er
 			report.Added, report.Changed, report.Unchanged, report.Embedded, model.ModelVersion(), films.Len())
 		return nil
 	}
-	address, err := i.amqp()
+	broker, err := i.broker("catalog import")
 	if err != nil {
 		return err
 	}
-	if address == "" {
+	if broker == nil {
 		return line.Catalog.with(ctx, bring)
 	}
-	return line.Catalog.withWorkers(ctx, c, address, bring)
+	broker.Declares = true // films may come in before the service was ever started
+	return line.Catalog.withWorkers(ctx, c, *broker, bring)
 }
 
 // withWorkers is with, but for the model, which is that of the workers.
-func (k catalogCommand) withWorkers(ctx context.Context, c *console, address string, do func(*catalog.Catalogue, catalog.Embedder) error) error {
+func (k catalogCommand) withWorkers(ctx context.Context, c *console, broker bus.Broker, do func(*catalog.Catalogue, catalog.Embedder) error) error {
 	l, err := k.open(ctx)
 	if err != nil {
 		return err
 	}
 	defer l.close()
-	model, err := askWorkers(ctx, address, c.log)
+	model, err := askWorkers(ctx, broker, c.log)
 	if err != nil {
 		return err
 	}

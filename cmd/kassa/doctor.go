@@ -11,7 +11,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"kassa/internal/bus"
 	"kassa/schema"
 )
 
@@ -82,7 +81,7 @@ func (d doctorCommand) checks() ([]check, error) {
 	if err != nil {
 		return nil, err
 	}
-	amqp, err := d.amqp()
+	broker, err := d.broker("doctor")
 	if err != nil {
 		return nil, err
 	}
@@ -92,8 +91,8 @@ func (d doctorCommand) checks() ([]check, error) {
 	} else {
 		list = append(list, databaseChecks(url)...)
 	}
-	if amqp != "" {
-		list = append(list, check{"broker", func(ctx context.Context) (string, error) { return bus.Examine(ctx, amqp) }})
+	if broker != nil {
+		list = append(list, brokerChecks(*broker)...)
 	}
 	return list, nil
 }

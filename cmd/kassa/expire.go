@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
 	"kassa/commands"
+	"kassa/eventstore"
 	"kassa/projections"
 )
 
@@ -18,7 +20,8 @@ const expiredAtOnce = 500
 
 // expire ends holds whose time is up, until ctx ends. The view only says where to
 // look; whether a hold is open and due is decided on its account's stream. A
-// failure is logged and tried again at the next look.
+// failure is logged and tried again at the next look. It ends with ErrNewer where this
+// program is too old to end a hold.
 func expire(ctx context.Context, views projections.Views, h *commands.Handler, log *slog.Logger) error {
 	tick := time.NewTicker(expireEvery)
 	defer tick.Stop()
@@ -29,6 +32,9 @@ func expire(ctx context.Context, views projections.Views, h *commands.Handler, l
 		}
 		for _, p := range due {
 			_, err := h.Expire(ctx, commands.Ending{User: p.User, Prediction: p.ID, By: "expirer", Cause: p.Position})
+			if errors.Is(err, eventstore.ErrNewer) {
+				return err // a newer program can
+			}
 			if err != nil && ctx.Err() == nil {
 				log.Error("a hold cannot be expired", "prediction", p.ID, "position", p.Position, "error", err)
 			}

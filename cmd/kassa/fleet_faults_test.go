@@ -94,8 +94,9 @@ var faultsOfOurOwn = []fault{
 	}},
 	{"broker cuts all connections", func(_ context.Context, f *fleet, _ *rand.Rand) error { return f.broker.CutConnections() }},
 	{"broker loses a queue", func(_ context.Context, f *fleet, random *rand.Rand) error {
-		queues := []string{"kassa.work", "kassa.answers", "kassa.events.views", "kassa.dead.settle"}
-		return f.broker.DeleteQueue(queues[random.IntN(len(queues))])
+		queues := []string{"work", "answers", "dead", "kept"}
+		installation, _, _ := strings.Cut(brokerKey, " ")
+		return f.broker.DeleteQueue("kassa." + installation + "." + queues[random.IntN(len(queues))])
 	}},
 	{"broker loses everything", func(_ context.Context, f *fleet, _ *rand.Rand) error { return f.broker.LoseEverything() }},
 	{"broker delivers nothing", func(_ context.Context, f *fleet, random *rand.Rand) error {

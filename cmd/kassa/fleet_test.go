@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"kassa/internal/bus"
 	"kassa/internal/bus/bustest"
 	"kassa/schema/schematest"
 )
@@ -25,6 +26,7 @@ type fleet struct {
 	data     string // folder of the secret and the model
 	database string // URL
 	broker   *bustest.Broker
+	users    map[string]string // addresses of the broker for a user with the rights of a kind of process, and no others
 	members  []*member
 	http     *http.Client
 	watching sync.WaitGroup
@@ -42,6 +44,11 @@ const fleetExpiry = 15 * time.Second
 func newFleet(t *testing.T) *fleet {
 	t.Helper()
 	f := &fleet{t: t, data: withSecret(t, t.TempDir()), database: schematest.Postgres(t), broker: bustest.New(t), http: newHTTP()}
+	key, err := bus.ParseKey(brokerKey)
+	must(t, err)
+	service, worker := key.ServiceRights(), key.WorkerRights()
+	f.users = map[string]string{"clerk": f.broker.As(t, service.Configure, service.Write, service.Read),
+		"worker": f.broker.As(t, worker.Configure, worker.Write, worker.Read)}
 	f.closing, f.close = context.WithCancel(t.Context())
 	t.Cleanup(f.shut)
 	return f
@@ -58,7 +65,10 @@ func (f *fleet) add(kind string, n int) {
 // args are the command line of a process that listens on the host. A clerk is all
 // that stands behind the API.
 func (f *fleet) args(kind, host, database string) []string {
-	common := []string{"--data", f.data, "--addr", host + ":0", "--log-format", "json", "--amqp-url", f.broker.Address}
+	common := []string{"--data", f.data, "--addr", host + ":0", "--log-format", "json"}
+	if user := f.users[kind]; user != "" { // an API process is not told where the broker is
+		common = append(common, "--amqp-url", user)
+	}
 	if kind == "worker" {
 		return append([]string{"worker"}, common...)
 	}

@@ -20,7 +20,7 @@ func answerWhileOpening(listener net.Listener, log *slog.Logger) (opened func())
 	own := lent{listener.(*net.TCPListener)} // as net.Listen gives it for "tcp"
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- watch(log, nil).Serve(ctx, own) }()
+	go func() { ended <- watch(log, nil, nil).Serve(ctx, own) }()
 	return sync.OnceFunc(func() {
 		stop()
 		if err := <-ended; err != nil {
@@ -32,8 +32,8 @@ func answerWhileOpening(listener net.Listener, log *slog.Logger) (opened func())
 
 // watch is all that a process without pages and API serves; ready is nil while it
 // opens.
-func watch(log *slog.Logger, ready func(context.Context) error) httpapi.Watch {
-	return httpapi.Watch{Ready: ready, Log: log, Problems: &problem.Writer{Log: log}}
+func watch(log *slog.Logger, ready func(context.Context) error, failing func() []string) httpapi.Watch {
+	return httpapi.Watch{Ready: ready, Failing: failing, Log: log, Problems: &problem.Writer{Log: log}}
 }
 
 // lent is a listener that outlives its server, which is not to wait on it any more.

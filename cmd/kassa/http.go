@@ -29,7 +29,7 @@ func (s *service) serveHTTP(ctx context.Context, listener net.Listener) error {
 	if s.settings.has(roleAPI) {
 		return s.server().Serve(ctx, listener)
 	}
-	return watch(s.log, s.ready).Serve(ctx, listener)
+	return watch(s.log, s.ready, s.failing).Serve(ctx, listener)
 }
 
 // server wires the HTTP surface. A broken invariant that a request meets stops the
@@ -45,15 +45,18 @@ func (s *service) server() *httpapi.Server {
 	pages := &web.Pages{Commands: h, Views: s.views, Films: s.catalog, Vault: s.vault, Door: door, Problems: problems,
 		Price: set.Price, Bonus: set.Bonus, Sandbox: h.Payments.Name() == commands.Sandbox{}.Name(), Secure: set.Secure}
 	return &httpapi.Server{Commands: h, Views: s.views, Head: s.store.Head, Films: s.catalog, Vault: s.vault, Identity: door,
-		Problems: problems, Log: s.log, Pages: pages.Handler(), Refusal: pages.Refusal, Ready: s.ready, Version: version(), Hosts: set.Host}
+		Problems: problems, Log: s.log, Pages: pages.Handler(), Refusal: pages.Refusal, Ready: s.ready, Failing: s.failing, Version: version(), Hosts: set.Host}
 }
 
 // readyLag is how far the views may be behind the log before we are not ready.
 const readyLag = 10_000
 
-// ready says what is missing: the database, the broker where this process needs
-// it, or views that are far behind.
+// ready says what is missing: the database, space to write to it, the broker where this
+// process needs it, views that are not far behind, or a newer program.
 func (s *service) ready(ctx context.Context) error {
+	if err := s.store.Ready(ctx); err != nil {
+		return err
+	}
 	head, err := s.store.Head(ctx)
 	if err != nil {
 		return err
@@ -69,4 +72,12 @@ func (s *service) ready(ctx context.Context) error {
 		return s.bus.Connected()
 	}
 	return nil
+}
+
+// failing lists what fails in the background while we serve all the same.
+func (s *service) failing() (list []string) {
+	for _, t := range s.store.Troubles() {
+		list = append(list, fmt.Sprintf("%s, since %s", t.What, t.Since.UTC().Format(time.RFC3339)))
+	}
+	return list
 }

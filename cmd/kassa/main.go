@@ -23,18 +23,20 @@ import (
 type commandLine struct {
 	Log logSettings `embed:"" prefix:"log-"`
 
-	Serve   serveCommand   `cmd:"" help:"Run the service: the pages, the API, the worker and the ledger."`
-	Admin   adminCommand   `cmd:"" help:"Make somebody an admin, end it, or list the admins."`
-	Catalog catalogCommand `cmd:"" help:"Check, import, list and search films."`
-	Events  eventsCommand  `cmd:"" help:"List the log, or follow it."`
-	Views   viewsCommand   `cmd:"" help:"List the tables of the views, or build one from the log again."`
-	Verify  verifyCommand  `cmd:"" help:"Replay the log and prove that it is whole, unchanged and balanced."`
-	Worker  workerCommand  `cmd:"" help:"Run the embedding worker alone; it needs RabbitMQ and a model, no database."`
-	Migrate migrateCommand `cmd:"" help:"Bring a PostgreSQL database to the tables of this version."`
-	Secret  secretCommand  `cmd:"" help:"Make the secret of a new installation."`
-	Health  healthCommand  `cmd:"" help:"Ask a process whether it is alive; exit code 0 or 1."`
-	Doctor  doctorCommand  `cmd:"" help:"Look at all that the service stands on, and say how to mend what is wrong."`
-	Version versionCommand `cmd:"" help:"Say which build this is."`
+	Serve       serveCommand       `cmd:"" help:"Run the service: the pages, the API, the worker and the ledger."`
+	Admin       adminCommand       `cmd:"" help:"Make somebody an admin, end it, or list the admins."`
+	Catalog     catalogCommand     `cmd:"" help:"Check, import, list and search films."`
+	Events      eventsCommand      `cmd:"" help:"List the log, or follow it."`
+	Views       viewsCommand       `cmd:"" help:"List the tables of the views, or build one from the log again."`
+	Verify      verifyCommand      `cmd:"" help:"Replay the log and prove that it is whole, unchanged and balanced."`
+	Worker      workerCommand      `cmd:"" help:"Run the embedding worker alone; it needs RabbitMQ and a model, no database."`
+	Broker      brokerCommand      `cmd:"" help:"Make the key that an installation has at RabbitMQ, and say what rights its users need."`
+	DeadLetters deadLettersCommand `cmd:"" name:"deadletters" help:"List, show, retry or drop messages that failed for good."`
+	Migrate     migrateCommand     `cmd:"" help:"Bring a PostgreSQL database to the tables of this version."`
+	Secret      secretCommand      `cmd:"" help:"Make the secret of a new installation."`
+	Health      healthCommand      `cmd:"" help:"Ask a process whether it is alive; exit code 0 or 1."`
+	Doctor      doctorCommand      `cmd:"" help:"Look at all that the service stands on, and say how to mend what is wrong."`
+	Version     versionCommand     `cmd:"" help:"Say which build this is."`
 }
 
 type logSettings struct {

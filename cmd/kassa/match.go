@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"kassa/catalog"
@@ -22,6 +23,7 @@ type matcher struct {
 	vault     *vault.Vault
 	catalogue *catalog.Catalogue
 	commands  *commands.Handler
+	log       *slog.Logger
 }
 
 // carry publishes the errand of an event, where it asks for one. After its time it is
@@ -33,20 +35,24 @@ func (m *matcher) carry(b *bus.Bus) func(context.Context, eventstore.Recorded) e
 		if !ok || !time.Now().Before(asked.ExpiresAt) {
 			return nil
 		}
-		errand := bus.Errand{User: string(asked.User), Prediction: string(asked.Prediction), Position: rec.Position}
+		errand := bus.Errand{Prediction: string(asked.Prediction), Position: rec.Position}
 		text, err := m.vault.OpenText(ctx, asked.User, asked.Prediction, asked.Text)
-		if errors.Is(err, vault.ErrErased) {
+		switch {
+		case errors.Is(err, vault.ErrErased):
 			_, err := m.commands.Fail(ctx, ending(asked, rec.Position), domain.FailedErased)
 			return err
-		}
-		if err != nil {
+		case errors.Is(err, vault.ErrUnreadable): // or one damaged key would hold up all questions after it
+			m.log.ErrorContext(ctx, "a question cannot be read", "error", err)
+			_, err := m.commands.Fail(ctx, ending(asked, rec.Position), domain.FailedWorker)
+			return err
+		case err != nil:
 			return err
 		}
 		request, err := json.Marshal(worker.Request{Text: text, Timestamp: rec.Time})
 		if err != nil {
 			return fmt.Errorf("encode a request: %w", err)
 		}
-		return b.PublishWork(errand, request)
+		return b.PublishWork(errand, request, asked.ExpiresAt)
 	}
 }
 
@@ -67,7 +73,7 @@ func embed(model *worker.Embedder) func(context.Context, []byte) ([]byte, string
 // settle ends the prediction of an errand. A second answer, or one that comes
 // after the hold's expiry, changes nothing.
 func (m *matcher) settle(ctx context.Context, e bus.Errand, answer []byte, failure string) error {
-	asked, err := m.question(ctx, e)
+	asked, _, err := requestAt(ctx, m.store, e.Position, domain.PredictionID(e.Prediction))
 	if err != nil {
 		return err
 	}
@@ -103,30 +109,29 @@ func ending(asked domain.PredictionRequested, at eventstore.Position) commands.E
 	return commands.Ending{User: asked.User, Prediction: asked.Prediction, By: "matcher", Cause: at}
 }
 
-// question reads from the log what an errand is about. A message only says so: one
-// that differs from the log in anything settles nothing.
-func (m *matcher) question(ctx context.Context, e bus.Errand) (domain.PredictionRequested, error) {
-	none := bus.Permanent(fmt.Errorf("the log has no such request at position %d", e.Position))
-	if e.Position < 1 {
-		return domain.PredictionRequested{}, none
+// requestAt reads from the log what a message is about, and whose it is. The message
+// only names it: where the log has nothing of that name there, it settles nothing.
+func requestAt(ctx context.Context, store *eventstore.Store, at eventstore.Position, id domain.PredictionID) (domain.PredictionRequested, eventstore.Recorded, error) {
+	none := bus.Permanent(fmt.Errorf("the log has no such request at position %d", at))
+	if at < 1 {
+		return domain.PredictionRequested{}, eventstore.Recorded{}, none
 	}
-	at, err := m.store.After(ctx, e.Position-1, 1)
+	list, err := store.After(ctx, at-1, 1)
 	if err != nil {
-		return domain.PredictionRequested{}, fmt.Errorf("read the request at position %d: %w", e.Position, err)
+		return domain.PredictionRequested{}, eventstore.Recorded{}, fmt.Errorf("read the request at position %d: %w", at, err)
 	}
-	if len(at) == 1 && at[0].Position == e.Position {
-		asked, ok := at[0].Event.(domain.PredictionRequested)
-		if ok && string(asked.Prediction) == e.Prediction && string(asked.User) == e.User {
-			return asked, nil
+	if len(list) == 1 && list[0].Position == at {
+		if asked, ok := list[0].Event.(domain.PredictionRequested); ok && asked.Prediction == id {
+			return asked, list[0], nil
 		}
 	}
-	return domain.PredictionRequested{}, none
+	return domain.PredictionRequested{}, eventstore.Recorded{}, none
 }
 
 // match finds the films nearest to the request.
 func (m *matcher) match(ctx context.Context, asked domain.PredictionRequested, vector worker.Answer) ([]domain.Match, error) {
 	text, err := m.vault.OpenText(ctx, asked.User, asked.Prediction, asked.Text)
-	if err != nil && !errors.Is(err, vault.ErrErased) { // without its words, the vector must do
+	if err != nil && !vault.Lost(err) { // without its words, the vector must do
 		return nil, err
 	}
 	found, err := m.catalogue.Nearest(ctx, catalog.Query{Model: vector.ModelVersion, Vector: vector.Embedding, Text: text, Limit: asked.Limit})

@@ -34,6 +34,10 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
+// brokerKey is that of the installations of all tests: each has a virtual host of its
+// own.
+const brokerKey = "testing00 00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
+
 // command gives the program as a process that was not started yet.
 func command(t testing.TB, args ...string) *exec.Cmd {
 	t.Helper()
@@ -45,7 +49,7 @@ func command(t testing.TB, args ...string) *exec.Cmd {
 	// The services of the tests are for those that name them on the command line.
 	cmd.Env = append(slices.DeleteFunc(os.Environ(), func(v string) bool {
 		return strings.HasPrefix(v, "KASSA_DATABASE_URL=") || strings.HasPrefix(v, "KASSA_AMQP_URL=")
-	}), asProgram+"=1", "KASSA_RATE_LIMIT=off")
+	}), asProgram+"=1", "KASSA_RATE_LIMIT=off", "KASSA_BROKER_KEY="+brokerKey)
 	return cmd
 }
 

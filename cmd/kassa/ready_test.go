@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"kassa/eventstore/eventstoretest"
+	"kassa/internal/bus"
 	"kassa/internal/bus/bustest"
 	"kassa/schema/schematest"
 )
@@ -31,10 +33,11 @@ func TestHealthWhereHostsAreNamed(t *testing.T) {
 	}
 }
 
-// A process waits for a broker that comes later; meanwhile whoever asks hears that it
-// is alive and not ready.
+// A process waits for a broker that comes later, and a worker for the queues, which it
+// may not make; meanwhile it answers that it is alive and not ready.
 func TestNotReadyBeforeTheBroker(t *testing.T) {
-	broker := bustest.NewProxy(t, bustest.New(t).Address, "127.0.0.1")
+	direct := bustest.New(t).Address
+	broker := bustest.NewProxy(t, direct, "127.0.0.1")
 	broker.Close()
 	free, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -47,21 +50,17 @@ func TestNotReadyBeforeTheBroker(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(worker.kill)
-	poll := time.NewTicker(50 * time.Millisecond)
-	defer poll.Stop()
-	for deadline := time.After(time.Minute); !strings.Contains(worker.log.String(), "the broker is not there yet"); {
-		select {
-		case <-poll.C:
-		case <-deadline:
-			t.Fatalf("the worker does not wait for its broker:\n%s", worker.log)
+	waits := func(what, says string) {
+		t.Helper()
+		eventstoretest.Eventually(t, what, func() bool { return strings.Contains(worker.log.String(), says) })
+		if code, out, _ := kassa(t, "health", "--ready", "--addr", address); code != exitFailed {
+			t.Errorf("%s: ready with exit code %d, %s", what, code, out)
+		}
+		if code, _, complaints := kassa(t, "health", "--addr", address); code != 0 {
+			t.Errorf("%s: alive with exit code %d, %s", what, code, complaints)
 		}
 	}
-	if code, out, _ := kassa(t, "health", "--ready", "--addr", address); code != exitFailed {
-		t.Errorf("before the broker is there: exit code %d, %s", code, out)
-	}
-	if code, _, complaints := kassa(t, "health", "--addr", address); code != 0 {
-		t.Errorf("it is alive before the broker is there: exit code %d, %s", code, complaints)
-	}
+	waits("the worker waits for its broker", "the broker is not there yet")
 	for _, path := range []string{"/api/ready", "/api/users/balance", "/"} { // as the contract says
 		a := client{url: "http://" + address, http: newHTTP()}.do(t.Context(), "GET", path, "", nil)
 		if a.status != http.StatusServiceUnavailable || a.text("code") != "not_ready" || a.header.Get("Retry-After") == "" || a.header.Get("X-Request-Id") == "" {
@@ -69,10 +68,16 @@ func TestNotReadyBeforeTheBroker(t *testing.T) {
 		}
 	}
 	broker.Open(t)
+	waits("the worker waits for the queues", "the queues are not there")
+	key, err := bus.ParseKey(brokerKey)
+	must(t, err)
+	service, err := bus.Broker{Addresses: []string{direct}, Key: key, Declares: true}.Open(t.Context(), slog.New(slog.DiscardHandler))
+	must(t, err)
+	must(t, service.Close())
 	select {
 	case <-opened:
 	case <-time.After(time.Minute):
-		t.Fatalf("the broker is there, and the worker does not open:\n%s", worker.log)
+		t.Fatalf("the queues are there, and the worker does not open:\n%s", worker.log)
 	}
 	if code, _, complaints := kassa(t, "health", "--ready", "--addr", address); code != 0 {
 		t.Errorf("when the broker is there: exit code %d, %s", code, complaints)
@@ -142,6 +147,43 @@ func TestDatabaseBusy(t *testing.T) {
 	})
 	if a.number("balance") != 60 {
 		t.Errorf("a bonus of 10 and a deposit of 50 give %v", a.body)
+	}
+	mustVerify(t, data, "--database-url", database)
+}
+
+// A database that takes no writes any more, as after a failover, is away: requests are
+// to be tried again, the process is not ready and says why, and when the database takes
+// writes again, all is well by itself.
+func TestDatabaseTakesNoWrites(t *testing.T) {
+	database, data := schematest.Postgres(t), t.TempDir()
+	s := serve(t, data, "--database-url", database, "--amqp-url", bustest.New(t).Address)
+	ada := s.signUp(t, newHTTP(), "ada@example.com")
+	owner, err := pgx.Connect(t.Context(), database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer owner.Close(context.Background())
+	turn := func(how string) { // a failover ends all sessions
+		t.Helper()
+		_, err := owner.Exec(t.Context(), `DO $$ BEGIN EXECUTE format('ALTER DATABASE %I `+how+`', current_database()); END $$;
+			SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()`)
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	turn(`SET default_transaction_read_only = on`)
+	for what, a := range ada.everything(t, "once") {
+		wantUnavailable(t, "while the database takes no writes: "+what, a)
+	}
+	if a := ada.do(t.Context(), "GET", "/api/ready", "", nil); a.status != http.StatusServiceUnavailable || !strings.Contains(a.text("detail"), "takes no writes") {
+		t.Errorf("ready: %d %v", a.status, a.body)
+	}
+	turn(`RESET default_transaction_read_only`)
+	eventstoretest.Eventually(t, "ready again", func() bool {
+		return ada.do(t.Context(), "GET", "/api/ready", "", nil).status == http.StatusOK
+	})
+	if a := ada.do(t.Context(), "POST", "/api/users/balance/adjust", "once", adjustment{Amount: 50}); a.status != http.StatusOK || a.number("balance") != 60 {
+		t.Errorf("the same deposit again: %d %v", a.status, a.body)
 	}
 	mustVerify(t, data, "--database-url", database)
 }

@@ -19,15 +19,11 @@ const (
 	roleWorker    role = "worker"    // turns texts into vectors
 )
 
+// brokerRoles are those that send or take messages. The others do without a broker, and
+// are not told where it is.
+var brokerRoles = []role{roleRelay, roleProjector, roleMatcher, roleWorker}
+
 var allRoles = []role{roleAPI, roleRelay, roleProjector, roleMatcher, roleExpirer, roleWorker}
-
-// brokerSettings say where RabbitMQ is.
-type brokerSettings struct {
-	AMQPURL     string `name:"amqp-url" placeholder:"URL" help:"amqp://… of RabbitMQ."`
-	AMQPURLFile string `name:"amqp-url-file" type:"existingfile" placeholder:"FILE" help:"File that holds --amqp-url."`
-}
-
-func (b brokerSettings) amqp() (string, error) { return oneOf(b.AMQPURL, b.AMQPURLFile) }
 
 // productionSettings are for the shape of many processes.
 type productionSettings struct {
@@ -38,6 +34,14 @@ type productionSettings struct {
 // has says whether the process has one of the roles.
 func (p productionSettings) has(any ...role) bool {
 	return slices.ContainsFunc(any, func(r role) bool { return len(p.Roles) == 0 || slices.Contains(p.Roles, r) })
+}
+
+// rolesText names the roles, for people.
+func (p productionSettings) rolesText() string {
+	if len(p.Roles) == 0 {
+		return "all roles"
+	}
+	return strings.Trim(fmt.Sprint(p.Roles), "[]")
 }
 
 func (p productionSettings) validateRoles() error {

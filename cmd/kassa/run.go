@@ -29,7 +29,7 @@ func (s *service) run(ctx context.Context, listener net.Listener) error {
 	}
 	parts.Go(func() error {
 		defer stop()
-		s.log.Info("kassa is open", "url", "http://"+listener.Addr().String()+"/web", "films", s.catalog.Len(), "model", s.model.ModelVersion())
+		s.log.Info("kassa is open", "version", version(), "url", "http://"+listener.Addr().String()+"/web", "films", s.catalog.Len(), "model", s.model.ModelVersion())
 		return s.serveHTTP(front, listener)
 	})
 	err := parts.Wait()
@@ -58,7 +58,9 @@ func (s *service) parts() []func(context.Context) error {
 	}
 	if has(roleExpirer) {
 		list = append(list, func(ctx context.Context) error {
-			return s.store.Lead(ctx, "expirer", func(ctx context.Context) error { return expire(ctx, s.views, s.commands, s.log) })
+			return s.store.Lead(ctx, "expirer", func(ctx context.Context, _ *eventstore.Leadership) error {
+				return expire(ctx, s.views, s.commands, s.log)
+			})
 		})
 	}
 	if has(roleAPI) {
@@ -95,7 +97,7 @@ func (s *service) carry(ctx context.Context) error {
 // relay follows the log. On a bus that forgets it begins before the oldest
 // question that is still open: what was under way when the process ended is
 // carried again.
-func (s *service) relay(ctx context.Context) error {
+func (s *service) relay(ctx context.Context, leads *eventstore.Leadership) error {
 	select {
 	case <-s.bus.Running():
 	case <-ctx.Done():
@@ -107,7 +109,7 @@ func (s *service) relay(ctx context.Context) error {
 			from = oldest - 1
 		}
 	}
-	relay := &bus.Relay{Log: s.store, Bus: s.bus, Logger: s.log, Name: "relay", Carry: s.match.carry(s.bus)}
+	relay := &bus.Relay{Log: leads, Bus: s.bus, Logger: s.log, Name: "relay", Carry: s.match.carry(s.bus)}
 	return relay.Run(ctx, from)
 }
 

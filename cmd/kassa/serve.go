@@ -46,7 +46,7 @@ func (s serveCommand) Validate() error {
 	if err != nil {
 		return err
 	}
-	amqp, err := s.amqp()
+	broker, err := s.broker("")
 	if err != nil {
 		return err
 	}
@@ -57,10 +57,12 @@ func (s serveCommand) Validate() error {
 		return fmt.Errorf("--bonus must be from 0 to %d", domain.MaxAmount)
 	case s.HoldExpiry < leastExpiry || s.HoldExpiry > 24*time.Hour:
 		return fmt.Errorf("--hold-expiry must be from %s to 24h, longer than a worker's tries", leastExpiry)
-	case (url == "") != (amqp == ""):
-		return errors.New("--database-url and --amqp-url go together: both, or neither for the embedded default")
+	case url == "" && broker != nil:
+		return errors.New("--amqp-url needs --database-url: the embedded default has neither")
 	case url == "" && len(s.Roles) > 0:
-		return errors.New("--roles needs --database-url and --amqp-url: the embedded default is one process with all roles")
+		return errors.New("--roles needs --database-url: the embedded default is one process with all roles")
+	case url != "" && broker == nil && s.has(brokerRoles...):
+		return errors.New("--amqp-url is missing: with --database-url, all roles but api and expirer need RabbitMQ")
 	}
 	return s.validateRoles()
 }
@@ -86,6 +88,7 @@ func (s serveCommand) Run(ctx context.Context, c *console) error {
 		return err
 	}
 	app := &service{ledger: l, settings: s, log: c.log, failed: make(chan error, 1)}
+	l.store.LogTo(c.log)
 	err = app.assemble(ctx)
 	opened()
 	if err == nil {
@@ -130,7 +133,7 @@ func (s *service) assemble(ctx context.Context) (err error) {
 	if s.catalog, err = openCatalogue(ctx, s.ledger, s.model, s.settings.Catalog); err != nil {
 		return err
 	}
-	s.match = &matcher{store: s.store, vault: s.vault, catalogue: s.catalog, commands: s.commands}
+	s.match = &matcher{store: s.store, vault: s.vault, catalogue: s.catalog, commands: s.commands, log: s.log}
 	if s.pool == nil {
 		return s.assembleEmbedded(ctx)
 	}
@@ -153,15 +156,16 @@ func (s *service) assembleProduction(ctx context.Context) (err error) {
 	}
 	s.views = s.tables
 	s.runner = projections.NewRunner(s.tables, s.store, s.log)
-	if s.settings.has(roleRelay, roleProjector, roleMatcher, roleWorker) {
-		address, err := s.settings.amqp()
-		if err != nil {
-			return err
-		}
-		s.bus, err = bus.RabbitMQ(ctx, address, s.log)
+	if !s.settings.has(brokerRoles...) {
+		return nil
+	}
+	broker, err := s.settings.broker(s.settings.rolesText())
+	if err != nil {
 		return err
 	}
-	return nil
+	broker.Declares = s.settings.has(roleRelay)
+	s.bus, err = broker.Open(ctx, s.log)
+	return err
 }
 
 func (s *service) disassemble() (err error) {

@@ -63,7 +63,7 @@ func (d *desk) ask() bus.Errand {
 	d.t.Helper()
 	asked, err := d.commands.Predict(d.t.Context(), commands.Predict{User: d.user, Text: "a ship in the ice"})
 	must(d.t, err)
-	return bus.Errand{User: string(d.user), Prediction: string(asked.Prediction), Position: asked.Position}
+	return bus.Errand{Prediction: string(asked.Prediction), Position: asked.Position}
 }
 
 // last is the newest event of the log.
@@ -149,17 +149,14 @@ func TestAnswersThatNoRetryChanges(t *testing.T) {
 func TestAnErrandIsComparedWithItsEntry(t *testing.T) {
 	d := newDesk(t)
 	mine, other := d.ask(), d.ask()
-	bob, err := d.commands.SignUp(t.Context(), commands.SignUp{Email: "bob@example.com", Password: "a long walk home"})
-	must(t, err)
 	head, err := d.store.Head(t.Context())
 	must(t, err)
 	for name, e := range map[string]bus.Errand{
-		"another's question":        {User: string(bob.User), Prediction: mine.Prediction, Position: mine.Position},
-		"another question":          {User: mine.User, Prediction: other.Prediction, Position: mine.Position},
-		"another position":          {User: mine.User, Prediction: mine.Prediction, Position: other.Position},
-		"an entry that is no quest": {User: mine.User, Prediction: mine.Prediction, Position: 1},
-		"behind the end of the log": {User: mine.User, Prediction: mine.Prediction, Position: head.Size + 1},
-		"before its beginning":      {User: mine.User, Prediction: mine.Prediction, Position: -1},
+		"another question":          {Prediction: other.Prediction, Position: mine.Position},
+		"another position":          {Prediction: mine.Prediction, Position: other.Position},
+		"an entry that is no quest": {Prediction: mine.Prediction, Position: 1},
+		"behind the end of the log": {Prediction: mine.Prediction, Position: head.Size + 1},
+		"before its beginning":      {Prediction: mine.Prediction, Position: -1},
 	} {
 		for said, failure := range map[string]string{"an answer": "", "a failure": string(domain.FailedNoMeaning), "a dead letter": bus.Failed} {
 			if err := d.settle(t.Context(), e, d.answer(nil), failure); !bus.IsPermanent(err) {

@@ -21,11 +21,11 @@ type workerCommand struct {
 }
 
 func (w workerCommand) Run(ctx context.Context, c *console) error {
-	address, err := w.amqp()
+	broker, err := w.broker("worker")
 	if err != nil {
 		return err
 	}
-	if address == "" {
+	if broker == nil {
 		return errors.New("--amqp-url is missing: a worker takes its texts from RabbitMQ")
 	}
 	listener, err := net.Listen("tcp", w.Addr)
@@ -39,7 +39,7 @@ func (w workerCommand) Run(ctx context.Context, c *console) error {
 	if err != nil {
 		return err
 	}
-	carrier, err := bus.RabbitMQ(ctx, address, c.log)
+	carrier, err := broker.Open(ctx, c.log)
 	if err != nil {
 		return errors.Join(err, model.Close())
 	}
@@ -47,9 +47,16 @@ func (w workerCommand) Run(ctx context.Context, c *console) error {
 	parts, within := errgroup.WithContext(ctx)
 	parts.Go(func() error { return carrier.Run(within, bus.Handlers{Work: embed(model)}) })
 	parts.Go(func() error {
-		return watch(c.log, func(context.Context) error { return carrier.Connected() }).Serve(within, listener)
+		return watch(c.log, func(context.Context) error { return carrier.Connected() }, nil).Serve(within, listener)
 	})
-	c.log.Info("the worker is open", "model", model.ModelVersion(), "health", listener.Addr().String())
+	parts.Go(func() error {
+		select {
+		case <-carrier.Running():
+			c.log.Info("the worker is open", "version", version(), "model", model.ModelVersion(), "health", listener.Addr().String())
+		case <-within.Done():
+		}
+		return nil
+	})
 	err = parts.Wait()
 	if ctx.Err() != nil && (err == nil || errors.Is(err, context.Canceled)) {
 		c.log.Info("the worker is closed")

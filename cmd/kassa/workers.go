@@ -26,10 +26,10 @@ const probe = "a film about a ship, фильм про корабль"
 // firstAnswer is how long the broker and a worker may take to be there.
 const firstAnswer = 30 * time.Second
 
-func askWorkers(ctx context.Context, address string, log *slog.Logger) (*workersModel, error) {
+func askWorkers(ctx context.Context, broker bus.Broker, log *slog.Logger) (*workersModel, error) {
 	within, cancel := context.WithTimeout(ctx, firstAnswer)
 	defer cancel()
-	workers, err := bus.AskWorkers(within, address, log)
+	workers, err := broker.AskWorkers(within, log)
 	if err != nil {
 		return nil, err
 	}

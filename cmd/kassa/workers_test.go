@@ -37,23 +37,10 @@ func anotherModel(t *testing.T) (dir string) {
 func TestImportThroughWorkers(t *testing.T) {
 	database, broker := schematest.Postgres(t), bustest.New(t).Address
 	data, model := t.TempDir(), anotherModel(t)
-	worker := func() *server {
-		w, open, err := start(command(t, "worker", "--data", data, "--addr", "127.0.0.1:0", "--log-format", "json", "--amqp-url", broker, "--model", model))
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(w.kill)
-		select {
-		case <-open:
-		case <-w.ended:
-			t.Fatalf("the worker ended:\n%s", w.log)
-		}
-		return w
-	}
 	here := []string{"--data", data, "--database-url", database}
 	s := serve(t, data, "--database-url", database, "--amqp-url", broker, "--roles", "api,relay,projector,matcher")
-	dying := worker()
-	worker()
+	dying := startWorker(t, data, broker, "--model", model)
+	startWorker(t, data, broker, "--model", model)
 	imported := make(chan string, 1)
 	go func() {
 		code, out, complaints := kassa(t, append([]string{"catalog", "import", "--amqp-url", broker}, here...)...)
@@ -80,7 +67,7 @@ func TestImportThroughWorkers(t *testing.T) {
 	if code, _, complaints := kassa(t, append([]string{"catalog", "import", filepath.Join(data, "none.json"), "--amqp-url", broker}, here...)...); code != exitFailed || !strings.Contains(complaints, "none.json") {
 		t.Errorf("films that are not there: exit code %d, %s", code, complaints)
 	}
-	if code, _, complaints := kassa(t, append([]string{"catalog", "import", "--amqp-url", "http://127.0.0.1:1"}, here...)...); code != exitFailed || !strings.Contains(complaints, "not an amqp:// URL") {
+	if code, _, complaints := kassa(t, append([]string{"catalog", "import", "--amqp-url", "http://127.0.0.1:1"}, here...)...); code != exitUsage || !strings.Contains(complaints, "not an amqp:// URL") {
 		t.Errorf("an address of no broker: exit code %d, %s", code, complaints)
 	}
 	mustVerify(t, data, "--database-url", database)

@@ -21,7 +21,7 @@ import (
 // Person is who sent a request.
 type Person struct {
 	User    domain.UserID
-	Email   string // "" where the personal data is erased, and behind UserOnly
+	Email   string // "" where the personal data is erased or damaged, and behind UserOnly
 	Admin   bool   // as the log has it now; false behind UserOnly
 	Session bool   // by cookie, else by Basic
 }
@@ -237,7 +237,7 @@ func (a *Authenticator) person(ctx context.Context, u domain.UserID) (Person, er
 		return Person{}, fmt.Errorf("read person %s: %w", u, err)
 	}
 	email, err := a.Vault.OpenEmail(ctx, u, user.Email)
-	if err != nil && !errors.Is(err, vault.ErrErased) {
+	if err != nil && !vault.Lost(err) { // who it is does not depend on it
 		return Person{}, err
 	}
 	account, err := a.Accounts.Refresh(ctx, u)
@@ -266,4 +266,9 @@ func (a *Authenticator) setCookie(w http.ResponseWriter, token string) {
 }
 
 // emailKey is the spelling under which guesses at one account are counted.
-func emailKey(email string) string { return strings.ToLower(strings.TrimSpace(email)) }
+func emailKey(email string) string {
+	if normalized, err := domain.NormalizeEmail(email); err == nil {
+		return normalized
+	}
+	return strings.ToLower(strings.TrimSpace(email))
+}

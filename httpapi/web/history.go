@@ -159,7 +159,7 @@ func (v *visit) questionsOf(list []projections.Transaction) (map[domain.Predicti
 		return nil, err
 	}
 	for id, text := range sealed {
-		if words[id], err = unlessErased(v.pages.Vault.OpenText(v.r.Context(), v.Person.User, id, text)); err != nil {
+		if words[id], err = v.unlessLost(v.pages.Vault.OpenText(v.r.Context(), v.Person.User, id, text)); err != nil {
 			return nil, err
 		}
 	}

@@ -96,6 +96,7 @@ type house struct {
 	later   atomic.Int64 // how far the clock is ahead, in nanoseconds
 	cut     atomic.Bool  // event streams do not come through
 	erased  atomic.Bool  // the keys of all people are gone
+	damaged atomic.Bool  // and they are there, and open nothing
 	failure atomic.Value // what the pages' views answer instead of a balance, an error
 	locked  atomic.Bool  // no session can begin
 }
@@ -129,17 +130,27 @@ func (f frail) Balance(ctx context.Context, u domain.UserID, least eventstore.Po
 }
 
 func (f frail) OpenEmail(ctx context.Context, u domain.UserID, sealed domain.Sealed) (string, error) {
-	if f.house.erased.Load() {
-		return "", vault.ErrErased
+	if err := f.house.lost(); err != nil {
+		return "", err
 	}
 	return f.Vault.OpenEmail(ctx, u, sealed)
 }
 
 func (f frail) OpenText(ctx context.Context, u domain.UserID, p domain.PredictionID, sealed domain.Sealed) (string, error) {
-	if f.house.erased.Load() {
-		return "", vault.ErrErased
+	if err := f.house.lost(); err != nil {
+		return "", err
 	}
 	return f.Vault.OpenText(ctx, u, p, sealed)
+}
+
+func (h *house) lost() error {
+	switch {
+	case h.damaged.Load():
+		return fmt.Errorf("%w: the key of somebody", vault.ErrUnreadable)
+	case h.erased.Load():
+		return vault.ErrErased
+	}
+	return nil
 }
 
 type options struct {

@@ -38,7 +38,7 @@ func (v *visit) showSign(f *form, status int, d draft) error {
 
 // signUp opens an account and signs in. Who is signed in has an account: like the
 // form itself, sending it leads to the front page. A sign-up that was done before
-// proves knowledge of the form's key only, so the password is asked of it again.
+// is a sign-in, and counts against its limits.
 func (p *Pages) signUp(v *visit) error {
 	if v.Person != nil {
 		return v.send("/web")
@@ -112,5 +112,5 @@ func (p *Pages) setLanguage(v *visit) error {
 
 // emailOf opens a person's address; "" where it is erased.
 func (v *visit) emailOf(u domain.UserID, sealed domain.Sealed) (string, error) {
-	return unlessErased(v.pages.Vault.OpenEmail(v.r.Context(), u, sealed))
+	return v.unlessLost(v.pages.Vault.OpenEmail(v.r.Context(), u, sealed))
 }

@@ -141,7 +141,7 @@ func TestSignUpAgainAsksForThePassword(t *testing.T) {
 	h.guest("en").send("/web/signup", form).at("/web").says("Your wallet is open, with 10 credits")
 	form.Set("password", "another password that is long")
 	stranger := h.guest("en")
-	stranger.send("/web/signup", form).is(http.StatusOK).says("not right")
+	stranger.send("/web/signup", form).is(http.StatusOK).says("sent before with other content")
 	stranger.open("/web").says("Open a wallet")
 }
 

@@ -76,16 +76,20 @@ func (v *visit) askedLines(list []projections.Prediction) ([]asked, error) {
 
 // textOf opens a question.
 func (v *visit) textOf(p projections.Prediction) (text string, erased bool, err error) {
-	text, err = unlessErased(v.pages.Vault.OpenText(v.r.Context(), p.User, p.ID, p.Text))
+	text, err = v.unlessLost(v.pages.Vault.OpenText(v.r.Context(), p.User, p.ID, p.Text))
 	return text, text == "", err
 }
 
-// unlessErased gives "" for what was sealed under a key that is gone.
-func unlessErased(plain string, err error) (string, error) {
-	if errors.Is(err, vault.ErrErased) {
-		return "", nil
+// unlessLost gives "" for what was sealed under a key that is gone, and for what is
+// damaged: one person's loss is no fault of a page that shows many.
+func (v *visit) unlessLost(plain string, err error) (string, error) {
+	if !vault.Lost(err) {
+		return plain, err
 	}
-	return plain, err
+	if errors.Is(err, vault.ErrUnreadable) {
+		v.pages.Problems.Explain(v.w, v.r, err) // to the log
+	}
+	return "", nil
 }
 
 type answerPage struct {

@@ -26,9 +26,8 @@ import (
 )
 
 // Errand names the prediction that a message is about. It travels in the
-// message's headers, so that the worker need not know of accounts.
+// message's headers. Whose prediction it is, only the log says.
 type Errand struct {
-	User       string
 	Prediction string
 	Position   eventstore.Position // of the request in the log
 }
@@ -51,8 +50,7 @@ type Handlers struct {
 	Answer func(ctx context.Context, e Errand, answer []byte, failure string) error
 }
 
-// lanes is how many errands, and how many answers, one process has in its hands.
-// A broker keeps one message in flight a subscription, so there are as many.
+// lanes is how many messages of a kind one process has in its hands.
 const lanes = 16
 
 // Bus is a connection to a broker, or to none.
@@ -60,10 +58,9 @@ type Bus struct {
 	log    *slog.Logger
 	router *message.Router
 	channels
-	connected func() error
-	close     func() error
-	failed    chan error
-	closing   chan struct{} // closed when Run begins to end
+	broker  *connections // nil in one process
+	failed  chan error
+	closing chan struct{} // closed when Run begins to end
 }
 
 // channels are all kinds of messages. What cannot be done goes to dead: there the
@@ -77,6 +74,7 @@ type channel struct {
 	subscriber  message.Subscriber
 	publishTo   []string
 	subscribeTo []string
+	hands       int // how many of its messages are handled at once
 	turn        atomic.Uint64
 }
 
@@ -89,7 +87,7 @@ func InProcess(log *slog.Logger) (*Bus, error) {
 	events := gochannel.NewGoChannel(gochannel.Config{BlockPublishUntilSubscriberAck: true}, adapter)
 	work := gochannel.NewGoChannel(gochannel.Config{OutputChannelBuffer: 64}, adapter)
 	through := func(pubsub *gochannel.GoChannel, name string, n int) *channel {
-		c := &channel{publisher: pubsub, subscriber: pubsub}
+		c := &channel{publisher: pubsub, subscriber: pubsub, hands: n}
 		for i := range n {
 			c.publishTo = append(c.publishTo, name+"."+strconv.Itoa(i))
 		}
@@ -97,15 +95,15 @@ func InProcess(log *slog.Logger) (*Bus, error) {
 		return c
 	}
 	return newBus(log, adapter, channels{events: through(events, "events", 1), work: through(work, "work", lanes),
-		answers: through(work, "answers", lanes), dead: through(work, "dead", 1)}, func() error { return nil }, func() error { return nil })
+		answers: through(work, "answers", lanes), dead: through(work, "dead", 1)}, nil)
 }
 
-func newBus(log *slog.Logger, adapter watermill.LoggerAdapter, all channels, connected, closed func() error) (*Bus, error) {
+func newBus(log *slog.Logger, adapter watermill.LoggerAdapter, all channels, broker *connections) (*Bus, error) {
 	router, err := message.NewRouter(message.RouterConfig{CloseTimeout: 10 * time.Second}, adapter)
 	if err != nil {
 		return nil, fmt.Errorf("make a message router: %w", err)
 	}
-	return &Bus{log: log, router: router, channels: all, connected: connected, close: closed,
+	return &Bus{log: log, router: router, channels: all, broker: broker,
 		failed: make(chan error, 1), closing: make(chan struct{})}, nil
 }
 
@@ -133,6 +131,9 @@ func (b *Bus) Run(ctx context.Context, h Handlers) error {
 		b.consume(ctx.Done(), alive, "answers", b.answers, patient, b.onAnswer(h), b.bury)
 		b.consume(ctx.Done(), alive, "dead", b.dead, patient, b.onDead(h), b.forget)
 	}
+	if b.broker != nil {
+		defer b.broker.keepTopology(ctx)()
+	}
 	done := make(chan error, 1)
 	go func() { done <- b.router.Run(alive) }()
 	select { // a router that is closed before it runs waits in vain for its handlers
@@ -140,7 +141,7 @@ func (b *Bus) Run(ctx context.Context, h Handlers) error {
 		if ctx.Err() != nil {
 			err = nil // told to stop while the broker did not let us consume
 		}
-		return errors.Join(err, b.close())
+		return errors.Join(err, b.Close())
 	case <-b.router.Running():
 	}
 	var failed error
@@ -151,11 +152,24 @@ func (b *Bus) Run(ctx context.Context, h Handlers) error {
 	case <-ctx.Done():
 	}
 	close(b.closing)
-	return errors.Join(failed, b.router.Close(), <-done, b.close())
+	return errors.Join(failed, b.router.Close(), <-done, b.Close())
 }
 
-// Connected says, by an error, that the broker is away.
-func (b *Bus) Connected() error { return b.connected() }
+// Connected says, by an error, that the broker is away, or gives this process nothing.
+func (b *Bus) Connected() error {
+	if b.broker == nil {
+		return nil
+	}
+	return b.broker.missing()
+}
+
+// Close ends the connections. Run does so itself.
+func (b *Bus) Close() error {
+	if b.broker == nil {
+		return nil
+	}
+	return b.broker.close()
+}
 
 // Running is closed when every subscription stands. What is published before
 // would reach nobody on a bus without a broker.
@@ -174,7 +188,7 @@ var (
 func (b *Bus) consume(stop <-chan struct{}, alive context.Context, name string, c *channel, again middleware.Retry, handle func(*message.Message) error, giveUp func(*message.Message, error) error) {
 	again.ShouldRetry = func(p middleware.RetryParams) bool { return !IsPermanent(p.Err) && !b.isClosing() }
 	// Go channels bring any number of messages at once, so hands are counted here.
-	hands := make(chan struct{}, len(c.subscribeTo))
+	hands := make(chan struct{}, c.hands)
 	for i, topic := range c.subscribeTo {
 		added := b.router.AddConsumerHandler(name+"-"+strconv.Itoa(i), topic, insistent{c.subscriber, b.log, stop}, handle)
 		added.AddMiddleware(func(next message.HandlerFunc) message.HandlerFunc {
@@ -207,7 +221,7 @@ func (s insistent) Subscribe(ctx context.Context, topic string) (<-chan *message
 		if err == nil {
 			return messages, nil
 		}
-		s.log.Warn("the broker does not let us consume yet", "topic", topic, "error", err)
+		s.log.Warn("the broker does not let us consume yet", "error", err)
 		select {
 		case <-time.After(pause.NextBackOff()):
 		case <-s.stop:
@@ -230,8 +244,8 @@ func (b *Bus) deliver(m *message.Message, next message.HandlerFunc, giveUp func(
 	switch {
 	case err == nil:
 		return nil
-	case b.isClosing():
-		return errPutBack
+	case b.isClosing() || errors.Is(err, errNotPublished):
+		return errPutBack // the message is not at fault
 	}
 	return giveUp(m, err)
 }
@@ -319,6 +333,9 @@ func (b *Bus) onAnswer(h Handlers) func(*message.Message) error {
 // failed at time and again: its credits come back now, not at the hold's expiry.
 func (b *Bus) onDead(h Handlers) func(*message.Message) error {
 	return func(m *message.Message) error {
+		if m.Metadata.Get(deadReason) == "expired" {
+			return nil // and so does its hold
+		}
 		if m.Metadata.Get(headerReply) != "" {
 			return b.reply(m, nil, Failed)
 		}
@@ -326,19 +343,28 @@ func (b *Bus) onDead(h Handlers) func(*message.Message) error {
 		if err != nil {
 			return err
 		}
-		return h.Answer(m.Context(), e, nil, Failed)
+		if err := h.Answer(m.Context(), e, nil, Failed); err != nil {
+			return err
+		}
+		b.record(m, true)
+		return nil
 	}
 }
 
 // bury takes a message that cannot be handled off its channel.
 func (b *Bus) bury(m *message.Message, err error) error {
-	b.log.Error("a message failed for good", "position", m.Metadata.Get(headerPosition), "prediction", m.Metadata.Get(headerPrediction), "error", err)
+	b.log.Error("a message failed for good", "message", m.UUID, "position", m.Metadata.Get(headerPosition), "prediction", m.Metadata.Get(headerPrediction), "error", err)
+	if b.broker != nil {
+		m.Metadata.Set(verdict, rejected)
+		return errPutBack
+	}
 	return b.dead.publish(copyOf(m))
 }
 
 // forget drops what not even its failure could be told of; its hold expires.
 func (b *Bus) forget(m *message.Message, err error) error {
-	b.log.Error("an errand's failure cannot be settled; its hold will expire",
+	b.log.Error("an errand's failure cannot be settled; its hold will expire", "message", m.UUID,
 		"position", m.Metadata.Get(headerPosition), "prediction", m.Metadata.Get(headerPrediction), "error", err)
+	b.record(m, false)
 	return nil
 }

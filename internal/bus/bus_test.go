@@ -82,7 +82,7 @@ func log(t testing.TB, appends int) (*eventstore.Store, *eventstoretest.Town) {
 }
 
 func errand(i int) Errand {
-	return Errand{User: fmt.Sprintf("u_%d", i), Prediction: fmt.Sprintf("p_%d", i), Position: eventstore.Position(i)}
+	return Errand{Prediction: fmt.Sprintf("p_%d", i), Position: eventstore.Position(i)}
 }
 
 func TestEventsArriveAsTheyWereStored(t *testing.T) {
@@ -135,7 +135,7 @@ func TestErrandsAreAnswered(t *testing.T) {
 		return []byte("answer to " + string(request)), "", nil
 	}})
 	for i := 1; i <= n; i++ {
-		must(t, b.PublishWork(errand(i), fmt.Appendf(nil, "request %d", i)))
+		must(t, b.PublishWork(errand(i), fmt.Appendf(nil, "request %d", i), soon()))
 	}
 	seen := map[eventstore.Position]bool{}
 	for range n {
@@ -169,7 +169,7 @@ func TestManyErrandsAtOnce(t *testing.T) {
 		return nil, "", nil
 	}})
 	for i := 1; i <= n; i++ {
-		must(t, b.PublishWork(errand(i), nil))
+		must(t, b.PublishWork(errand(i), nil, soon()))
 	}
 	for range lanes {
 		within(t, "an errand to begin", entered)
@@ -222,7 +222,7 @@ func TestWhatPassesIsTriedAgain(t *testing.T) {
 		},
 	})
 	must(t, b.PublishEvents(batch))
-	must(t, b.PublishWork(errand(1), nil))
+	must(t, b.PublishWork(errand(1), nil, soon()))
 	if n := within(t, "the events", applied); n != len(batch) {
 		t.Errorf("%d events were applied", n)
 	}
@@ -245,8 +245,8 @@ func TestAnErrandThatFailsForGood(t *testing.T) {
 				fails()
 				return nil, "", errPassing
 			}})
-			must(t, b.PublishWork(errand(1), []byte("bad")))
-			must(t, b.PublishWork(errand(2), []byte("good"))) // is not held up
+			must(t, b.PublishWork(errand(1), []byte("bad"), soon()))
+			must(t, b.PublishWork(errand(2), []byte("good"), soon())) // is not held up
 			if a := within(t, "the good answer", got); a != (answered{errand(2), "done", ""}) {
 				t.Errorf("first came %+v", a)
 			}
@@ -325,11 +325,11 @@ func TestMalformedMessages(t *testing.T) {
 	}
 	for _, headers := range []message.Metadata{
 		nil,
-		{headerUser: "u_1", headerPrediction: "p_1"},
-		{headerUser: "u_1", headerPrediction: "p_1", headerPosition: "0"},
-		{headerUser: "u_1", headerPrediction: "p_1", headerPosition: "one"},
-		{headerUser: "", headerPrediction: "p_1", headerPosition: "1"},
-		{headerUser: "u_1", headerPosition: "1"},
+		{headerPrediction: "p_1"},
+		{headerPrediction: "p_1", headerPosition: "0"},
+		{headerPrediction: "p_1", headerPosition: "one"},
+		{headerPrediction: "", headerPosition: "1"},
+		{headerPosition: "1"},
 	} {
 		for _, c := range []*channel{b.work, b.answers, b.dead} {
 			m := message.NewMessage("", nil)
@@ -338,7 +338,7 @@ func TestMalformedMessages(t *testing.T) {
 		}
 	}
 	must(t, b.PublishEvents(batch))
-	must(t, b.PublishWork(errand(1), nil))
+	must(t, b.PublishWork(errand(1), nil, soon()))
 	if n := within(t, "the events", applied); n != len(batch) {
 		t.Errorf("%d events were applied", n)
 	}
@@ -368,7 +368,7 @@ func TestHandlersFinish(t *testing.T) {
 		return nil, "", ctx.Err()
 	}})
 	for i := 1; i <= n; i++ {
-		must(t, b.PublishWork(errand(i), nil))
+		must(t, b.PublishWork(errand(i), nil, soon()))
 	}
 	var contexts []context.Context
 	for range lanes {
@@ -414,7 +414,7 @@ func TestNothingIsGivenUpWhileStopping(t *testing.T) {
 		},
 		Answer: func(context.Context, Errand, []byte, string) error { failures.Add(1); return nil },
 	})
-	must(t, b.PublishWork(errand(1), nil))
+	must(t, b.PublishWork(errand(1), nil, soon()))
 	within(t, "the errand to begin", entered)
 	stopped := make(chan error, 1)
 	go func() { stopped <- stop() }()

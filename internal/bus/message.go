@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/ThreeDotsLabs/watermill"
 	"github.com/ThreeDotsLabs/watermill/message"
@@ -14,12 +15,30 @@ import (
 // Headers of errands and answers. All are strings: that is all that every broker's
 // adapter carries.
 const (
-	headerUser       = "kassa_user"
 	headerPrediction = "kassa_prediction"
 	headerPosition   = "kassa_position"
 	headerFailure    = "kassa_failure"
-	headerReply      = "kassa_reply" // the queue of somebody who waits for the answer, instead of an errand
-	headerAsked      = "kassa_asked" // what they call it
+	headerReply      = "kassa_reply" // the queue of an asker that waits for the answer, instead of an errand
+	headerAsked      = "kassa_asked" // what the asker calls it
+)
+
+// Metadata of this process alone, which is not sent.
+const (
+	expires    = "expires"     // how many milliseconds the broker keeps the message for
+	verdict    = "verdict"     // what becomes of a message that is not acknowledged
+	deadReason = "dead_reason" // why it is a dead letter, in the broker's word
+	deadFrom   = "dead_from"   // the kind of message that it was
+
+	rejected = "rejected" // a verdict: the broker makes it a dead letter
+)
+
+// Kinds of messages.
+const (
+	kindHints   = "hints"
+	kindWork    = "work"
+	kindAnswers = "answers"
+	kindDead    = "dead"
+	kindReplies = "replies"
 )
 
 // cloudEvent is an entry of the log on its way (CloudEvents 1.0, JSON batch
@@ -64,8 +83,12 @@ func decodeEvents(body []byte) ([]eventstore.Recorded, error) {
 	return batch, nil
 }
 
-// PublishWork sends an errand to one of the workers.
-func (b *Bus) PublishWork(e Errand, request []byte) error { return b.work.publish(e.message(request)) }
+// PublishWork sends an errand to one of the workers. After its time a broker drops it.
+func (b *Bus) PublishWork(e Errand, request []byte, until time.Time) error {
+	m := e.message(request)
+	m.Metadata.Set(expires, milliseconds(time.Until(until)))
+	return b.work.publish(m)
+}
 
 // PublishAnswer sends what became of an errand: an answer, or a failure in a
 // stable word.
@@ -77,14 +100,13 @@ func (b *Bus) PublishAnswer(e Errand, answer []byte, failure string) error {
 
 func (e Errand) message(body []byte) *message.Message {
 	m := message.NewMessage(watermill.NewUUID(), body)
-	m.Metadata.Set(headerUser, e.User)
 	m.Metadata.Set(headerPrediction, e.Prediction)
 	m.Metadata.Set(headerPosition, strconv.FormatInt(int64(e.Position), 10))
 	return m
 }
 
-// reply answers somebody who waits. Where they have gone, and their queue with them,
-// the broker drops it.
+// reply answers an asker. Where it has gone, and its queue with it, the broker drops
+// the answer.
 func (b *Bus) reply(asked *message.Message, answer []byte, failure string) error {
 	m := message.NewMessage(watermill.NewUUID(), answer)
 	m.Metadata.Set(headerAsked, asked.Metadata.Get(headerAsked))
@@ -107,8 +129,8 @@ func copyOf(m *message.Message) *message.Message {
 
 func errandOf(m *message.Message) (Errand, error) {
 	at, err := strconv.ParseInt(m.Metadata.Get(headerPosition), 10, 64)
-	e := Errand{User: m.Metadata.Get(headerUser), Prediction: m.Metadata.Get(headerPrediction), Position: eventstore.Position(at)}
-	if err != nil || e.User == "" || e.Prediction == "" || at < 1 {
+	e := Errand{Prediction: m.Metadata.Get(headerPrediction), Position: eventstore.Position(at)}
+	if err != nil || e.Prediction == "" || at < 1 {
 		return Errand{}, fmt.Errorf("%w: its headers name no errand", errMalformed)
 	}
 	return e, nil
@@ -122,3 +144,6 @@ func (c *channel) publish(m *message.Message) error {
 	}
 	return nil
 }
+
+// milliseconds is a time to live as the broker reads it.
+func milliseconds(d time.Duration) string { return strconv.FormatInt(max(d.Milliseconds(), 0), 10) }

@@ -13,7 +13,7 @@ import (
 func TestPermanentErrorsAreNotTriedAgain(t *testing.T) {
 	forGood := fmt.Errorf("settle: %w", Permanent(errors.New("no such model")))
 	for name, publish := range map[string]func(*Bus, Errand, []byte) error{
-		"work":    func(b *Bus, e Errand, body []byte) error { return b.PublishWork(e, body) },
+		"work":    func(b *Bus, e Errand, body []byte) error { return b.PublishWork(e, body, soon()) },
 		"answers": func(b *Bus, e Errand, body []byte) error { return b.PublishAnswer(e, body, "") },
 		"dead":    func(b *Bus, e Errand, body []byte) error { return b.dead.publish(e.message(body)) },
 	} {
@@ -40,7 +40,7 @@ func TestPermanentErrorsAreNotTriedAgain(t *testing.T) {
 			for i := range n {
 				must(t, publish(b, errand(i+1), []byte("bad")))
 			}
-			must(t, b.PublishWork(errand(n+1), []byte("good")))
+			must(t, b.PublishWork(errand(n+1), []byte("good"), soon()))
 			failures := n
 			if name == "dead" {
 				failures = 0 // nothing is left that could say so

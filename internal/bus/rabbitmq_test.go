@@ -2,14 +2,13 @@ package bus
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/ThreeDotsLabs/watermill-amqp/v2/pkg/amqp"
 	amqp091 "github.com/rabbitmq/amqp091-go"
 
 	"kassa/eventstore"
@@ -17,18 +16,43 @@ import (
 	"kassa/internal/bus/bustest"
 )
 
-// broker is a virtual host of its own on the test's RabbitMQ.
-type broker struct{ *bustest.Broker }
+// broker is a virtual host of its own on the test's RabbitMQ, with an installation.
+type broker struct {
+	*bustest.Broker
+	key   Key
+	names names
+}
 
-func newBroker(t testing.TB) broker { return broker{bustest.New(t)} }
+func newBroker(t testing.TB) broker {
+	key := newKey(t, "")
+	return broker{bustest.New(t), key, namesOf(key.Installation)}
+}
+
+func newKey(t testing.TB, installation string) Key {
+	t.Helper()
+	line, err := NewKeyLine(installation)
+	must(t, err)
+	key, err := ParseKey(line)
+	must(t, err)
+	return key
+}
+
+// at is how a process that may do all reaches the broker.
+func (b broker) at(addresses ...string) Broker {
+	return Broker{Addresses: addresses, Key: b.key, Process: "test", Version: "v0", Declares: true}
+}
 
 // bus connects, without handlers yet.
 func (b broker) bus(t testing.TB, address string) *Bus {
 	t.Helper()
-	bus, err := RabbitMQ(t.Context(), address, quiet)
+	bus, err := b.at(address).Open(t.Context(), quiet)
 	must(t, err)
+	t.Cleanup(func() { must(t, bus.Close()) })
 	return bus
 }
+
+// soon is a time to live that no test reaches.
+func soon() time.Time { return time.Now().Add(time.Minute) }
 
 // run gives a bus on which the handlers act until the test ends.
 func (b broker) run(t testing.TB, address string, h Handlers) *Bus {
@@ -56,7 +80,7 @@ func TestErrandsOverRabbitMQ(t *testing.T) {
 	publisher := b.bus(t, b.Address)
 	const n = 40
 	for i := range n {
-		must(t, publisher.PublishWork(errand(i+1), fmt.Appendf(nil, "text %d", i)))
+		must(t, publisher.PublishWork(errand(i+1), fmt.Appendf(nil, "text %d", i), soon()))
 	}
 	got, settle := answers(n)
 	for range 2 {
@@ -75,7 +99,7 @@ func TestErrandsOverRabbitMQ(t *testing.T) {
 	}
 }
 
-// One process has many errands in its hands, although each subscription has one.
+// One process has many errands in its hands, over one subscription.
 func TestManyErrandsInFlightOverRabbitMQ(t *testing.T) {
 	b := newBroker(t)
 	var inHand atomic.Int32
@@ -88,7 +112,7 @@ func TestManyErrandsInFlightOverRabbitMQ(t *testing.T) {
 		return []byte("done"), "", nil
 	}})
 	for i := range lanes {
-		must(t, bus.PublishWork(errand(i+1), []byte("text")))
+		must(t, bus.PublishWork(errand(i+1), []byte("text"), soon()))
 	}
 	within(t, "all lanes to be busy", all)
 }
@@ -102,8 +126,16 @@ func TestEventsOverRabbitMQ(t *testing.T) {
 		got <- batch
 		return nil
 	}})
-	must(t, bus.PublishEvents(all))
-	batch := within(t, "the batch", got)
+	var batch []eventstore.Recorded
+	eventstoretest.Eventually(t, "a batch, once there is a queue for it", func() bool {
+		must(t, bus.PublishEvents(all))
+		select {
+		case batch = <-got:
+			return true
+		default:
+			return false
+		}
+	})
 	if len(batch) != len(all) || string(batch[3].Entry) != string(all[3].Entry) {
 		t.Errorf("%d of %d entries arrived", len(batch), len(all))
 	}
@@ -117,19 +149,20 @@ func TestACutConnectionDeliversAgain(t *testing.T) {
 	proxy := bustest.NewProxy(t, b.Address, "127.0.0.1")
 	const cuts = 3
 	var tries atomic.Int32
-	inHand := make(chan struct{}, cuts)
+	inHand, leave := make(chan struct{}, cuts), make(chan struct{})
 	got, settle := answers(1)
 	b.run(t, b.Address, Handlers{Answer: settle})
 	worker := b.run(t, proxy.Address(), Handlers{Work: func(ctx context.Context, request []byte) ([]byte, string, error) {
 		if tries.Add(1) <= cuts {
 			inHand <- struct{}{}
-			<-ctx.Done() // the delivery is gone with its connection
-			return nil, "", ctx.Err()
+			<-leave // the delivery is gone with its connection
+			return nil, "", errPassing
 		}
 		return echo(ctx, request)
 	}})
+	t.Cleanup(func() { close(leave) })
 	publisher := b.bus(t, b.Address)
-	must(t, publisher.PublishWork(errand(1), []byte("text")))
+	must(t, publisher.PublishWork(errand(1), []byte("text"), soon()))
 	for range cuts {
 		within(t, "the worker to have it in hand", inHand)
 		proxy.Cut()
@@ -140,30 +173,48 @@ func TestACutConnectionDeliversAgain(t *testing.T) {
 	eventstoretest.Eventually(t, "the worker connected again", func() bool { return worker.Connected() == nil })
 }
 
-// At its worst a process that dies counts as many deliveries as it has lanes. Four
-// such deaths, whose errand a raw consumer hands back that often, do not make it one
-// on which workers die: the fifth process answers it.
-func TestDeathsThatCountOnceALane(t *testing.T) {
+// A process that dies counts once for each message that it had in hand. With a
+// subscription for each lane it counted up to once a lane: what one of them had held went
+// to the next, which was about to close too.
+func TestADeathCountsOnce(t *testing.T) {
 	b := newBroker(t)
+	proxy := bustest.NewProxy(t, b.Address, "127.0.0.1")
 	publisher := b.bus(t, b.Address)
-	must(t, publisher.PublishWork(errand(1), []byte("text")))
+	inHand, leave := make(chan struct{}, lanes), make(chan struct{})
+	dying := b.bus(t, proxy.Address())
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() {
+		ended <- dying.Run(ctx, Handlers{Work: func(context.Context, []byte) ([]byte, string, error) {
+			inHand <- struct{}{}
+			<-leave
+			return nil, "", errPassing
+		}})
+	}()
+	within(t, "the worker", dying.Running())
+	for i := range lanes {
+		must(t, publisher.PublishWork(errand(i+1), []byte("text"), soon()))
+	}
+	for range lanes {
+		within(t, "all of it to be in hand", inHand)
+	}
+	proxy.Close()
+	proxy.Cut()
 	conn, err := amqp091.Dial(b.Address)
 	must(t, err)
+	defer conn.Close()
 	channel, err := conn.Channel()
 	must(t, err)
-	must(t, channel.Qos(1, 0, false))
-	deliveries, err := channel.Consume(workQueue, "", false, false, false, false, nil)
+	deliveries, err := channel.Consume(b.names.work, "", true, false, false, false, nil)
 	must(t, err)
-	for i := range 4 * lanes {
-		d := within(t, fmt.Sprintf("delivery %d", i+1), deliveries)
-		must(t, d.Nack(false, true)) // as the broker does for a consumer that died
+	for i := range lanes {
+		if d := within(t, fmt.Sprintf("delivery %d", i+1), deliveries); d.Headers["x-delivery-count"] != int64(1) {
+			t.Errorf("delivered again with the headers %v", d.Headers)
+		}
 	}
-	must(t, conn.Close())
-	got, settle := answers(1)
-	b.run(t, b.Address, Handlers{Work: echo, Answer: settle})
-	if a := within(t, "the answer", got); a.answer != "re: text" {
-		t.Errorf("answer %q, failure %q", a.answer, a.failure)
-	}
+	stop()
+	close(leave)
+	within(t, "the worker to end", ended)
 }
 
 // A message on which consumers die time and again ends in the dead exchange: its
@@ -171,14 +222,14 @@ func TestDeathsThatCountOnceALane(t *testing.T) {
 func TestPoisonEndsInTheDeadLetterQueue(t *testing.T) {
 	b := newBroker(t)
 	publisher := b.bus(t, b.Address)
-	must(t, publisher.PublishWork(errand(1), []byte("poison")))
+	must(t, publisher.PublishWork(errand(1), []byte("poison"), soon()))
 	conn, err := amqp091.Dial(b.Address)
 	must(t, err)
 	defer conn.Close()
 	channel, err := conn.Channel()
 	must(t, err)
 	must(t, channel.Qos(1, 0, false))
-	deliveries, err := channel.Consume(workQueue, "", false, false, false, false, nil)
+	deliveries, err := channel.Consume(b.names.work, "", false, false, false, false, nil)
 	must(t, err)
 	go func() {
 		for d := range deliveries {
@@ -190,34 +241,28 @@ func TestPoisonEndsInTheDeadLetterQueue(t *testing.T) {
 	if a := within(t, "the failure", got); a.Errand != errand(1) || a.failure != Failed {
 		t.Errorf("%+v", a)
 	}
-	kept, ok, err := channel.Get(keptQueue, true)
-	must(t, err)
-	if !ok || string(kept.Body) != "poison" {
-		t.Errorf("the dead letter queue keeps %q", kept.Body)
+	records := b.at(b.Address).DeadLetters()
+	defer records.Close()
+	var kept []DeadLetter
+	eventstoretest.Eventually(t, "a record for people", func() bool {
+		must(t, records.Each(t.Context(), func(l DeadLetter) (bool, error) { kept = append(kept, l); return false, nil }))
+		return len(kept) > 0
+	})
+	if l := kept[0]; l.ID == "" || l.At.IsZero() || l.From != kindWork || l.Reason != "delivery_limit" || l.Prediction != errand(1).Prediction || l.Position != 1 || !l.Settled {
+		t.Errorf("the record is %+v", l)
 	}
 }
 
-// A queue that somebody deletes is made again by its consumers.
+// A queue that was deleted is made again before the next message is published, which
+// no queue would take: that message is not lost.
 func TestADeletedQueueIsMadeAgain(t *testing.T) {
 	b := newBroker(t)
 	got, settle := answers(1)
 	bus := b.run(t, b.Address, Handlers{Work: echo, Answer: settle})
-	must(t, b.DeleteQueue(workQueue))
-	stop := time.After(20 * time.Second)
-	again := time.NewTicker(200 * time.Millisecond)
-	defer again.Stop()
-	for { // what is published while there is no queue is lost: its hold would expire
-		must(t, bus.PublishWork(errand(1), []byte("text")))
-		select {
-		case a := <-got:
-			if a.answer != "re: text" {
-				t.Errorf("answer %q", a.answer)
-			}
-			return
-		case <-again.C:
-		case <-stop:
-			t.Fatal("nothing arrives any more")
-		}
+	must(t, b.DeleteQueue(b.names.work))
+	must(t, bus.PublishWork(errand(1), []byte("text"), soon()))
+	if a := within(t, "the answer", got); a.answer != "re: text" {
+		t.Errorf("answer %q", a.answer)
 	}
 }
 
@@ -236,12 +281,12 @@ func TestADeletedQueueUnderLoad(t *testing.T) {
 	for range lanes {
 		load.Go(func() {
 			for ctx.Err() == nil {
-				_ = publisher.PublishWork(errand(1), []byte("text")) // what is lost is lost: its hold would expire
+				_ = publisher.PublishWork(errand(1), []byte("text"), soon()) // what is lost is lost: its hold would expire
 			}
 		})
 	}
 	for i := range 5 {
-		for _, queue := range []string{workQueue, answersQueue} {
+		for _, queue := range []string{b.names.work, b.names.answers} {
 			for range 20 {
 				within(t, "an answer", got)
 			}
@@ -258,7 +303,7 @@ func TestADeletedQueueUnderLoad(t *testing.T) {
 	}
 }
 
-// A broker that comes back on an empty disk is set up again by whoever consumes.
+// A broker that comes back on an empty disk is set up again.
 func TestABrokerThatLostEverything(t *testing.T) {
 	b := newBroker(t)
 	store, _ := log(t, 5)
@@ -273,7 +318,7 @@ func TestABrokerThatLostEverything(t *testing.T) {
 	defer again.Stop()
 	var answered, heard bool
 	for !answered || !heard { // what is published before all of it stands is lost, or refused
-		_ = bus.PublishWork(errand(1), []byte("text"))
+		_ = bus.PublishWork(errand(1), []byte("text"), soon())
 		_ = bus.PublishEvents(batch)
 		select {
 		case a := <-got:
@@ -287,49 +332,30 @@ func TestABrokerThatLostEverything(t *testing.T) {
 	}
 }
 
-// What the broker refuses is an error of whoever publishes it, and the next message
-// finds the topology mended.
+// What the broker refuses is an error of the one who publishes it, and the next message
+// finds the topology made again.
 func TestARefusedPublishIsAnError(t *testing.T) {
 	b := newBroker(t)
-	store, _ := log(t, 5)
 	bus := b.bus(t, b.Address)
-	must(t, bus.PublishEvents(readAll(t, store)))
-	must(t, b.DeleteExchange(eventsExchange))
-	if err := bus.PublishEvents(readAll(t, store)); err == nil {
-		t.Error("events that no exchange takes are published")
+	must(t, bus.PublishWork(errand(1), []byte("text"), soon()))
+	must(t, b.DeleteExchange(b.names.sendWork))
+	if err := bus.PublishWork(errand(2), []byte("text"), soon()); err == nil {
+		t.Error("work that no exchange takes is published")
 	}
-	must(t, bus.PublishWork(errand(1), []byte("text")))
-	must(t, bus.PublishEvents(readAll(t, store)))
-}
-
-// Settings of the adapter that lose messages are never on, and it does not publish:
-// that is where it swallows errors and leaks channels.
-func TestTheAdapterIsSetUpSafely(t *testing.T) {
-	for _, c := range []amqp.Config{brokerConfig("amqp://x", "", workQueue), brokerConfig("amqp://x", eventsExchange, eventsQueue)} {
-		if c.Consume.Qos.PrefetchCount != 1 || c.Consume.NoRequeueOnNack || c.Consume.Exclusive {
-			t.Errorf("consuming is set up as %+v", c.Consume)
-		}
-		if _, ours := c.Marshaler.(marshaler); !ours || !c.Queue.Durable || !c.Exchange.Durable {
-			t.Errorf("marshaler %T, durable queue %t and exchange %t", c.Marshaler, c.Queue.Durable, c.Exchange.Durable)
-		}
-	}
-	broker := newBroker(t)
-	b := broker.bus(t, broker.Address)
-	for name, c := range map[string]*channel{"events": b.events, "work": b.work, "answers": b.answers, "dead": b.dead} {
-		if _, ours := c.publisher.(route); !ours {
-			t.Errorf("%s are published by %T", name, c.publisher)
-		}
-	}
+	must(t, bus.PublishWork(errand(3), []byte("text"), soon()))
 }
 
 // Headers that others add, whatever their type, do not keep a message from being
-// read; the adapter's own marshaler fails on them.
+// read: quorum queues add integers to what is delivered again.
 func TestForeignHeaders(t *testing.T) {
-	m, err := marshaler{}.Unmarshal(amqp091.Delivery{Acknowledger: &amqp091.Channel{}, Body: []byte("text"),
-		Headers: amqp091.Table{headerID: "id", "x-delivery-count": int64(3), "x-death": []any{amqp091.Table{"count": int64(1)}}, headerUser: "u_1"}})
+	key := newKey(t, "")
+	m := errand(1).message([]byte("text"))
+	sent := marshal(key, kindWork, m)
+	sent.Headers["x-delivery-count"], sent.Headers["x-death"], sent.Headers["kassa_other"] = int64(3), []any{amqp091.Table{"count": int64(1)}}, 7
+	got, err := unmarshal(key, kindWork, amqp091.Delivery{Acknowledger: &amqp091.Channel{}, Headers: sent.Headers, Body: sent.Body})
 	must(t, err)
-	if m.UUID != "id" || m.Metadata.Get(headerUser) != "u_1" || len(m.Metadata) != 1 {
-		t.Errorf("%+v", m)
+	if got.UUID != m.UUID || string(got.Payload) != "text" || len(got.Metadata) != 2 || got.Metadata.Get(headerPosition) != "1" {
+		t.Errorf("%+v", got)
 	}
 }
 
@@ -338,85 +364,21 @@ func TestForeignHeaders(t *testing.T) {
 func TestPublishingDoesNotWaitForEver(t *testing.T) {
 	b := newBroker(t)
 	proxy := bustest.NewProxy(t, b.Address, "127.0.0.1")
-	was := publishTimeout
-	publishTimeout = 300 * time.Millisecond
-	t.Cleanup(func() { publishTimeout = was })
 	bus := b.bus(t, proxy.Address())
-	must(t, bus.PublishWork(errand(1), []byte("before")))
+	must(t, bus.PublishWork(errand(1), []byte("before"), soon()))
 	proxy.Freeze()
-	failed := make(chan error, 1)
-	go func() { failed <- bus.PublishWork(errand(2), []byte("meanwhile")) }()
-	if err := within(t, "publishing to end", failed); err == nil {
-		t.Error("a broker that does not confirm is no error")
+	bus.broker.publisher.timeout = 50 * time.Millisecond // only while nothing passes, so it can be as short as it likes
+	if err := bus.PublishWork(errand(2), []byte("meanwhile"), soon()); !errors.Is(err, errNotPublished) {
+		t.Errorf("a broker that does not confirm: %v", err)
 	}
+	bus.broker.publisher.timeout = publishTimeout
 	proxy.Cut()
-	deadline := time.After(20 * time.Second)
-	for bus.PublishWork(errand(3), []byte("after")) != nil {
-		select {
-		case <-deadline:
-			t.Fatal("publishing does not work again")
-		case <-time.After(50 * time.Millisecond):
-		}
-	}
-}
-
-// The first connection may take as long as the broker does.
-func TestTheBrokerMayComeLater(t *testing.T) {
-	b := newBroker(t)
-	proxy := bustest.NewProxy(t, b.Address, "127.0.0.1")
-	proxy.Close()
-	connected := make(chan error, 1)
-	go func() {
-		_, err := RabbitMQ(context.Background(), proxy.Address(), quiet)
-		connected <- err
-	}()
-	select {
-	case err := <-connected:
-		t.Fatalf("connected to nothing: %v", err)
-	case <-time.After(500 * time.Millisecond):
-	}
-	proxy.Open(t)
-	must(t, within(t, "the connection", connected))
-}
-
-// A broker that lets nobody consume in the moment when a process starts is waited
-// for; who is told to stop meanwhile stops.
-func TestTheBrokerMayRefuseAtFirst(t *testing.T) {
-	b := newBroker(t)
-	for _, allowed := range []bool{false, true} {
-		must(t, b.MayRead(true))
-		bus := b.bus(t, b.Address)
-		must(t, b.MayRead(false))
-		ctx, cancel := context.WithCancel(t.Context())
-		done := make(chan error, 1)
-		go func() { done <- bus.Run(ctx, Handlers{Work: echo}) }()
-		select {
-		case err := <-done:
-			t.Fatalf("the bus ended: %v", err)
-		case <-bus.Running():
-			t.Fatal("the bus runs, and may not consume")
-		case <-time.After(500 * time.Millisecond):
-		}
-		if allowed {
-			must(t, b.MayRead(true))
-			within(t, "the bus to run", bus.Running())
-		}
-		cancel()
-		must(t, within(t, "the bus to end", done))
-	}
+	must(t, bus.PublishWork(errand(3), []byte("after"), soon()))
 }
 
 // The zero value of a channel that the broker closed is not a message.
 func TestPhantomsAreRefused(t *testing.T) {
-	if _, err := (marshaler{}).Unmarshal(amqp091.Delivery{}); err == nil {
-		t.Error("a phantom is taken for a message")
-	}
-}
-
-func TestNotABroker(t *testing.T) {
-	for _, address := range []string{"", "localhost", "http://localhost", "amqp//x"} {
-		if _, err := RabbitMQ(t.Context(), address, quiet); err == nil || strings.Contains(err.Error(), "secret") {
-			t.Errorf("%q: %v", address, err)
-		}
+	if _, err := unmarshal(newKey(t, ""), kindWork, amqp091.Delivery{}); !errors.Is(err, errPhantom) {
+		t.Errorf("a phantom: %v", err)
 	}
 }

@@ -55,7 +55,8 @@ type Relay struct {
 
 // Run carries until ctx ends. It begins behind the checkpoint, or behind from
 // where that is earlier: a bus that forgets needs the oldest open errand again.
-// An error means that the log cannot be followed.
+// An error means that the log cannot be followed; with eventstore.ErrNewer, by this
+// program.
 func (r *Relay) Run(ctx context.Context, from eventstore.Position) error {
 	pause := backoff.NewExponentialBackOff()
 	pause.InitialInterval, pause.MaxInterval = 50*time.Millisecond, 5*time.Second
@@ -67,7 +68,7 @@ func (r *Relay) Run(ctx context.Context, from eventstore.Position) error {
 			pause.Reset()
 			continue
 		}
-		if errors.Is(err, eventstore.ErrCorrupt) || errors.Is(err, eventstore.ErrClosed) {
+		if errors.Is(err, eventstore.ErrCorrupt) || errors.Is(err, eventstore.ErrClosed) || errors.Is(err, eventstore.ErrNewer) {
 			return fmt.Errorf("relay after position %d: %w", r.at, err)
 		}
 		if ctx.Err() == nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"time"
 
 	"github.com/ThreeDotsLabs/watermill"
 	"github.com/ThreeDotsLabs/watermill/message"
@@ -17,7 +18,7 @@ import (
 // predictions; the answers come back to a queue that ends with the connection.
 type Workers struct {
 	publisher *publisher
-	conn      *amqp091.Connection
+	replies   *link
 	queue     string
 
 	mu   sync.Mutex
@@ -33,18 +34,17 @@ type reply struct {
 var errNoReplies = errors.New("the connection to the broker is lost")
 
 // AskWorkers connects. It waits for the broker to be there, until ctx ends.
-func AskWorkers(ctx context.Context, address string, log *slog.Logger) (*Workers, error) {
-	if err := awaitBroker(ctx, address, log); err != nil {
-		return nil, err
+func (b Broker) AskWorkers(ctx context.Context, log *slog.Logger) (*Workers, error) {
+	topology := namesOf(b.Key.Installation)
+	w := &Workers{replies: &link{broker: b, purpose: "replies"}, queue: topology.replies + randomHex(8), open: map[string]chan reply{},
+		publisher: &publisher{link: &link{broker: b, purpose: "publishing"}, topology: topology, timeout: publishTimeout}}
+	err := w.publisher.await(ctx, log)
+	var replies <-chan amqp091.Delivery
+	if err == nil {
+		replies, err = w.listen()
 	}
-	conn, err := amqp091.DialConfig(address, connection())
 	if err != nil {
-		return nil, fmt.Errorf("connect to the broker: %w", err)
-	}
-	w := &Workers{publisher: &publisher{address: address}, conn: conn, open: map[string]chan reply{}}
-	replies, err := w.listen()
-	if err != nil {
-		return nil, errors.Join(err, conn.Close())
+		return nil, errors.Join(err, w.Close())
 	}
 	go w.sort(replies)
 	return w, nil
@@ -52,16 +52,17 @@ func AskWorkers(ctx context.Context, address string, log *slog.Logger) (*Workers
 
 // listen makes the queue of the answers.
 func (w *Workers) listen() (<-chan amqp091.Delivery, error) {
-	channel, err := w.conn.Channel()
+	channel, err := w.replies.channel()
 	if err != nil {
-		return nil, fmt.Errorf("open a channel: %w", err)
+		return nil, err
 	}
-	queue, err := channel.QueueDeclare("", false, true, true, false, nil)
+	if _, err = channel.QueueDeclare(w.queue, false, true, true, false, nil); err == nil {
+		err = channel.QueueBind(w.queue, w.queue, w.publisher.topology.sendAnswers, false, nil)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("declare a queue for answers: %w", err)
 	}
-	w.queue = queue.Name
-	replies, err := channel.Consume(queue.Name, "", true, true, false, false, nil)
+	replies, err := channel.Consume(w.queue, "", true, true, false, false, nil)
 	if err != nil {
 		return nil, fmt.Errorf("wait for answers: %w", err)
 	}
@@ -72,14 +73,17 @@ func (w *Workers) listen() (<-chan amqp091.Delivery, error) {
 // one: a worker died between its answer and its acknowledgement.
 func (w *Workers) sort(replies <-chan amqp091.Delivery) {
 	for d := range replies {
-		asked, _ := d.Headers[headerAsked].(string)
-		failure, _ := d.Headers[headerFailure].(string)
+		m, err := unmarshal(w.replies.broker.Key, kindReplies, d)
+		if err != nil {
+			continue // of another key: its asker waits until it leaves
+		}
+		asked := m.Metadata.Get(headerAsked)
 		w.mu.Lock()
 		waiting := w.open[asked]
 		delete(w.open, asked)
 		w.mu.Unlock()
 		if waiting != nil {
-			waiting <- reply{d.Body, failure}
+			waiting <- reply{m.Payload, m.Metadata.Get(headerFailure)}
 		}
 	}
 	w.mu.Lock()
@@ -101,8 +105,11 @@ func (w *Workers) Ask(ctx context.Context, request []byte) (answer []byte, failu
 		return nil, "", err
 	}
 	defer w.leave(m.UUID)
-	if err := w.publisher.to("").Publish(workQueue, m); err != nil {
-		return nil, "", fmt.Errorf("publish to %s: %w", workQueue, err)
+	if until, ok := ctx.Deadline(); ok {
+		m.Metadata.Set(expires, milliseconds(time.Until(until)))
+	}
+	if err := w.publisher.to(w.publisher.topology.sendWork, kindWork).Publish(ownQueue, m); err != nil {
+		return nil, "", fmt.Errorf("publish work: %w", err)
 	}
 	select {
 	case r, ok := <-mine:
@@ -132,4 +139,4 @@ func (w *Workers) leave(asked string) {
 }
 
 // Close ends the connections; who still waits gets an error.
-func (w *Workers) Close() error { return errors.Join(w.publisher.Close(), w.conn.Close()) }
+func (w *Workers) Close() error { return errors.Join(w.publisher.Close(), w.replies.close()) }

@@ -18,20 +18,20 @@ func TestAskWorkers(t *testing.T) {
 	proxy := bustest.NewProxy(t, b.Address, "127.0.0.1")
 	got, settle := answers(1)
 	b.run(t, b.Address, Handlers{Answer: settle})
-	held := make(chan struct{}, lanes)
+	held, release := make(chan struct{}, lanes), make(chan struct{})
 	cut := b.bus(t, proxy.Address())
 	gone, leave := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() {
 		ended <- cut.Run(gone, Handlers{Work: func(ctx context.Context, _ []byte) ([]byte, string, error) {
 			held <- struct{}{}
-			<-ctx.Done()
-			return nil, "", ctx.Err()
+			<-release
+			return nil, "", errPassing
 		}})
 	}()
 	within(t, "the first worker", cut.Running())
 
-	w, err := AskWorkers(t.Context(), b.Address, quiet)
+	w, err := b.at(b.Address).AskWorkers(t.Context(), quiet)
 	must(t, err)
 	const n = 3 * lanes
 	var all sync.WaitGroup
@@ -47,7 +47,7 @@ func TestAskWorkers(t *testing.T) {
 	proxy.Close()
 	proxy.Cut()
 	b.run(t, b.Address, Handlers{Work: echo})
-	must(t, b.bus(t, b.Address).PublishWork(errand(1), []byte("a question")))
+	must(t, b.bus(t, b.Address).PublishWork(errand(1), []byte("a question"), soon()))
 	all.Wait()
 	if a := within(t, "the answer of the prediction", got); a.answer != "re: a question" {
 		t.Errorf("answer %q, failure %q", a.answer, a.failure)
@@ -57,6 +57,7 @@ func TestAskWorkers(t *testing.T) {
 		t.Error("it is closed, and answers")
 	}
 	leave()
+	close(release)
 	within(t, "the first worker to end", ended)
 }
 
@@ -75,7 +76,7 @@ func TestAskWorkersInVain(t *testing.T) {
 		t.Error("it was settled as an errand")
 		return nil
 	}})
-	w, err := AskWorkers(t.Context(), b.Address, quiet)
+	w, err := b.at(b.Address).AskWorkers(t.Context(), quiet)
 	must(t, err)
 	for request, want := range map[string]string{"no meaning": "text_not_understood", "text": Failed} {
 		if answer, failure, err := w.Ask(t.Context(), []byte(request)); err != nil || failure != want {

@@ -18,10 +18,10 @@ import (
 
 // Broker is a virtual host of its own on the test's RabbitMQ.
 type Broker struct {
-	Address    string // amqp:// of the virtual host
+	Address    string // amqp:// of the virtual host, for a user who may do all there
 	vhost      string
-	user       string
 	management *url.URL
+	rights     map[string]string // of each user, in the form that the management API takes
 }
 
 // New makes a virtual host, which goes when the test ends. A test that needs one
@@ -33,7 +33,8 @@ func New(t testing.TB) *Broker {
 	if err != nil || err2 != nil || address.Host == "" || management.Host == "" {
 		t.Fatal(`this test needs RabbitMQ, and KASSA_AMQP_URL and KASSA_RABBITMQ_MANAGEMENT_URL are not set: run it with go tool task test, or after eval "$(docker/services env)"`)
 	}
-	b := &Broker{vhost: "test-" + strings.ToLower(rand.Text()), user: address.User.Username(), management: management}
+	b := &Broker{vhost: "test-" + strings.ToLower(rand.Text()), management: management,
+		rights: map[string]string{address.User.Username(): permissions(".*", ".*", ".*")}}
 	address.Path = "/" + b.vhost
 	b.Address = address.String()
 	must(t, b.make())
@@ -41,9 +42,43 @@ func New(t testing.TB) *Broker {
 	return b
 }
 
-// DeleteQueue deletes a queue with all that waits in it.
+// DeleteQueue deletes a queue with all that waits in it. One that is not there is an
+// error: the test has its name wrong.
 func (b *Broker) DeleteQueue(name string) error {
-	return b.manage("DELETE", "/api/queues/"+b.vhost+"/"+name, "", nil)
+	path := "/api/queues/" + b.vhost + "/" + name
+	var found struct{ Name string }
+	if err := b.manage("GET", path, "", &found); err != nil || found.Name != name {
+		return fmt.Errorf("there is no queue %s: %w", name, err)
+	}
+	return b.manage("DELETE", path, "", nil)
+}
+
+// Queues are the names of all queues, with how many messages each has.
+func (b *Broker) Queues() (map[string]int, error) {
+	var list []struct {
+		Name     string
+		Messages int
+	}
+	err := b.manage("GET", "/api/queues/"+b.vhost, "", &list)
+	queues := map[string]int{}
+	for _, q := range list {
+		queues[q.Name] = q.Messages
+	}
+	return queues, err
+}
+
+// Connections are the names that the clients of the virtual host have given theirs.
+func (b *Broker) Connections() (names []string, err error) {
+	var open []struct {
+		Properties struct {
+			Name string `json:"connection_name"`
+		} `json:"client_properties"`
+	}
+	err = b.manage("GET", "/api/vhosts/"+b.vhost+"/connections", "", &open)
+	for _, c := range open {
+		names = append(names, c.Properties.Name)
+	}
+	return names, err
 }
 
 // LoseEverything is a broker that comes back on an empty disk.
@@ -58,7 +93,35 @@ func (b *Broker) make() error {
 	if err := b.manage("PUT", "/api/vhosts/"+b.vhost, "", nil); err != nil {
 		return err
 	}
-	return b.MayRead(true)
+	return b.grant(b.rights)
+}
+
+func permissions(configure, write, read string) string {
+	return fmt.Sprintf(`{"configure":%q,"write":%q,"read":%q}`, configure, write, read)
+}
+
+func (b *Broker) grant(rights map[string]string) error {
+	for user, may := range rights {
+		if err := b.manage("PUT", "/api/permissions/"+b.vhost+"/"+user, may, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// As gives the address of the virtual host for a user of its own, with these rights
+// there and nowhere else. The user goes when the test ends.
+func (b *Broker) As(t testing.TB, configure, write, read string) (address string) {
+	t.Helper()
+	user, password := "test-"+strings.ToLower(rand.Text()), rand.Text()
+	must(t, b.manage("PUT", "/api/users/"+user, fmt.Sprintf(`{"password":%q,"tags":""}`, password), nil))
+	t.Cleanup(func() { must(t, b.manage("DELETE", "/api/users/"+user, "", nil)) })
+	b.rights[user] = permissions(configure, write, read)
+	must(t, b.grant(map[string]string{user: b.rights[user]}))
+	at, err := url.Parse(b.Address)
+	must(t, err)
+	at.User = url.UserPassword(user, password)
+	return at.String()
 }
 
 // DeleteExchange deletes an exchange and its bindings.
@@ -80,14 +143,17 @@ func (b *Broker) CutConnections() error {
 	return nil
 }
 
-// MayRead gives the right to consume, or takes it away; who consumes already goes
-// on.
+// MayRead gives back the right to consume, or takes it from everybody; a consumer that
+// is there goes on.
 func (b *Broker) MayRead(may bool) error {
-	read := ".*"
-	if !may {
-		read = "^$"
+	if may {
+		return b.grant(b.rights)
 	}
-	return b.manage("PUT", "/api/permissions/"+b.vhost+"/"+b.user, fmt.Sprintf(`{"configure":".*","write":".*","read":%q}`, read), nil)
+	none := map[string]string{}
+	for user := range b.rights {
+		none[user] = permissions(".*", ".*", "^$")
+	}
+	return b.grant(none)
 }
 
 // manage calls the broker's management API; what is not there is no fault.

@@ -1,0 +1,153 @@
+package bus
+
+import (
+	"context"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	amqp091 "github.com/rabbitmq/amqp091-go"
+
+	"kassa/eventstore"
+	"kassa/eventstore/eventstoretest"
+	"kassa/internal/bus/bustest"
+)
+
+// Hints cannot be declared, published or consumed, as where the node that has their
+// queue is down: work is done and answered all the same, the process is ready, and
+// publishing a hint waits for nothing.
+func TestHintsMayFail(t *testing.T) {
+	b := newBroker(t)
+	b.bus(t, b.Address) // its declaration is the one that succeeds
+	pattern := func(but string) string { return `^kassa\.` + b.key.Installation + `\.(?!` + but + `).*` }
+	at := b.at(b.As(t, pattern(`hints\.`), pattern(`(send\.)?hints`), pattern(`(send\.)?hints`)))
+	got, settle := answers(1)
+	bus, err := at.Open(t.Context(), quiet)
+	must(t, err)
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	store, _ := log(t, 1)
+	go func() {
+		ended <- bus.Run(ctx, Handlers{Work: echo, Answer: settle, Events: func(context.Context, []eventstore.Recorded) error {
+			t.Error("a hint arrived")
+			return nil
+		}})
+	}()
+	within(t, "the bus to run", bus.Running())
+	batch := readAll(t, store)
+	published := make(chan error, 1)
+	go func() {
+		for range 1000 {
+			if err := bus.PublishEvents(batch); err != nil {
+				published <- err
+				return
+			}
+		}
+		published <- nil
+	}()
+	must(t, within(t, "a thousand hints to be published", published))
+	must(t, bus.PublishWork(errand(1), []byte("text"), soon()))
+	if a := within(t, "the answer", got); a.answer != "re: text" {
+		t.Errorf("answer %q", a.answer)
+	}
+	eventstoretest.Eventually(t, "the process to be ready", func() bool { return bus.Connected() == nil })
+	stop()
+	must(t, within(t, "the bus to end", ended))
+}
+
+// Of a cluster's addresses one that does not answer is passed over, at the start and
+// when the connection is lost.
+func TestSeveralAddresses(t *testing.T) {
+	b := newBroker(t)
+	first, second := bustest.NewProxy(t, b.Address, "127.0.0.1"), bustest.NewProxy(t, b.Address, "127.0.0.1")
+	gone := bustest.NewProxy(t, b.Address, "127.0.0.1")
+	gone.Close()
+	got, settle := answers(10)
+	bus, err := b.at(gone.Address(), first.Address(), second.Address()).Open(t.Context(), quiet)
+	must(t, err)
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- bus.Run(ctx, Handlers{Work: echo, Answer: settle}) }()
+	within(t, "the bus to run", bus.Running())
+	answered := func(when string, i int) {
+		t.Helper()
+		// One that was on its way when the connection was lost is an error, and the relay
+		// publishes it again.
+		eventstoretest.Eventually(t, "work to be published "+when, func() bool { return bus.PublishWork(errand(i), []byte("text"), soon()) == nil })
+		for a := within(t, "the answer "+when, got); a.Errand != errand(i); {
+			a = within(t, "the answer "+when, got) // before comes one that is delivered again
+		}
+	}
+	answered("by way of the first that answers", 1)
+	first.Close()
+	first.Cut()
+	answered("when that is gone too", 2)
+	first.Open(t)
+	second.Close()
+	second.Cut()
+	answered("when it is back, and the other is gone", 3)
+	stop()
+	must(t, within(t, "the bus to end", ended))
+}
+
+// What no worker took while its hold was open is nobody's work any more, and no dead
+// letter: its hold expires.
+func TestWorkLivesAsLongAsItsHold(t *testing.T) {
+	b := newBroker(t)
+	bus := b.bus(t, b.Address)
+	must(t, bus.PublishWork(errand(1), []byte("late"), time.Now().Add(50*time.Millisecond)))
+	must(t, bus.PublishWork(errand(2), []byte("over"), time.Now().Add(-time.Minute)))
+	must(t, bus.PublishWork(errand(3), []byte("text"), soon()))
+	eventstoretest.Eventually(t, "what is over to leave the queue", func() bool {
+		i, err := b.at(b.Address).Inspect(t.Context())
+		must(t, err)
+		defer i.Close()
+		var waiting int
+		must(t, i.try(func(c *amqp091.Channel) error {
+			q, err := c.QueueDeclarePassive(b.names.work, true, false, false, false, nil)
+			waiting = q.Messages
+			return err
+		}))
+		return waiting == 1
+	})
+	var worked atomic.Int32
+	got, settle := answers(10)
+	b.run(t, b.Address, Handlers{Answer: settle, Work: func(ctx context.Context, request []byte) ([]byte, string, error) {
+		worked.Add(1)
+		return echo(ctx, request)
+	}})
+	if a := within(t, "the answer", got); a.Errand != errand(3) || a.failure != "" {
+		t.Errorf("came %+v", a)
+	}
+	i, err := b.at(b.Address).Inspect(t.Context())
+	must(t, err)
+	defer i.Close()
+	if n, err := i.DeadLetters(); n != 0 || err != nil || worked.Load() != 1 || len(got) != 0 {
+		t.Errorf("%d dead letters (%v), %d errands were done, %d more answers", n, err, worked.Load(), len(got))
+	}
+}
+
+// A message that no key of ours opens is handed to nobody, and holds nothing up.
+func TestForeignMessagesArePassedOver(t *testing.T) {
+	b := newBroker(t)
+	forger := broker{b.Broker, newKey(t, b.key.Installation), b.names} // the right name, another secret
+	forged := forger.bus(t, b.Address)
+	got, settle := answers(10)
+	bus := b.run(t, b.Address, Handlers{Work: echo, Answer: settle})
+	must(t, forged.PublishWork(errand(1), []byte("forged"), soon()))
+	must(t, forged.PublishAnswer(errand(2), []byte("forged"), ""))
+	must(t, forged.PublishAnswer(errand(3), nil, Failed))
+	must(t, bus.PublishWork(errand(4), []byte("text"), soon()))
+	if a := within(t, "the answer", got); a.Errand != errand(4) || !strings.HasPrefix(a.answer, "re: ") {
+		t.Errorf("came %+v", a)
+	}
+	eventstoretest.Eventually(t, "the forged ones to be gone", func() bool {
+		queues, err := b.Queues()
+		must(t, err)
+		return queues[b.names.work]+queues[b.names.answers]+queues[b.names.dead] == 0
+	})
+	if len(got) != 0 {
+		t.Errorf("a forged message was settled: %+v", <-got)
+	}
+}

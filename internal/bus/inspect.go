@@ -1,0 +1,239 @@
+package bus
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	amqp091 "github.com/rabbitmq/amqp091-go"
+)
+
+// Inspection looks at a broker with the rights of its user, and changes nothing.
+type Inspection struct {
+	link  *link
+	names names
+	// Version of the broker that answered.
+	Version string
+	// Away says of each address that does not answer why, in a sentence with what to do.
+	Away map[string]string
+}
+
+// Inspect connects. Its error says of every address why none answers.
+func (b Broker) Inspect(ctx context.Context) (*Inspection, error) {
+	i := &Inspection{names: namesOf(b.Key.Installation), Away: map[string]string{}}
+	for _, address := range b.Addresses {
+		one := b
+		one.Addresses = []string{address}
+		l := &link{broker: one, purpose: "inspection"}
+		channel, err := l.channel()
+		if err != nil {
+			i.Away[hostOf(address)] = whyNot(err)
+			continue
+		}
+		_ = channel.Close()
+		if i.link != nil { // one is enough, and the others answer
+			_ = l.close()
+			continue
+		}
+		i.link = l
+		i.Version, _ = l.conn.Properties["version"].(string)
+	}
+	if i.link == nil {
+		var all []string
+		for _, host := range slices.Sorted(maps.Keys(i.Away)) {
+			all = append(all, host+": "+i.Away[host])
+		}
+		return nil, errors.New(strings.Join(all, "; "))
+	}
+	return i, ctx.Err()
+}
+
+// Close ends the connection.
+func (i *Inspection) Close() error { return i.link.close() }
+
+// hostOf is an address without its password.
+func hostOf(address string) string {
+	uri, err := amqp091.ParseURI(address)
+	if err != nil {
+		return "an address"
+	}
+	return net.JoinHostPort(uri.Host, strconv.Itoa(uri.Port))
+}
+
+// whyNot tells the faults of a connection apart.
+func whyNot(err error) string {
+	var answer *amqp091.Error
+	var name *net.DNSError
+	var record tls.RecordHeaderError
+	var certificate *tls.CertificateVerificationError
+	var unknown x509.UnknownAuthorityError
+	var timeout net.Error
+	switch {
+	case errors.As(err, &answer) && answer.Code == amqp091.NotAllowed:
+		return "there is no such virtual host, or this user may not enter it: the last part of the address, and rabbitmqctl list_vhosts and list_permissions"
+	case errors.Is(err, amqp091.ErrCredentials) || errors.As(err, &answer) && answer.Code == amqp091.AccessRefused:
+		return "the user or the password is wrong: rabbitmqctl authenticate_user tries it"
+	case errors.As(err, &name):
+		return "there is no such host"
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "nothing listens there: is RabbitMQ running, and is the port right (5672, with TLS 5671)?"
+	case errors.As(err, &certificate) || errors.As(err, &unknown):
+		return "its certificate is not trusted here, or has another name"
+	case errors.As(err, &record):
+		return "it does not speak TLS: amqp:// or the TLS port 5671?"
+	case errors.As(err, &timeout) && timeout.Timeout() || answer != nil && strings.Contains(answer.Reason, "i/o timeout"):
+		return "it does not answer in time: a firewall, or a server that is stuck"
+	case errors.As(err, &answer):
+		return fmt.Sprintf("it closes the connection (%d): is it RabbitMQ, and its AMQP port?", answer.Code)
+	}
+	return "it does not answer as RabbitMQ does"
+}
+
+// try runs one look on a channel of its own, because a failed one closes its channel.
+func (i *Inspection) try(look func(*amqp091.Channel) error) error {
+	channel, err := i.link.channel()
+	if err != nil {
+		return err
+	}
+	err = look(channel)
+	_ = channel.Close()
+	return err
+}
+
+func codeOf(err error) int {
+	var answer *amqp091.Error
+	if errors.As(err, &answer) {
+		return answer.Code
+	}
+	return 0
+}
+
+// Queues gives the queues of this installation that are missing, and those that are
+// there with other arguments, with the broker's word on what differs. Without the
+// right to configure it cannot compare, and gives none of the latter.
+func (i *Inspection) Queues() (missing []string, different map[string]string, err error) {
+	different = map[string]string{}
+	for queue, arguments := range i.names.queues() {
+		err := i.try(func(c *amqp091.Channel) error { return exists(c, queue) })
+		if errors.Is(err, errNotDeclared) {
+			missing = append(missing, queue)
+			continue
+		}
+		if err == nil { // it is there, so this only compares
+			err = i.try(func(c *amqp091.Channel) error {
+				_, err := c.QueueDeclare(queue, true, false, false, false, arguments)
+				return err
+			})
+		}
+		switch codeOf(err) {
+		case amqp091.PreconditionFailed:
+			different[queue] = err.Error()
+		case amqp091.AccessRefused:
+		default:
+			if err != nil {
+				return nil, nil, fmt.Errorf("look at the queue %s: %w", queue, err)
+			}
+		}
+	}
+	slices.Sort(missing)
+	return missing, different, nil
+}
+
+// older are the queues of versions whose names had no installation in them, and of
+// which some kept questions in clear.
+var older = []string{"kassa.work", "kassa.answers", "kassa.events.views", "kassa.events.hints", "kassa.dead.settle", "kassa.dead.kept"}
+
+// Older gives the queues that an older version has left, with how many messages wait
+// in each.
+func (i *Inspection) Older() (map[string]int, error) {
+	left := map[string]int{}
+	for _, queue := range older {
+		err := i.try(func(c *amqp091.Channel) error {
+			found, err := c.QueueDeclarePassive(queue, true, false, false, false, nil)
+			if err == nil {
+				left[queue] = found.Messages
+			}
+			return err
+		})
+		if err != nil && codeOf(err) != amqp091.NotFound {
+			return nil, fmt.Errorf("look at the queue %s: %w", queue, err)
+		}
+	}
+	return left, nil
+}
+
+// DeadLetters is how many records of dead letters are kept.
+func (i *Inspection) DeadLetters() (n int, err error) {
+	err = i.try(func(c *amqp091.Channel) error {
+		found, err := c.QueueDeclarePassive(i.names.kept, true, false, false, false, nil)
+		n = found.Messages
+		return err
+	})
+	if codeOf(err) == amqp091.NotFound {
+		return 0, nil
+	}
+	return n, err
+}
+
+// Excess gives what this user may do and should not: to publish to any queue of the
+// virtual host, and, without the right to declare, to make queues. It sends one message
+// that no queue takes.
+func (i *Inspection) Excess() (may []string, err error) {
+	nowhere := i.names.work + ".no-queue-" + randomHex(8)
+	err = i.sends("", nowhere)
+	switch {
+	case err == nil:
+		may = append(may, "publish to every queue of the virtual host (amq.default)")
+	case codeOf(err) != amqp091.AccessRefused:
+		return nil, err
+	}
+	return may, nil
+}
+
+// Blocked gives the broker's word for why it takes no messages, or "". It sends one
+// message that no queue takes.
+func (i *Inspection) Blocked() (reason string, err error) {
+	alarm := i.link.conn.NotifyBlocked(make(chan amqp091.Blocking, 1))
+	sent := make(chan error, 1)
+	go func() { sent <- i.sends(i.names.sendAnswers, "no-queue-"+randomHex(8)) }()
+	select {
+	case err := <-sent:
+		return "", err
+	case b := <-alarm:
+		return b.Reason, nil
+	case <-time.After(2 * time.Second):
+		return "it confirms nothing", nil
+	}
+}
+
+// sends publishes an empty message, and waits for the confirm.
+func (i *Inspection) sends(exchange, key string) error {
+	return i.try(func(c *amqp091.Channel) error { return sendEmpty(c, exchange, key) })
+}
+
+func sendEmpty(c *amqp091.Channel, exchange, key string) error {
+	refused := c.NotifyClose(make(chan *amqp091.Error, 1))
+	if err := c.Confirm(false); err != nil {
+		return err
+	}
+	confirm, err := c.PublishWithDeferredConfirmWithContext(context.Background(), exchange, key, false, false, amqp091.Publishing{})
+	if err != nil {
+		return err
+	}
+	if confirm.Wait() {
+		return nil
+	}
+	if why := <-refused; why != nil {
+		return why
+	}
+	return errors.New("it did not confirm")
+}
