@@ -95,7 +95,15 @@ func missingOf(err error) string {
 }
 
 func (s *Server) contract(w http.ResponseWriter, _ *http.Request) error {
-	w.Header().Set("Content-Type", "application/yaml")
-	_, _ = w.Write(schema.OpenAPI)
+	return writeBody(w, "application/yaml", schema.OpenAPI)
+}
+
+func (s *Server) contractJSON(w http.ResponseWriter, _ *http.Request) error {
+	return writeBody(w, "application/json", schema.OpenAPIJSON())
+}
+
+func writeBody(w http.ResponseWriter, media string, body []byte) error {
+	w.Header().Set("Content-Type", media)
+	_, _ = w.Write(body) // the client has gone, or has not
 	return nil
 }

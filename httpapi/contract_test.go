@@ -11,6 +11,7 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -86,6 +87,32 @@ func (c contract) check(t testing.TB, r *http.Request, body []byte, answer *http
 	if err != nil {
 		t.Errorf("%s %s answers %d against the contract: %v", r.Method, r.URL, answer.Code, err)
 	}
+	if answer.Code >= 400 {
+		if code := codeIn(t, answer.Body.Bytes()); !slices.Contains(codesOf(route.Operation, answer.Code), code) {
+			t.Errorf("%s %s answers %d with %s, which the contract does not name for it", r.Method, r.URL, answer.Code, code)
+		}
+	}
+}
+
+// codesOf are those that the contract names for the status of an operation's answer.
+func codesOf(op *openapi3.Operation, status int) (codes []string) {
+	if answer := op.Responses.Status(status); answer != nil {
+		for _, m := range aCode.FindAllStringSubmatch(*answer.Value.Description, -1) {
+			codes = append(codes, m[1])
+		}
+	}
+	return codes
+}
+
+var aCode = regexp.MustCompile("`([a-z_]+)`")
+
+// promised are all codes of the contract.
+func (c contract) promised() (codes []string) {
+	words, _ := c.doc.Components.Schemas["Code"].Value.Extensions["x-extensible-enum"].([]any)
+	for _, word := range words {
+		codes = append(codes, word.(string))
+	}
+	return codes
 }
 
 func hasCredentials(_ context.Context, in *openapi3filter.AuthenticationInput) error {
@@ -110,6 +137,16 @@ func (c contract) checkProblem(t testing.TB, answer *httptest.ResponseRecorder) 
 	if err := c.doc.Components.Schemas["Problem"].Value.VisitJSON(v); err != nil {
 		t.Errorf("not a problem: %v", err)
 	}
+	if code := codeIn(t, answer.Body.Bytes()); !slices.Contains(c.promised(), code) {
+		t.Errorf("the code %s is not in the contract", code)
+	}
+}
+
+func codeIn(t testing.TB, body []byte) string {
+	t.Helper()
+	var details problem.Details
+	decodeJSON(t, body, &details)
+	return string(details.Code)
 }
 
 func TestContractHasTheRoutes(t *testing.T) {
@@ -168,8 +205,8 @@ func TestEveryCodeIsInTheContract(t *testing.T) {
 		t.Fatalf("found %d codes only", len(codes))
 	}
 	promised := map[string]bool{}
-	for _, v := range theContract(t).doc.Components.Schemas["Code"].Value.Enum {
-		promised[v.(string)] = true
+	for _, code := range theContract(t).promised() {
+		promised[code] = true
 	}
 	for code, name := range codes {
 		if !promised[code] {

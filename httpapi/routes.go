@@ -43,6 +43,7 @@ func (s *Server) routes() []route {
 		{"GET", "/api/health", everybody, still, health, nil},
 		{"GET", "/api/ready", everybody, still, s.ready, nil},
 		{"GET", "/api/openapi.yaml", everybody, still, s.contract, nil},
+		{"GET", "/api/openapi.json", everybody, still, s.contractJSON, nil},
 
 		{"POST", "/api/users/signup", everybody, still, s.signUp, nil},
 		{"POST", "/api/users/signin", everybody, still, s.signIn, nil},
