@@ -24,9 +24,8 @@ type projection interface {
 	// Table is the view's name and version, such as balances_v1. The version rises
 	// when its columns or their meaning change: then both stand side by side, and
 	// processes of the older binary go on with theirs.
+	// What it consists of is in schema/postgres, as all tables are.
 	Table() string
-	// DDL makes the table and its indexes where they are missing.
-	DDL() string
 	// Write queues the statements that write what a batch means. An error that wraps
 	// domain.ErrBroken, from here or from a statement, says that the batch cannot
 	// follow on what is there.
@@ -102,11 +101,8 @@ const lockTables = `SELECT pg_advisory_xact_lock(hashtext('kassa views'))`
 // makeTables makes what is missing; of several processes at once, one does it.
 func makeTables(ctx context.Context, pool *pgxpool.Pool) error {
 	return pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, lockTables); err != nil {
-			return err
-		}
-		for _, p := range declared {
-			if err := makeTable(ctx, tx, servedSchema, p); err != nil {
+		for _, table := range declaredTables {
+			if err := makeTable(ctx, tx, servedSchema, table); err != nil {
 				return err
 			}
 		}
@@ -114,15 +110,13 @@ func makeTables(ctx context.Context, pool *pgxpool.Pool) error {
 	})
 }
 
-func makeTable(ctx context.Context, tx pgx.Tx, schema string, p projection) error {
-	if err := inSchema(ctx, tx, schema); err != nil {
-		return err
+// makeTable makes a view's table, empty and at position 0, where it is missing. The
+// service may create nothing: the database has a function for it.
+func makeTable(ctx context.Context, tx pgx.Tx, schema, table string) error {
+	if _, err := tx.Exec(ctx, `SELECT kassa_views.make($1, $2)`, schema, table); err != nil {
+		return fmt.Errorf("make %s.%s: %w", schema, table, err)
 	}
-	if _, err := tx.Exec(ctx, p.DDL()); err != nil {
-		return fmt.Errorf("make %s.%s: %w", schema, p.Table(), err)
-	}
-	_, err := tx.Exec(ctx, `INSERT INTO positions (view, position) VALUES ($1, 0) ON CONFLICT DO NOTHING`, p.Table())
-	return err
+	return nil
 }
 
 // inSchema lets the statements of a transaction speak of tables in the schema.

@@ -17,17 +17,6 @@ const balancesTable = "balances_v1"
 
 func (balances) Table() string { return balancesTable }
 
-// A row is written at every movement: with no index over what changes, and free
-// space on its page, the new version stays beside the old one.
-func (balances) DDL() string {
-	return `CREATE TABLE IF NOT EXISTS ` + balancesTable + ` (
-		user_id   text COLLATE "C" PRIMARY KEY,
-		available bigint NOT NULL CHECK (available >= 0),
-		held      bigint NOT NULL CHECK (held >= 0),
-		position  bigint NOT NULL
-	) WITH (fillfactor = 60, autovacuum_vacuum_scale_factor = 0.05)`
-}
-
 const (
 	openBalances = `INSERT INTO ` + balancesTable + ` (user_id, available, held, position)
 		SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[])`

@@ -20,8 +20,8 @@ func (h house) keep(t testing.TB) (crash func()) {
 	t.Helper()
 	tables := append([]string{"positions"}, projections.DeclaredTables...)
 	for _, table := range tables {
-		_, err := h.pool.Exec(t.Context(), fmt.Sprintf(`CREATE TABLE kassa_views_next.kept_%s AS TABLE kassa_views.%[1]s`, table))
-		fatal(t, err)
+		h.asOwner(t, fmt.Sprintf(`CREATE TABLE kassa_views_next.kept_%s AS TABLE kassa_views.%[1]s`, table),
+			fmt.Sprintf(`GRANT SELECT ON kassa_views_next.kept_%s TO PUBLIC`, table))
 	}
 	return func() {
 		t.Helper()

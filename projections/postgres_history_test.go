@@ -24,13 +24,13 @@ const (
 // reads it from end to end.
 func (h house) longWallet(t testing.TB) {
 	t.Helper()
-	for _, statement := range []string{
+	h.asOwner(t,
 		// Nobody will need these rows after a crash.
 		`ALTER TABLE kassa_views.transactions_v1 SET UNLOGGED`, `ALTER TABLE kassa_views.predictions_v1 SET UNLOGGED`,
 		`INSERT INTO kassa_views.users_v1 SELECT 'u_long', '\x00', false, now(), 1`,
 		`INSERT INTO kassa_views.transactions_v1 SELECT 'u_long', n, CASE WHEN n <= 10 THEN 'deposit' ELSE 'prediction' END,
 			CASE WHEN n <= 10 THEN 'completed' ELSE 'held' END, -5, 1000, now(), CASE WHEN n <= 10 THEN '' ELSE 'p_' || n END, '', '', ''
-			FROM generate_series(1, ` + fmt.Sprint(longHistory) + `) n`,
+			FROM generate_series(1, `+fmt.Sprint(longHistory)+`) n`,
 		`INSERT INTO kassa_views.transactions_v1 SELECT 'u_' || n % 20000, 2000000 + n, 'deposit', 'completed', 5, 10, now(), '', '', '', ''
 			FROM generate_series(1, 200000) n`,
 		`INSERT INTO kassa_views.predictions_v1 SELECT 'p_' || n, 'u_long', 'captured', '\x00', 5, 10, now(), now(), n, now(), n + 1,
@@ -39,11 +39,7 @@ func (h house) longWallet(t testing.TB) {
 			NULL, '', '', 0, '' FROM generate_series(1, 50000) n`,
 		`INSERT INTO kassa_views.predictions_v1 SELECT 'r_' || n, 'u_long', 'released', '\x00', 5, 10, now(), now(), 3000000 + n, now(), n + 1,
 			NULL, '', '', 0, '' FROM generate_series(1, 3) n`,
-		`ANALYZE kassa_views.transactions_v1`, `ANALYZE kassa_views.predictions_v1`,
-	} {
-		_, err := h.pool.Exec(t.Context(), statement)
-		fatal(t, err)
-	}
+		`ANALYZE kassa_views.transactions_v1`, `ANALYZE kassa_views.predictions_v1`)
 }
 
 // historyPage is one of the questions that people ask of a long history.

@@ -39,17 +39,17 @@ func DropView(ctx context.Context, pool *pgxpool.Pool, table string) error {
 		return fmt.Errorf("%s is in use by this version of Kassa", table)
 	}
 	err := pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, lockTables); err != nil {
+		if err := hurry(ctx, tx); err != nil {
 			return err
 		}
-		gone, err := tx.Exec(ctx, `DELETE FROM `+served+`positions WHERE view = $1`, table)
-		if err != nil {
+		var was bool
+		if err := tx.QueryRow(ctx, `SELECT kassa_views.drop($1, $2)`, servedSchema, table).Scan(&was); err != nil {
 			return err
 		}
-		if gone.RowsAffected() == 0 {
+		if !was {
 			return errNoView
 		}
-		return dropTable(ctx, tx, table)
+		return nil
 	})
 	if busy(err) {
 		return fmt.Errorf("%s is being read: is a process of an older version still running?", table)

@@ -20,32 +20,6 @@ const predictionsTable = "predictions_v1"
 
 func (predictions) Table() string { return predictionsTable }
 
-// Sealed text cannot be compressed, so nobody tries.
-func (predictions) DDL() string {
-	return `CREATE TABLE IF NOT EXISTS ` + predictionsTable + ` (
-		id              text COLLATE "C" PRIMARY KEY,
-		user_id         text COLLATE "C" NOT NULL,
-		state           text COLLATE "C" NOT NULL,
-		text            bytea STORAGE EXTERNAL,
-		price           bigint      NOT NULL,
-		wanted          int         NOT NULL,
-		requested_at    timestamptz NOT NULL,
-		expires_at      timestamptz NOT NULL,
-		position        bigint      NOT NULL,
-		ended_at        timestamptz,
-		end_position    bigint      NOT NULL,
-		movies          text, -- JSON, as the answer had it
-		model           text        NOT NULL,
-		catalogue       text        NOT NULL,
-		processing_time float8      NOT NULL,
-		failure         text        NOT NULL,
-		CHECK ((state = 'held') = (ended_at IS NULL) AND (state = 'held') = (end_position = 0))
-	);
-	CREATE UNIQUE INDEX IF NOT EXISTS ` + predictionsTable + `_user ON ` + predictionsTable + ` (user_id, position);
-	CREATE INDEX IF NOT EXISTS ` + predictionsTable + `_state ON ` + predictionsTable + ` (user_id, state, position);
-	CREATE INDEX IF NOT EXISTS ` + predictionsTable + `_open ON ` + predictionsTable + ` (expires_at, position) WHERE state = 'held'`
-}
-
 const (
 	addPredictions = `INSERT INTO ` + predictionsTable + ` (id, user_id, state, ended_at, end_position, movies, model, catalogue,
 			processing_time, failure, text, price, wanted, requested_at, expires_at, position)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -33,7 +34,9 @@ func (v *Postgres) reading(ctx context.Context, least eventstore.Position, read 
 }
 
 // snapshot reads tables of views as they are at one moment, in one round trip, and
-// gives the position up to which all of them show the log.
+// gives the position up to which all of them show the log. The tables are locked before
+// the moment is chosen: one that is put in place of another in between would have
+// been empty at that moment.
 func (v *Postgres) snapshot(ctx context.Context, tables []string, query func(*pgx.Batch)) (at eventstore.Position, err error) {
 	conn, err := v.pool.Acquire(ctx)
 	if err != nil {
@@ -43,6 +46,7 @@ func (v *Postgres) snapshot(ctx context.Context, tables []string, query func(*pg
 	defer rollback(ctx, conn)
 	pipe := &pgx.Batch{}
 	pipe.Queue(`begin isolation level repeatable read, read only`)
+	pipe.Queue(`LOCK TABLE ` + served + strings.Join(tables, `, `+served) + ` IN ACCESS SHARE MODE`)
 	pipe.Queue(leastPosition, tables).QueryRow(func(row pgx.Row) (err error) { at, err = scanLeast(row, tables); return err })
 	query(pipe)
 	pipe.Queue(`commit`)

@@ -145,18 +145,13 @@ func (b *building) begin(ctx context.Context) error {
 			b.old = table
 		}
 	}
-	return pgx.BeginFunc(ctx, b.DB, func(tx pgx.Tx) error { return makeTable(ctx, tx, nextSchema, b.projection) })
+	return pgx.BeginFunc(ctx, b.DB, func(tx pgx.Tx) error { return makeTable(ctx, tx, nextSchema, b.Table()) })
 }
 
 // discard drops what was built.
 func (b *building) discard(ctx context.Context) error {
-	return pgx.BeginFunc(ctx, b.DB, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, `DROP TABLE IF EXISTS `+nextSchema+`.`+b.Table()); err != nil {
-			return err
-		}
-		_, err := tx.Exec(ctx, `DELETE FROM `+nextSchema+`.positions WHERE view = $1`, b.Table())
-		return err
-	})
+	_, err := b.DB.Exec(ctx, `SELECT kassa_views.drop($1, $2)`, nextSchema, b.Table())
+	return err
 }
 
 // near is how far behind a table may be for the rest to be applied while those who
@@ -308,21 +303,19 @@ func (b *building) replace(ctx context.Context, tx pgx.Tx) error {
 		return err
 	}
 	if _, stands := at[b.Table()]; stands {
-		if err := b.dropOld(ctx, tx); err != nil {
+		if err := b.passOld(ctx, tx); err != nil {
 			return err
 		}
 	}
-	_, err = tx.Exec(ctx, `ALTER TABLE `+nextSchema+`.`+b.Table()+` SET SCHEMA `+servedSchema)
-	if err != nil {
+	if err := hurry(ctx, tx); err != nil {
 		return err
 	}
-	_, err = tx.Exec(ctx, `WITH built AS (DELETE FROM `+nextSchema+`.positions WHERE view = $1 RETURNING *)
-		INSERT INTO `+served+`positions TABLE built ON CONFLICT (view) DO UPDATE SET position = excluded.position`, b.Table())
+	_, err = tx.Exec(ctx, `SELECT kassa_views.switch($1)`, b.Table())
 	return err
 }
 
-// dropOld brings the new table to where the old one stands, and drops that one.
-func (b *building) dropOld(ctx context.Context, tx pgx.Tx) error {
+// passOld brings the new table to where the old one is, whose position is locked then.
+func (b *building) passOld(ctx context.Context, tx pgx.Tx) error {
 	// An automatic vacuum of the table gives way to this lock, which stops no read
 	// and no write, and would not give way to a short wait for the drop.
 	if _, err := tx.Exec(ctx, `LOCK TABLE `+served+b.Table()+` IN SHARE UPDATE EXCLUSIVE MODE`); err != nil {
@@ -333,19 +326,14 @@ func (b *building) dropOld(ctx context.Context, tx pgx.Tx) error {
 		return err
 	}
 	if b.at < at {
-		if err := b.finish(ctx, tx, at); err != nil {
-			return err
-		}
+		return b.finish(ctx, tx, at)
 	}
-	return dropTable(ctx, tx, b.Table())
+	return nil
 }
 
-// dropTable drops a served table, unless a read holds it for long.
-func dropTable(ctx context.Context, tx pgx.Tx, table string) error {
-	if _, err := tx.Exec(ctx, `SELECT set_config('lock_timeout', $1, true)`, readersWait.String()); err != nil {
-		return err
-	}
-	_, err := tx.Exec(ctx, `DROP TABLE `+served+table)
+// hurry ends the next statements of a transaction that would wait for a long read.
+func hurry(ctx context.Context, tx pgx.Tx) error {
+	_, err := tx.Exec(ctx, `SELECT set_config('lock_timeout', $1, true)`, readersWait.String())
 	return err
 }
 

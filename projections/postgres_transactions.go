@@ -19,26 +19,6 @@ const transactionsTable = "transactions_v1"
 
 func (transactions) Table() string { return transactionsTable }
 
-// Both indexes begin with the wallet and end with the position, so a page costs
-// its own rows, however long the wallet's history is.
-func (transactions) DDL() string {
-	return `CREATE TABLE IF NOT EXISTS ` + transactionsTable + ` (
-		user_id       text COLLATE "C" NOT NULL,
-		position      bigint      NOT NULL,
-		type          text COLLATE "C" NOT NULL,
-		status        text        NOT NULL,
-		amount        bigint      NOT NULL,
-		balance_after bigint      NOT NULL,
-		at            timestamptz NOT NULL,
-		prediction    text COLLATE "C" NOT NULL,
-		admin         text        NOT NULL,
-		reason        text        NOT NULL,
-		reference     text        NOT NULL,
-		PRIMARY KEY (user_id, position)
-	);
-	CREATE INDEX IF NOT EXISTS ` + transactionsTable + `_type ON ` + transactionsTable + ` (user_id, type, position)`
-}
-
 const addTransactions = `INSERT INTO ` + transactionsTable + `
 	(user_id, position, type, status, amount, balance_after, at, prediction, admin, reason, reference)
 	SELECT * FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::timestamptz[],

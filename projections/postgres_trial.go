@@ -19,13 +19,6 @@ const trialTable = "trial_v1"
 
 func (trial) Table() string { return trialTable }
 
-func (trial) DDL() string {
-	return `CREATE TABLE IF NOT EXISTS ` + trialTable + ` (
-		account text COLLATE "C" PRIMARY KEY,
-		amount  bigint NOT NULL
-	) WITH (fillfactor = 10, autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_scale_factor = 0)`
-}
-
 // The rows that are no account of the ledger's: sums over all persons, and their
 // number.
 const (

@@ -18,17 +18,6 @@ const usersTable = "users_v1"
 
 func (users) Table() string { return usersTable }
 
-func (users) DDL() string {
-	return `CREATE TABLE IF NOT EXISTS ` + usersTable + ` (
-		id           text COLLATE "C" PRIMARY KEY,
-		email        bytea,
-		admin        boolean     NOT NULL,
-		signed_up_at timestamptz NOT NULL,
-		position     bigint      NOT NULL
-	);
-	CREATE UNIQUE INDEX IF NOT EXISTS ` + usersTable + `_position ON ` + usersTable + ` (position)`
-}
-
 const (
 	addUsers = `INSERT INTO ` + usersTable + ` (id, admin, email, signed_up_at, position)
 		SELECT * FROM unnest($1::text[], $2::boolean[], $3::bytea[], $4::timestamptz[], $5::bigint[])`

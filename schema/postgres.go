@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"net"
 	"strings"
 	"time"
@@ -123,6 +124,10 @@ func PlanPostgres(ctx context.Context, url string) ([]Migration, error) {
 // MigratePostgres brings the database to this binary's version, and gives the
 // steps. Of several at once, one does it and the others wait.
 func MigratePostgres(ctx context.Context, url string) (done []Migration, err error) {
+	return migratePostgres(ctx, url, math.MaxInt64)
+}
+
+func migratePostgres(ctx context.Context, url string, upTo int64) (done []Migration, err error) {
 	config, err := parse(ctx, url)
 	if err != nil {
 		return nil, err
@@ -145,7 +150,7 @@ func MigratePostgres(ctx context.Context, url string) (done []Migration, err err
 	if err != nil {
 		return nil, err
 	}
-	results, err := provider.Up(ctx)
+	results, err := provider.UpTo(ctx, upTo)
 	for _, r := range results {
 		done = append(done, Migration{r.Source.Version, r.Source.Path})
 	}

@@ -54,8 +54,14 @@ var attacks = map[string][]string{
 		`CREATE OPERATOR S.<#> (LEFTARG = public.halfvec, RIGHTARG = public.halfvec, FUNCTION = S.near)`, `SELECT public.tend_vector_indexes(1000000)`},
 	"a cast": {`CREATE TYPE S.sly AS (n bigint)`, trap("S.number", "S.sly", "bigint", "1"),
 		`CREATE CAST (S.sly AS bigint) WITH FUNCTION S.number AS IMPLICIT`, `SELECT public.extend_log(ROW(1)::S.sly)`},
-	"a model's name":      {`INSERT INTO public.movies VALUES ('f', sha256('{}'), '{}', true, now())`, `INSERT INTO public.vectors SELECT ''' OR S.run() --', 'f', sha256(''), array_fill(1/sqrt(384)::real, ARRAY[384])::public.vector`, `SELECT public.tend_vector_indexes(1)`},
-	"partitions for ever": {`SELECT public.extend_log(9000000000000000000)`},
+	"a model's name":            {`INSERT INTO public.movies VALUES ('f', sha256('{}'), '{}', true, now())`, `INSERT INTO public.vectors SELECT ''' OR S.run() --', 'f', sha256(''), array_fill(1/sqrt(384)::real, ARRAY[384])::public.vector`, `SELECT public.tend_vector_indexes(1)`},
+	"drop by a function's hand": {`SELECT kassa_views.drop('public', 'events')`}, "drop what is no view": {`SELECT kassa_views.drop('kassa_views', 'positions')`},
+	"drop more":      {`SELECT kassa_views.drop('kassa_views', 'x_v1, public.events_v1')`},
+	"make elsewhere": {`SELECT kassa_views.make('public', 'users_v1')`}, "make something else": {`SELECT kassa_views.make('kassa_views', 'x AS SELECT')`},
+	"switch to something":  {`SELECT kassa_views.switch('positions')`},
+	"another definition":   {`CREATE OR REPLACE FUNCTION kassa_views.definition(view text) RETURNS text LANGUAGE sql AS 'SELECT ''DROP TABLE public.events'''`, `SELECT kassa_views.make('kassa_views', 'x')`},
+	"the owner's own hand": {`SELECT kassa_views.give('public', 'events')`},
+	"partitions for ever":  {`SELECT public.extend_log(9000000000000000000)`},
 
 	"change": {`UPDATE public.events SET entry = 'forged'`}, "delete": {`DELETE FROM public.events`}, "truncate": {`TRUNCATE public.events CASCADE`},
 	"change a partition": {`UPDATE public.events_p0 SET entry = 'forged'`}, "insert into a partition": {`INSERT INTO public.events_p0 SELECT 3, hashes, entry FROM public.events WHERE position = 1`},
@@ -97,7 +103,7 @@ const kept = `SELECT jsonb_build_object(
 	'index', (SELECT md5(string_agg(i::text, ',' ORDER BY position)) FROM public.event_index i),
 	'head', (SELECT h::text FROM public.head h),
 	'triggers', (SELECT string_agg(concat_ws(' ', tgrelid::regclass, tgname, tgenabled, tgfoid::regprocedure), ', ' ORDER BY tgrelid, tgname) FROM pg_trigger),
-	'functions', (SELECT md5(string_agg(p::text, ',' ORDER BY p.oid)) FROM pg_proc p WHERE pronamespace = 'public'::regnamespace),
+	'functions', (SELECT md5(string_agg(p::text, ',' ORDER BY p.oid)) FROM pg_proc p WHERE pronamespace IN ('public'::regnamespace, 'kassa_views'::regnamespace)),
 	'relations', (SELECT string_agg(concat_ws(' ', relname, relowner::regrole, relacl), ', ' ORDER BY relname) FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relname NOT LIKE 'vectors_near_%'),
 	'parts', (SELECT count(*)::text FROM pg_inherits WHERE inhparent IN ('public.events'::regclass, 'public.event_index'::regclass)),
 	'large objects', (SELECT md5(string_agg(lo_get(oid)::text, ',' ORDER BY oid)) FROM pg_largeobject_metadata WHERE lomowner = CURRENT_USER::regrole),
@@ -105,7 +111,7 @@ const kept = `SELECT jsonb_build_object(
 
 // refusals are the first errors that an attack may meet; any other says that the
 // attack is written wrongly, and would prove nothing.
-var refusals = []string{"42501", "23000", "54000", "23505", "0A000"}
+var refusals = []string{"42501", "23000", "54000", "23505", "0A000", "22023"}
 
 // Who steals the service's login cannot change the log: not by any of the attacks, and
 // not where the database's owner gave away more than is needed, a schema to create in

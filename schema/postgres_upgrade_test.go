@@ -1,0 +1,57 @@
+package schema_test
+
+import (
+	"testing"
+
+	"kassa/schema"
+	"kassa/schema/schematest"
+)
+
+// A database in which the service made the tables of its views is taken over with all
+// that is in them; from then on the service fills them, and creates nothing.
+func TestUpgradeTakesTheViewsOver(t *testing.T) {
+	url := schematest.Empty(t)
+	if _, err := schema.MigratePostgresTo(t.Context(), url, 4); err != nil {
+		t.Fatal(err)
+	}
+	owner := connect(t, url)
+	exec(t, owner, `SET ROLE kassa_app;
+		CREATE TABLE kassa_views.balances_v1 (user_id text PRIMARY KEY, available bigint NOT NULL, held bigint NOT NULL, position bigint NOT NULL);
+		INSERT INTO kassa_views.balances_v1 VALUES ('u_ada', 7, 0, 3);
+		INSERT INTO kassa_views.positions VALUES ('balances_v1', 3);
+		CREATE TABLE kassa_views_next.balances_v1 (LIKE kassa_views.balances_v1);
+		INSERT INTO kassa_views_next.positions VALUES ('balances_v1', 2);
+		RESET ROLE`)
+	if _, err := schema.MigratePostgres(t.Context(), url); err != nil {
+		t.Fatal(err)
+	}
+	service := connect(t, schematest.Service(t, url))
+	var available, position, left, foreign int
+	var made bool
+	err := service.QueryRow(t.Context(), `SELECT available, (SELECT position FROM kassa_views.positions WHERE view = 'balances_v1'), (SELECT count(*) FROM kassa_views_next.positions),
+		(SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace WHERE nspname ^@ 'kassa_views' AND relowner <> nspowner),
+		kassa_views.make('kassa_views', 'balances_v1') FROM kassa_views.balances_v1`).Scan(&available, &position, &left, &foreign, &made)
+	if err != nil || available != 7 || position != 3 || left != 0 || foreign != 0 || made {
+		t.Errorf("a balance of %d at %d, %d half built, %d of another owner, made again: %t, %v", available, position, left, foreign, made, err)
+	}
+	exec(t, service, `UPDATE kassa_views.balances_v1 SET available = 8`)
+	for _, place := range []string{"kassa_views", "kassa_views_next", "public", "pg_temp"} {
+		if _, err := service.Exec(t.Context(), `CREATE TABLE `+place+`.own (n int)`); err == nil {
+			t.Errorf("the service makes a table in %s", place)
+		}
+	}
+}
+
+// A position never outlives its table: one that was dropped is made again, empty and at
+// position 0.
+func TestADroppedViewBeginsAgain(t *testing.T) {
+	url := schematest.Postgres(t)
+	owner, service := connect(t, url), connect(t, schematest.Service(t, url))
+	exec(t, service, `SELECT kassa_views.make('kassa_views', 'users_v1'); UPDATE kassa_views.positions SET position = 9`)
+	exec(t, owner, `DROP TABLE kassa_views.users_v1`)
+	exec(t, service, `SELECT kassa_views.make('kassa_views', 'users_v1')`)
+	var at int
+	if err := service.QueryRow(t.Context(), `SELECT position FROM kassa_views.positions WHERE view = 'users_v1'`).Scan(&at); err != nil || at != 0 {
+		t.Errorf("the new table is at position %d, %v", at, err)
+	}
+}
