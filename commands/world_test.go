@@ -3,8 +3,8 @@ package commands_test
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
+	"log/slog"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -95,26 +95,10 @@ func (w *world) over(log commands.Log) *commands.Handler { return w.handler(log,
 func (w *world) follow() {
 	ctx, stop := context.WithCancel(context.Background())
 	followed := make(chan error, 1)
-	go func() {
-		for {
-			at, _ := w.views.Position(ctx)
-			err := w.store.Wait(ctx, at)
-			var batch []eventstore.Recorded
-			if err == nil {
-				batch, err = w.store.After(ctx, at, 100)
-			}
-			if err == nil {
-				err = w.views.Receive(ctx, w.store, batch)
-			}
-			if err != nil {
-				followed <- err
-				return
-			}
-		}
-	}()
+	go func() { followed <- w.views.Follow(ctx, w.store, slog.New(slog.DiscardHandler)) }()
 	w.t.Cleanup(func() {
 		stop()
-		if err := <-followed; !errors.Is(err, context.Canceled) {
+		if err := <-followed; err != nil {
 			w.t.Errorf("the views stopped: %v", err)
 		}
 	})

@@ -65,10 +65,10 @@ type engine interface {
 	// not as the migrations made it.
 	missingGuards(ctx context.Context) ([]string, error)
 
-	// listen calls moved when it hears how far the log has come, until ctx ends; an
+	// listen calls hint when it hears how far the log has come, until ctx ends; an
 	// engine that hears nothing returns at once. It reports when it cannot listen, and
 	// nil when it can again.
-	listen(ctx context.Context, moved func(Position), report func(error))
+	listen(ctx context.Context, hint func(Position), report func(error))
 }
 
 // errRaced: the log is not as the append expected it.

@@ -20,6 +20,7 @@ type Faults struct {
 	always map[Step]func() error
 	reads  atomic.Int64
 	locks  atomic.Int64
+	heads  atomic.Int64
 }
 
 // Step is a moment in the life of a batch or of a read.
@@ -97,6 +98,15 @@ func (f *Faults) Locked() int { return int(f.locks.Swap(0)) }
 // SetLeaseTime makes a store's leases shorter than others'.
 func SetLeaseTime(s *Store, long time.Duration) { s.leaseTime = long }
 
+// HeadsRead counts the reads of the head since it was last asked.
+func (f *Faults) HeadsRead() int { return int(f.heads.Swap(0)) }
+
+// Known is how far a store has seen the log come.
+func Known(s *Store) Position { return s.known() }
+
+// PollInterval is how often a store looks by itself.
+const PollInterval = pollInterval
+
 // Queued is how many appends wait for the sequencer.
 func Queued(s *Store) int { return len(s.queue) }
 
@@ -137,6 +147,7 @@ func (f *Faults) appendIf(ctx context.Context, was Head, rows []row, head Head) 
 }
 
 func (f *Faults) head(ctx context.Context) (Head, error) {
+	f.heads.Add(1)
 	if err := f.reach(AtHead); err != nil {
 		return Head{}, err
 	}

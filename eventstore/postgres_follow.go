@@ -18,7 +18,7 @@ import (
 // ends. It keeps a connection of its own and opens a new one when that breaks. What is
 // missed meanwhile is found by polling. Behind a pooler it hears nothing and returns:
 // there a session is no process's own.
-func (e *postgres) listen(ctx context.Context, moved func(Position), report func(error)) {
+func (e *postgres) listen(ctx context.Context, hint func(Position), report func(error)) {
 	pause := backoff.NewExponentialBackOff()
 	pause.InitialInterval, pause.MaxInterval = 50*time.Millisecond, 3*time.Second
 	for ctx.Err() == nil {
@@ -40,7 +40,7 @@ func (e *postgres) listen(ctx context.Context, moved func(Position), report func
 					return err
 				}
 				if at, err := strconv.ParseInt(said.Payload, 10, 64); err == nil {
-					moved(Position(at))
+					hint(Position(at))
 				}
 			}
 		})

@@ -17,12 +17,17 @@ const pageSize = 1000
 // pollInterval bounds how late this process notices what another appended.
 const pollInterval = 100 * time.Millisecond
 
+// hintedLook bounds a look at the head for which nobody waits.
+const hintedLook = 5 * time.Second
+
 // Head gives the committed size and root.
 func (s *Store) Head(ctx context.Context) (Head, error) {
+	before := s.known()
 	head, err := s.engine.head(ctx)
 	if err != nil {
 		return Head{}, fmt.Errorf("read the head of the log: %w", err)
 	}
+	s.learn(before, head.Size)
 	return head, nil
 }
 
@@ -180,7 +185,9 @@ func (s *Store) replay(ctx context.Context, first Position, c Command) (Receipt,
 }
 
 // Wait returns when the log holds something behind the position. In this process
-// an append wakes it; what other processes append is found by polling.
+// an append wakes it; what other processes append is found by a hint, or by polling. The
+// error wraps ErrAhead where the log ends before the position: who read it up to there
+// read another one, before a restore.
 func (s *Store) Wait(ctx context.Context, after Position) error {
 	poll := time.NewTicker(pollInterval)
 	defer poll.Stop()
@@ -202,7 +209,78 @@ func (s *Store) Wait(ctx context.Context, after Position) error {
 			if err != nil {
 				return err
 			}
-			s.see(head.Size)
+			if head.Size < after {
+				return fmt.Errorf("%w: the log ends at position %d, before %d", ErrAhead, head.Size, after)
+			}
+		}
+	}
+}
+
+// known is how far this process has seen the log come.
+func (s *Store) known() Position {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.seen
+}
+
+// learn notes what the head said, in a read that began when the log was known to have
+// come to before. A head behind that is of a database that was restored, or that took the
+// place of another: what this process remembers of the log is dropped.
+func (s *Store) learn(before, at Position) {
+	if at >= before {
+		s.see(at)
+		return
+	}
+	s.mu.Lock()
+	s.seen = at
+	s.mu.Unlock()
+	s.accounts.Purge()
+}
+
+// Hint says that the log may have come to the position, so that those who wait for it
+// find it before they look by themselves. It may be wrong, and may come from anybody: what
+// it leads to is a look at the head.
+func (s *Store) Hint(at Position) {
+	s.mu.Lock()
+	news := at > s.seen
+	if news {
+		s.hint = max(s.hint, at)
+	}
+	s.mu.Unlock()
+	if news {
+		select {
+		case s.hinted <- struct{}{}:
+		default: // a look is due already
+		}
+	}
+}
+
+// lookAsHinted looks at the head when a hint says more than is known. After one that was
+// wrong it looks no sooner than it would without hints, so liars cost no more than that.
+func (s *Store) lookAsHinted(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.hinted:
+		}
+		s.mu.Lock()
+		hint := s.hint
+		s.hint = 0
+		s.mu.Unlock()
+		if hint <= s.known() { // it was found meanwhile
+			continue
+		}
+		look, cancel := context.WithTimeout(ctx, hintedLook)
+		head, err := s.Head(look)
+		cancel()
+		if err == nil && head.Size >= hint {
+			continue
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(pollInterval):
 		}
 	}
 }

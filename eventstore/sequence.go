@@ -201,11 +201,13 @@ func (q *sequencer) onCondition(ctx context.Context, requests []*request) error 
 }
 
 func (q *sequencer) underLock(ctx context.Context, requests []*request) error {
+	before := q.store.known()
 	tx, err := q.store.engine.begin(ctx, streamsOf(requests), commandsOf(requests)) // step 2
 	if err != nil {
 		return fmt.Errorf("begin a batch of %d appends: %w", len(requests), err)
 	}
 	known := tx.known()
+	q.store.learn(before, known.head.Size)
 	q.alone = int64(known.head.Size) == q.tree.size
 	if err := q.catchUp(ctx, known.head); err != nil { // step 3
 		tx.rollback()
@@ -235,8 +237,8 @@ func (q *sequencer) underLock(ctx context.Context, requests []*request) error {
 // the start, after a commit of unknown outcome, and when another process
 // appended: then it reads the right edge, a few entries, and proves it by the root.
 func (q *sequencer) catchUp(ctx context.Context, head Head) error {
-	if q.tree.size == int64(head.Size) && head.Size > 0 {
-		return nil
+	if own, err := q.tree.Head(); err != nil || own == head && head.Size > 0 {
+		return err
 	}
 	edge, err := readEdge(ctx, q.store.engine, head)
 	if err != nil {

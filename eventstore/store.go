@@ -26,6 +26,9 @@ var (
 	ErrUnknown = errors.New("eventstore: outcome of the append is unknown")
 	// ErrClosed: the store is shut.
 	ErrClosed = errors.New("eventstore: closed")
+	// ErrAhead: who follows the log is at a position that it does not have, or that is
+	// another entry now. The log was restored; what was made of the other is wrong.
+	ErrAhead = errors.New("eventstore: ahead of the log")
 	// ErrReadOnly: the store was opened to be read.
 	ErrReadOnly = errors.New("eventstore: opened for reading only")
 	// ErrCorrupt: what is stored contradicts itself. Stop, and run verify.
@@ -96,8 +99,11 @@ type Store struct {
 	shut bool
 
 	mu    sync.Mutex
-	seen  Position      // highest position known to be committed
+	seen  Position      // known to be committed, by a commit or by a read of the head
 	moved chan struct{} // closed when seen grows
+	hint  Position      // highest position that somebody spoke of since the last look
+
+	hinted chan struct{} // a look is due
 }
 
 // accountsCached bounds the folded accounts kept in memory (a few hundred bytes each).
@@ -138,7 +144,7 @@ func newStore(e engine) (*Store, error) {
 		return nil, err
 	}
 	return &Store{engine: e, queue: make(chan *request, maxBatch), closing: make(chan struct{}),
-		accounts: cache, folded: make(chan snapshot, 64), grown: make(chan Position, 1), moved: make(chan struct{}),
+		accounts: cache, folded: make(chan snapshot, 64), grown: make(chan Position, 1), moved: make(chan struct{}), hinted: make(chan struct{}, 1),
 		holder: newHolder(), leaseTime: leaseTime}, nil
 }
 
@@ -161,9 +167,10 @@ func open(ctx context.Context, e engine) (*Store, error) {
 	go func() { <-s.closing; deaf() }()
 	s.stopped.Go(seq.run)
 	s.stopped.Go(s.keepSnapshots)
+	s.stopped.Go(func() { s.lookAsHinted(hearing) })
 	s.stopped.Go(s.keepExtended)
 	s.stopped.Go(func() {
-		e.listen(hearing, s.see, func(err error) {
+		e.listen(hearing, s.Hint, func(err error) {
 			if hearing.Err() == nil {
 				s.report("listen for appends of other processes", err)
 			}

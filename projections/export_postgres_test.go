@@ -16,10 +16,7 @@ func CatchUpOne(ctx context.Context, pool *pgxpool.Pool, log Log, table string) 
 	for _, p := range declared {
 		if p.Table() == table {
 			f := &feed{projection: p, pool: pool, schema: servedSchema}
-			return inBatches(ctx, log, 0, func(batch []eventstore.Recorded) error {
-				_, err := f.receive(ctx, batch)
-				return err
-			})
+			return inBatches(ctx, log, 0, func(batch []eventstore.Recorded) error { return f.receive(ctx, batch) })
 		}
 	}
 	return errNoView

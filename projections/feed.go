@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -14,13 +13,12 @@ import (
 	"kassa/eventstore"
 )
 
-// feed keeps one view's table in one schema.
+// feed keeps one view's table in one schema. It is meant for one goroutine.
 type feed struct {
 	projection
 	pool   *pgxpool.Pool
 	schema string
 
-	mu sync.Mutex          // one batch at a time
 	at eventstore.Position // as the last transaction saw it
 }
 
@@ -47,35 +45,20 @@ func readPositions(ctx context.Context, db querier, schema string) (map[string]e
 	return found, nil
 }
 
-// stands notes where the table is; it may have been set back.
-func (f *feed) stands(at eventstore.Position) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.at = at
-}
-
 // follow receives batches until there are no more.
 func (f *feed) follow(ctx context.Context, batches <-chan []eventstore.Recorded) error {
 	for batch := range batches {
-		if _, err := f.receive(ctx, batch); err != nil {
+		if err := f.receive(ctx, batch); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// receive applies the entries of a batch that the table does not hold, and gives
-// the table's position. Where it does not follow, the error wraps ErrGap.
-func (f *feed) receive(ctx context.Context, batch []eventstore.Recorded) (eventstore.Position, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	err := f.apply(ctx, batch)
-	return f.at, err
-}
-
-// apply commits a batch, or says at which position the ledger is broken: then the
-// entries before it are committed one at a time.
-func (f *feed) apply(ctx context.Context, batch []eventstore.Recorded) error {
+// receive brings the entries of a batch that the table does not hold into it, or says at
+// which position the ledger is broken: then the entries before it are committed one at a
+// time. Where the batch does not follow on the table, the error wraps ErrGap.
+func (f *feed) receive(ctx context.Context, batch []eventstore.Recorded) error {
 	err := f.commit(ctx, batch)
 	if !errors.Is(err, domain.ErrBroken) {
 		return err

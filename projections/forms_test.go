@@ -20,11 +20,13 @@ import (
 // inMemory is the replayed form, with the log that it reads what it misses from.
 type inMemory struct {
 	*projections.Memory
-	log projections.Log
+	log projections.Followed
 }
 
-func (m inMemory) Receive(ctx context.Context, batch []eventstore.Recorded) error {
-	return m.Memory.Receive(ctx, m.log, batch)
+func (m inMemory) CatchUp(ctx context.Context) error { return m.Replay(ctx, m.log) }
+
+func (m inMemory) Run(ctx context.Context) error {
+	return m.Follow(ctx, m.log, slog.New(slog.DiscardHandler))
 }
 
 func TestMemory(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 
 	"kassa/domain"
@@ -47,38 +48,26 @@ func NewMemory() *Memory {
 		ends: map[domain.PredictionID]chan struct{}{}, house: map[domain.LedgerAccount]domain.Credits{}}
 }
 
-// Log is what a view reads when the broker did not bring everything.
-type Log interface {
-	After(ctx context.Context, at eventstore.Position, limit int) ([]eventstore.Recorded, error)
-	Scan(ctx context.Context, at eventstore.Position, fn func([]eventstore.Recorded) error) error
-}
-
 // Replay applies everything that the log holds behind the views' position.
 func (m *Memory) Replay(ctx context.Context, log Log) error {
 	return log.Scan(ctx, m.at(), m.Apply)
 }
 
-// Receive applies a batch that the broker brought. Delivery is at least once and
-// in any order: what was applied already is passed over, and what is missing
-// before the batch is read from the log.
-func (m *Memory) Receive(ctx context.Context, log Log, batch []eventstore.Recorded) error {
-	for {
-		gap := m.Apply(batch)
-		if !errors.Is(gap, ErrGap) {
-			return gap
+// Follow keeps the views up with the log until ctx ends; see follow. An error that wraps
+// eventstore.ErrAhead says that the log was restored: what was folded cannot be taken back,
+// so the process must start again.
+func (m *Memory) Follow(ctx context.Context, log Followed, logger *slog.Logger) error {
+	return follow(ctx, log, logger, func(ctx context.Context) (eventstore.Position, error) {
+		before := m.at()
+		if err := m.Replay(ctx, log); err != nil || m.at() > before || before == 0 {
+			return m.at(), err
 		}
-		at := m.at()
-		missing, err := log.After(ctx, at, len(batch)+500)
-		if err != nil {
-			return err
+		last, err := log.After(ctx, before-1, 1)
+		if err == nil && len(last) == 0 {
+			err = fmt.Errorf("%w: the views hold position %d, and the log ends before it", eventstore.ErrAhead, before)
 		}
-		if len(missing) == 0 && m.at() == at { // else somebody else has applied it meanwhile
-			return fmt.Errorf("a batch goes on at position %d, the log ends at %d", batch[len(batch)-1].Position, at)
-		}
-		if err := m.Apply(missing); err != nil {
-			return err
-		}
-	}
+		return before, err
+	})
 }
 
 func (m *Memory) at() eventstore.Position {

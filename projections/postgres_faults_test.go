@@ -127,16 +127,14 @@ func TestStoppedAtEachStep(t *testing.T) {
 				start := h.head(t)
 				for h.live(t, town, 1); !h.everyKind(t, start); h.live(t, town, 1) {
 				}
-				batch, err := h.store.After(t.Context(), start, 5000)
-				fatal(t, err)
 				w := &watch{part: step.part, when: when}
 				views := openViews(t, h.pool)
 				dying := projections.NewRunner(projections.On(h.watched(t, w)), h.store, nil)
-				err = dying.Receive(t.Context(), batch)
+				err := dying.CatchUp(t.Context())
 				if w.seen.Load() == 0 || err == nil && when != answered {
 					t.Fatalf("it was not stopped: %d such statements, %v", w.seen.Load(), err)
 				}
-				fatal(t, h.runner(t, views, endless).Receive(t.Context(), batch))
+				fatal(t, h.runner(t, views, endless).CatchUp(t.Context()))
 				h.same(t, views, h.head(t))
 			})
 		}

@@ -76,9 +76,7 @@ func TestNewsReachOtherProcesses(t *testing.T) {
 				}()
 				eventstoretest.Eventually(t, "two who wait", func() bool { return other.Waiting() == 2 })
 				h.decide(t, ada, &version, func() ([]domain.Event, error) { return ada.Fail(hold.Prediction, domain.FailedWorker) })
-				batch, err := h.store.After(t.Context(), before, 10)
-				fatal(t, err)
-				fatal(t, runner.Receive(t.Context(), batch))
+				fatal(t, runner.CatchUp(t.Context()))
 				fatal(t, <-woken)
 				fatal(t, <-woken)
 				if n := other.Waiting(); n != 0 {
@@ -218,7 +216,6 @@ func TestHundredsEndAtOnce(t *testing.T) {
 	t.Cleanup(other.Close)
 	eventstoretest.Eventually(t, "a connection that listens", other.Hears)
 	woken := make(chan error, 400)
-	before := h.head(t)
 	for _, p := range people {
 		for _, hold := range p.account.Clone().Holds {
 			go func() {
@@ -229,9 +226,7 @@ func TestHundredsEndAtOnce(t *testing.T) {
 		}
 	}
 	eventstoretest.Eventually(t, "all who wait", func() bool { return other.Waiting() == cap(woken) })
-	batch, err := h.store.After(t.Context(), before, cap(woken))
-	fatal(t, err)
-	fatal(t, runner.Receive(t.Context(), batch))
+	fatal(t, runner.CatchUp(t.Context()))
 	for range cap(woken) {
 		fatal(t, <-woken)
 	}

@@ -2,16 +2,11 @@ package projections
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"math"
-	"slices"
 	"sync"
-	"sync/atomic"
-	"time"
 
-	"github.com/cenkalti/backoff/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"golang.org/x/sync/errgroup"
 
@@ -22,30 +17,23 @@ import (
 // batchMost is how many entries one transaction of a view takes.
 const batchMost = 5000
 
-// Followed is a log that tells when it has grown.
-type Followed interface {
-	Log
-	Wait(ctx context.Context, after eventstore.Position) error
-}
-
-// Runner keeps the tables of the views: the broker rings, the store tells. Several
-// processes may have one; each batch of each view is applied once, by whichever
-// comes first. For each batch, in this order:
+// Runner keeps the tables of the views. All that it applies is read from the log: what
+// came from elsewhere could be forged. Several processes may have one; each batch of each
+// view is applied once, by the one that comes first. For each batch, in this order:
 //
 //  1. every view commits it, side by side, each in a transaction of its own
 //  2. the news go out to all processes
 //
-// A crash after step 1 leaves views that stand at different positions, which the
-// next catch-up sees, and news untold: those who wait look for themselves.
+// A crash after step 1 leaves views at different positions, which the next catch-up sees,
+// and news that nobody got: those who wait look for themselves.
 type Runner struct {
 	log    Followed
 	pool   *pgxpool.Pool
 	logger *slog.Logger
 	feeds  []*feed
 
-	catching sync.Mutex   // one scan of the log at a time
-	resting  atomic.Bool  // Run will catch up in a moment
-	told     atomic.Int64 // the position of the last news
+	catching sync.Mutex          // one scan of the log at a time
+	told     eventstore.Position // of the last news
 }
 
 // NewRunner gives a runner for these views. It uses up to seven connections of
@@ -58,69 +46,9 @@ func NewRunner(views *Postgres, log Followed, logger *slog.Logger) *Runner {
 	return r
 }
 
-// idle bounds how long a runner trusts what it knows of the tables: a database
-// server that crashed may have set them back.
-const idle = time.Second
-
-// Run keeps the views up with the log until ctx ends. While the database is away it
-// tries again with growing pauses. Where this program is too old for the log, it leaves
-// the views to newer ones. An error means that the ledger is broken, or that the log
-// cannot be followed.
+// Run keeps the views up with the log until ctx ends; see follow.
 func (r *Runner) Run(ctx context.Context) error {
-	pause := backoff.NewExponentialBackOff()
-	pause.InitialInterval, pause.MaxInterval = 50*time.Millisecond, 5*time.Second
-	for ctx.Err() == nil {
-		began := time.Now()
-		at, err := r.catchUp(ctx)
-		ended := time.Now()
-		if err == nil {
-			pause.Reset()
-			err = r.wait(ctx, at)
-		}
-		if err == nil && time.Since(ended) < time.Millisecond { // more had come meanwhile
-			r.rest(ctx, ended.Sub(began))
-		}
-		switch {
-		case err == nil || ctx.Err() != nil:
-			continue
-		case errors.Is(err, eventstore.ErrNewer):
-			r.logger.Error("the views are left to newer programs", "error", err)
-			<-ctx.Done()
-			return nil
-		case errors.Is(err, domain.ErrBroken) || errors.Is(err, eventstore.ErrCorrupt) || errors.Is(err, eventstore.ErrClosed):
-			return fmt.Errorf("keep the views: %w", err)
-		}
-		r.logger.Warn("the views are tried again", "error", err)
-		select {
-		case <-time.After(pause.NextBackOff()):
-		case <-ctx.Done():
-		}
-	}
-	return nil
-}
-
-// restMost bounds how much later than at once the views hold something.
-const restMost = 20 * time.Millisecond
-
-// rest lets entries gather for as long as those before took: a transaction for
-// each view costs about the same for one entry as for many.
-func (r *Runner) rest(ctx context.Context, took time.Duration) {
-	r.resting.Store(true)
-	defer r.resting.Store(false)
-	select {
-	case <-time.After(min(took, restMost)):
-	case <-ctx.Done():
-	}
-}
-
-// wait returns when the log has grown, or after a while.
-func (r *Runner) wait(ctx context.Context, at eventstore.Position) error {
-	ctx, cancel := context.WithTimeout(ctx, idle)
-	defer cancel()
-	if err := r.log.Wait(ctx, at); !errors.Is(err, context.DeadlineExceeded) {
-		return err
-	}
-	return nil
+	return follow(ctx, r.log, r.logger, r.catchUp)
 }
 
 // CatchUp brings all views to the end of the log, side by side.
@@ -181,10 +109,10 @@ func (r *Runner) look(ctx context.Context) (eventstore.Position, error) {
 		if !ok {
 			return 0, fmt.Errorf("%w: %s", errNoView, f.Table())
 		}
-		f.stands(position)
+		f.at = position
 		least = min(least, position)
 	}
-	r.told.Store(int64(least))
+	r.told = least
 	return least, nil
 }
 
@@ -209,44 +137,10 @@ func inBatches(ctx context.Context, log Log, at eventstore.Position, fn func([]e
 	return fn(batch)
 }
 
-// Receive applies a batch that the broker brought. Delivery is at least once and
-// in any order: what was applied already is passed over, and what is missing
-// before the batch is read from the log. An error that wraps domain.ErrBroken
-// means that the ledger is wrong and the process must stop.
-func (r *Runner) Receive(ctx context.Context, batch []eventstore.Recorded) error {
-	if len(batch) == 0 || r.resting.Load() { // the catch-up after the rest brings it
-		return nil
-	}
-	at, err := r.spread(ctx, batch) // step 1
-	if errors.Is(err, ErrGap) {
-		end, err := r.catchUp(ctx)
-		if err == nil && end < last(batch) {
-			return fmt.Errorf("a batch begins at position %d, the log ends at %d", batch[0].Position, end)
-		}
-		return err
-	}
-	if err != nil {
-		return err
-	}
-	return r.tell(ctx, at, batch) // step 2
-}
-
-// spread brings a batch to every view, and gives the least position to which they
-// came. A view that meets something broken does not stop the others before it.
-func (r *Runner) spread(ctx context.Context, batch []eventstore.Recorded) (eventstore.Position, error) {
-	var g errgroup.Group
-	at := make([]eventstore.Position, len(r.feeds))
-	for i, f := range r.feeds {
-		g.Go(func() (err error) { at[i], err = f.receive(ctx, batch); return err })
-	}
-	err := g.Wait()
-	return slices.Min(at), err
-}
-
 // tell says that all views have come to the position, and what the batch ended,
 // unless it was told before.
 func (r *Runner) tell(ctx context.Context, at eventstore.Position, batch []eventstore.Recorded) error {
-	if int64(at) <= r.told.Load() {
+	if at <= r.told {
 		return nil
 	}
 	var ended []domain.PredictionID
@@ -258,6 +152,6 @@ func (r *Runner) tell(ctx context.Context, at eventstore.Position, batch []event
 	if err := tell(ctx, r.pool, at, ended); err != nil {
 		return fmt.Errorf("tell that the views are at position %d: %w", at, err)
 	}
-	r.told.Store(int64(at))
+	r.told = at
 	return nil
 }

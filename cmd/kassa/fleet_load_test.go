@@ -14,7 +14,6 @@ import (
 	"kassa/domain"
 	"kassa/eventstore"
 	"kassa/projections"
-	"kassa/schema"
 )
 
 // people sign up.
@@ -143,7 +142,7 @@ func (f *fleet) recover(canary *actor, random *rand.Rand) time.Duration {
 // called when the load has stopped and all processes are there again.
 func (f *fleet) prove(actors []*actor) verdict {
 	f.t.Helper()
-	store, views := f.open()
+	store, views := openShared(f.t, f.database)
 	apis := f.of("api")
 	f.inGroups("settled", actors, func(t *testing.T, i int, a *actor) {
 		a.url = apis[i%len(apis)].address()
@@ -213,25 +212,6 @@ func (f *fleet) inGroups(what string, actors []*actor, do func(*testing.T, int, 
 			})
 		}
 	})
-}
-
-// open opens what the processes share.
-func (f *fleet) open() (*eventstore.Store, *projections.Postgres) {
-	f.t.Helper()
-	pool, err := schema.OpenPostgres(f.t.Context(), f.database, 4)
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	store, err := eventstore.ReadPostgres(pool)
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	views, err := projections.OpenPostgres(f.t.Context(), pool)
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	f.t.Cleanup(func() { views.Close(); store.Close(); pool.Close() })
-	return store, views
 }
 
 // caughtUp waits until the views show the whole log.

@@ -53,8 +53,8 @@ func (s *service) parts() []func(context.Context) error {
 	if has(roleRelay) {
 		list = append(list, func(ctx context.Context) error { return s.store.Lead(ctx, "relay", s.relay) })
 	}
-	if has(roleProjector) && s.runner != nil {
-		list = append(list, s.runner.Run)
+	if has(roleProjector) {
+		list = append(list, s.keepViews)
 	}
 	if has(roleExpirer) {
 		list = append(list, func(ctx context.Context) error {
@@ -83,7 +83,7 @@ func (s *service) watch(ctx context.Context) error {
 func (s *service) carry(ctx context.Context) error {
 	var h bus.Handlers
 	if s.settings.has(roleProjector) {
-		h.Events = s.apply
+		h.Hint = s.store.Hint
 	}
 	if s.settings.has(roleWorker) {
 		h.Work = embed(s.model)
@@ -92,6 +92,14 @@ func (s *service) carry(ctx context.Context) error {
 		h.Answer = s.match.settle
 	}
 	return s.bus.Run(ctx, h)
+}
+
+// keepViews follows the log.
+func (s *service) keepViews(ctx context.Context) error {
+	if s.runner != nil {
+		return s.runner.Run(ctx)
+	}
+	return s.replay.Follow(ctx, s.store, s.log)
 }
 
 // relay follows the log. On a bus that forgets it begins before the oldest

@@ -13,7 +13,6 @@ import (
 	"kassa/catalog"
 	"kassa/commands"
 	"kassa/domain"
-	"kassa/eventstore"
 	"kassa/internal/bus"
 	"kassa/projections"
 	"kassa/worker"
@@ -176,12 +175,4 @@ func (s *service) disassemble() (err error) {
 		err = s.model.Close()
 	}
 	return err
-}
-
-// apply brings a batch of events to the views.
-func (s *service) apply(ctx context.Context, batch []eventstore.Recorded) error {
-	if s.runner != nil {
-		return s.runner.Receive(ctx, batch)
-	}
-	return s.replay.Receive(ctx, s.store, batch)
 }

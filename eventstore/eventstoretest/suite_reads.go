@@ -86,13 +86,18 @@ func waits(t *testing.T, open Open) {
 		}
 	}
 	must(t, here.Wait(t.Context(), 2)) // long there
+	head, err := here.Head(t.Context())
+	must(t, err)
+	if err := here.Wait(t.Context(), head.Size+1); !errors.Is(err, eventstore.ErrAhead) {
+		t.Errorf("a wait behind a position that the log does not have gave %v", err)
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := here.Wait(ctx, 1000); !errors.Is(err, context.Canceled) {
+	if err := here.Wait(ctx, head.Size); !errors.Is(err, context.Canceled) {
 		t.Errorf("a wait whose context had ended gave %v", err)
 	}
 	left := make(chan error, 1)
-	go func() { left <- here.Wait(context.Background(), 1000) }()
+	go func() { left <- here.Wait(context.Background(), head.Size) }()
 	here.Close()
 	if err := <-left; !errors.Is(err, eventstore.ErrClosed) {
 		t.Errorf("a wait on a store that closes gave %v", err)

@@ -1,10 +1,11 @@
-// Package bus carries what the log says to those who act on it: batches of
-// events to the views, one errand a prediction to the workers, and their answers
-// back. It is the only room that knows Watermill.
+// Package bus carries what the log says to those who act on it: to the views how far it
+// has come, one errand a prediction to the workers, and their answers back. It is the only
+// package that knows Watermill.
 //
-// Delivery is at least once and may be out of order. The broker rings, the store
-// tells: a batch of events only says how far the log has come, an errand may be
-// done twice, and whoever settles it relies on the account's own state.
+// Delivery is at least once and may be out of order, and anybody who can publish to the
+// broker can lie. A message only says how far the log has come, or brings a vector for a
+// question that the log has; an errand may be done twice, and who settles it relies on the
+// account's own state.
 package bus
 
 import (
@@ -21,6 +22,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message/router/middleware"
 	"github.com/ThreeDotsLabs/watermill/pubsub/gochannel"
 	"github.com/cenkalti/backoff/v5"
+	"golang.org/x/time/rate"
 
 	"kassa/eventstore"
 )
@@ -40,9 +42,8 @@ const Failed = "worker_failed"
 // than once for the same message. What a handler answers with an error is tried
 // again a few times, unless the error is Permanent.
 type Handlers struct {
-	// Events gets batches of the log; where it fails for good, the views cannot go
-	// on and Run ends with its error.
-	Events func(ctx context.Context, batch []eventstore.Recorded) error
+	// Hint hears how far the log is said to have come. It must not wait.
+	Hint func(at eventstore.Position)
 	// Work does an errand: it gives the answer, or says in a stable word why there
 	// is none and never will be.
 	Work func(ctx context.Context, request []byte) (answer []byte, failure string, err error)
@@ -59,7 +60,7 @@ type Bus struct {
 	router *message.Router
 	channels
 	broker  *connections // nil in one process
-	failed  chan error
+	odd     rate.Sometimes
 	closing chan struct{} // closed when Run begins to end
 }
 
@@ -80,13 +81,10 @@ type channel struct {
 
 // InProcess gives a bus of Go channels. It forgets all that is under way when the
 // process ends: a relay must then start again before the oldest open errand.
-// Publishing events waits until they are applied, so that the relay does not run
-// ahead of the views.
 func InProcess(log *slog.Logger) (*Bus, error) {
 	adapter := adapt(log)
-	events := gochannel.NewGoChannel(gochannel.Config{BlockPublishUntilSubscriberAck: true}, adapter)
-	work := gochannel.NewGoChannel(gochannel.Config{OutputChannelBuffer: 64}, adapter)
-	through := func(pubsub *gochannel.GoChannel, name string, n int) *channel {
+	pubsub := gochannel.NewGoChannel(gochannel.Config{OutputChannelBuffer: 64}, adapter)
+	through := func(name string, n int) *channel {
 		c := &channel{publisher: pubsub, subscriber: pubsub, hands: n}
 		for i := range n {
 			c.publishTo = append(c.publishTo, name+"."+strconv.Itoa(i))
@@ -94,8 +92,8 @@ func InProcess(log *slog.Logger) (*Bus, error) {
 		c.subscribeTo = c.publishTo
 		return c
 	}
-	return newBus(log, adapter, channels{events: through(events, "events", 1), work: through(work, "work", lanes),
-		answers: through(work, "answers", lanes), dead: through(work, "dead", 1)}, nil)
+	return newBus(log, adapter, channels{events: through("events", 1), work: through("work", lanes),
+		answers: through("answers", lanes), dead: through("dead", 1)}, nil)
 }
 
 func newBus(log *slog.Logger, adapter watermill.LoggerAdapter, all channels, broker *connections) (*Bus, error) {
@@ -103,8 +101,8 @@ func newBus(log *slog.Logger, adapter watermill.LoggerAdapter, all channels, bro
 	if err != nil {
 		return nil, fmt.Errorf("make a message router: %w", err)
 	}
-	return &Bus{log: log, router: router, channels: all, broker: broker,
-		failed: make(chan error, 1), closing: make(chan struct{})}, nil
+	return &Bus{log: log, router: router, channels: all, broker: broker, odd: rate.Sometimes{Interval: time.Minute},
+		closing: make(chan struct{})}, nil
 }
 
 // adapt gives Watermill's own chatter a lower level.
@@ -112,8 +110,7 @@ func adapt(log *slog.Logger) watermill.LoggerAdapter {
 	return watermill.NewSlogLoggerWithLevelMapping(log, map[slog.Level]slog.Level{slog.LevelInfo: slog.LevelDebug})
 }
 
-// Run delivers messages until ctx ends; handlers that run are let finish. It
-// returns nil then, or the error for which the views could not go on. It is called
+// Run delivers messages until ctx ends; handlers that run are let finish. It is called
 // once.
 func (b *Bus) Run(ctx context.Context, h Handlers) error {
 	// Handlers keep a living context while the router closes: what they have in
@@ -121,8 +118,8 @@ func (b *Bus) Run(ctx context.Context, h Handlers) error {
 	// as its subscription closes.
 	alive, cut := context.WithCancel(context.WithoutCancel(ctx))
 	defer cut()
-	if h.Events != nil {
-		b.consume(ctx.Done(), alive, "events", b.events, patient, b.onEvents(h), b.eventsGivenUp)
+	if h.Hint != nil {
+		b.consume(ctx.Done(), alive, "events", b.events, brief, b.onHint(h), b.noHint)
 	}
 	if h.Work != nil {
 		b.consume(ctx.Done(), alive, "work", b.work, brief, b.onWork(h), b.bury)
@@ -144,15 +141,13 @@ func (b *Bus) Run(ctx context.Context, h Handlers) error {
 		return errors.Join(err, b.Close())
 	case <-b.router.Running():
 	}
-	var failed error
 	select {
 	case err := <-done:
 		return err
-	case failed = <-b.failed:
 	case <-ctx.Done():
 	}
 	close(b.closing)
-	return errors.Join(failed, b.router.Close(), <-done, b.Close())
+	return errors.Join(b.router.Close(), <-done, b.Close())
 }
 
 // Connected says, by an error, that the broker is away, or gives this process nothing.
@@ -277,27 +272,20 @@ func IsPermanent(err error) bool {
 // errMalformed marks what is no message of ours.
 var errMalformed = Permanent(errors.New("malformed message"))
 
-func (b *Bus) onEvents(h Handlers) func(*message.Message) error {
+func (b *Bus) onHint(h Handlers) func(*message.Message) error {
 	return func(m *message.Message) error {
-		batch, err := decodeEvents(m.Payload)
-		if err != nil {
-			return err
+		at, err := decodeHint(m.Payload)
+		if err == nil {
+			h.Hint(at)
 		}
-		return h.Events(m.Context(), batch)
+		return err
 	}
 }
 
-// eventsGivenUp drops what is no batch at all: the next one shows the views a gap,
-// and they read the store. After any other failure Run ends.
-func (b *Bus) eventsGivenUp(m *message.Message, err error) error {
-	if errors.Is(err, errMalformed) {
-		b.log.Error("a message is no batch of events", "message", m.UUID, "error", err)
-		return nil
-	}
-	select {
-	case b.failed <- err:
-	default:
-	}
+// noHint drops what is no hint. Nothing is lost with it: who follows the log also looks by
+// itself. The log names one of many, so that it cannot be filled from outside.
+func (b *Bus) noHint(m *message.Message, err error) error {
+	b.odd.Do(func() { b.log.Warn("a message on the channel of events is dropped", "message", m.UUID, "error", err) })
 	return nil
 }
 

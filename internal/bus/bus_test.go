@@ -85,26 +85,14 @@ func errand(i int) Errand {
 	return Errand{Prediction: fmt.Sprintf("p_%d", i), Position: eventstore.Position(i)}
 }
 
-func TestEventsArriveAsTheyWereStored(t *testing.T) {
-	store, _ := log(t, 10)
-	want, err := store.After(t.Context(), 0, 1000)
-	must(t, err)
-	var got []eventstore.Recorded
-	b, _ := running(t, Handlers{Events: func(_ context.Context, batch []eventstore.Recorded) error {
-		got = append(got, batch...)
-		return nil
-	}})
-	for rest := want; len(rest) > 0; {
-		n := min(len(rest), 7)
-		must(t, b.PublishEvents(rest[:n])) // returns when they are applied
-		rest = rest[n:]
-		if len(got) != len(want)-len(rest) {
-			t.Fatalf("%d events are there after %d were published", len(got), len(want)-len(rest))
-		}
-	}
-	for i, rec := range got {
-		if rec.Envelope != want[i].Envelope || string(rec.Entry) != string(want[i].Entry) || fmt.Sprint(rec.Event) != fmt.Sprint(want[i].Event) {
-			t.Fatalf("position %d arrived as %+v", want[i].Position, rec)
+// A message of events says how far the log has come, and nothing else.
+func TestHintsArrive(t *testing.T) {
+	got := make(chan eventstore.Position, 10)
+	b, _ := running(t, Handlers{Hint: func(at eventstore.Position) { got <- at }})
+	for _, at := range []eventstore.Position{1, 4711, 1<<63 - 1} {
+		must(t, b.PublishHint(at))
+		if heard := within(t, "the hint", got); heard != at {
+			t.Errorf("position %d arrived as %d", at, heard)
 		}
 	}
 }
@@ -199,20 +187,9 @@ func twice(err error) func() error {
 var errPassing = errors.New("it passes")
 
 func TestWhatPassesIsTriedAgain(t *testing.T) {
-	store, _ := log(t, 1)
-	batch, err := store.After(t.Context(), 0, 10)
-	must(t, err)
-	applied := make(chan int, 10)
 	got, collect := answers(10)
-	events, work, settle := twice(errPassing), twice(errPassing), twice(errPassing)
+	work, settle := twice(errPassing), twice(errPassing)
 	b, stop := running(t, Handlers{
-		Events: func(_ context.Context, batch []eventstore.Recorded) error {
-			if err := events(); err != nil {
-				return err
-			}
-			applied <- len(batch)
-			return nil
-		},
 		Work: func(context.Context, []byte) ([]byte, string, error) { return []byte("done"), "", work() },
 		Answer: func(ctx context.Context, e Errand, answer []byte, failure string) error {
 			if err := settle(); err != nil {
@@ -221,11 +198,7 @@ func TestWhatPassesIsTriedAgain(t *testing.T) {
 			return collect(ctx, e, answer, failure)
 		},
 	})
-	must(t, b.PublishEvents(batch))
 	must(t, b.PublishWork(errand(1), nil, soon()))
-	if n := within(t, "the events", applied); n != len(batch) {
-		t.Errorf("%d events were applied", n)
-	}
 	if a := within(t, "the answer", got); a != (answered{errand(1), "done", ""}) {
 		t.Errorf("the answer is %+v", a)
 	}
@@ -279,48 +252,23 @@ func TestAnAnswerThatFailsForGood(t *testing.T) {
 	}
 }
 
-// Views that cannot go on end Run with their error.
-func TestViewsThatFailForGood(t *testing.T) {
-	impatient(t)
-	store, _ := log(t, 1)
-	batch, err := store.After(t.Context(), 0, 10)
-	must(t, err)
-	broken := errors.New("the ledger is wrong")
-	b, err := InProcess(quiet)
-	must(t, err)
-	done := make(chan error, 1)
-	go func() {
-		done <- b.Run(context.Background(), Handlers{Events: func(context.Context, []eventstore.Recorded) error { return broken }})
-	}()
-	within(t, "the bus to run", b.Running())
-	must(t, b.PublishEvents(batch))
-	if err := within(t, "Run to end", done); !errors.Is(err, broken) {
-		t.Errorf("Run gave %v", err)
-	}
-}
-
 // What is no message of ours is dropped, is tried once, and holds nothing up: the
 // empty one that a broker's closing channel gives, and all others.
 func TestMalformedMessages(t *testing.T) {
-	store, _ := log(t, 1)
-	batch, err := store.After(t.Context(), 0, 10)
-	must(t, err)
 	var calls atomic.Int32
-	applied := make(chan int, 10)
+	hinted := make(chan eventstore.Position, 10)
 	got, collect := answers(10)
 	b, stop := running(t, Handlers{
-		Events: func(_ context.Context, batch []eventstore.Recorded) error {
-			calls.Add(1)
-			applied <- len(batch)
-			return nil
-		},
+		Hint: func(at eventstore.Position) { calls.Add(1); hinted <- at },
 		Work: func(context.Context, []byte) ([]byte, string, error) { calls.Add(1); return []byte("done"), "", nil },
 		Answer: func(ctx context.Context, e Errand, answer []byte, failure string) error {
 			calls.Add(1)
 			return collect(ctx, e, answer, failure)
 		},
 	})
-	for _, body := range []string{"", "{", "null", "[]", "{}", `[{"data_base64":"AAAA"}]`, `[{}]`, `[{"data_base64":7}]`} {
+	// The last ones are batches of entries, as older versions published them.
+	for _, body := range []string{"", "{", "null", "7", "{}", `{"position":0}`, `{"position":-1}`, `{"position":1.5}`, `{"position":"1"}`,
+		`{"position":9223372036854775808}`, "[]", `[{"specversion":"1.0","id":"7","data_base64":"AAAA"}]`, `[{"position":7}]`} {
 		must(t, b.events.publish(message.NewMessage("", []byte(body))))
 	}
 	for _, headers := range []message.Metadata{
@@ -337,10 +285,10 @@ func TestMalformedMessages(t *testing.T) {
 			must(t, c.publish(m))
 		}
 	}
-	must(t, b.PublishEvents(batch))
+	must(t, b.PublishHint(7))
 	must(t, b.PublishWork(errand(1), nil, soon()))
-	if n := within(t, "the events", applied); n != len(batch) {
-		t.Errorf("%d events were applied", n)
+	if at := within(t, "the hint", hinted); at != 7 {
+		t.Errorf("the hint says position %d", at)
 	}
 	if a := within(t, "the answer", got); a != (answered{errand(1), "done", ""}) {
 		t.Errorf("the answer is %+v", a)

@@ -41,46 +41,28 @@ const (
 	kindReplies = "replies"
 )
 
-// cloudEvent is an entry of the log on its way (CloudEvents 1.0, JSON batch
-// format). Its data are the entry's bytes as they were stored and hashed.
-type cloudEvent struct {
-	SpecVersion string `json:"specversion"`
-	ID          string `json:"id"` // the position
-	Source      string `json:"source"`
-	Type        string `json:"type"`
-	Subject     string `json:"subject"` // the stream
-	ContentType string `json:"datacontenttype"`
-	Data        []byte `json:"data_base64"`
+// hint is all that a message of events says: how far the log has come. What happened is
+// read from the log, for whoever can publish to the broker can say anything.
+type hint struct {
+	Position eventstore.Position `json:"position"`
 }
 
-// PublishEvents sends a batch of the log, in order, as one message.
-func (b *Bus) PublishEvents(batch []eventstore.Recorded) error {
-	list := make([]cloudEvent, len(batch))
-	for i, rec := range batch {
-		list[i] = cloudEvent{SpecVersion: "1.0", ID: strconv.FormatInt(int64(rec.Position), 10), Source: "/kassa/log",
-			Type: string(rec.Type), Subject: string(rec.Stream), ContentType: "application/octet-stream", Data: rec.Entry}
-	}
-	body, err := json.Marshal(list)
+// PublishHint says to everybody who follows the log that it has come to the position.
+func (b *Bus) PublishHint(at eventstore.Position) error {
+	body, err := json.Marshal(hint{at})
 	if err != nil {
-		return fmt.Errorf("encode a batch of events: %w", err)
+		return fmt.Errorf("encode a hint: %w", err)
 	}
 	return b.events.publish(message.NewMessage(watermill.NewUUID(), body))
 }
 
-func decodeEvents(body []byte) ([]eventstore.Recorded, error) {
-	var list []cloudEvent
-	if err := json.Unmarshal(body, &list); err != nil || len(list) == 0 {
-		return nil, fmt.Errorf("%w: batch of events: %v", errMalformed, err)
+// decodeHint also refuses the batches of entries that versions before 0.2 published.
+func decodeHint(body []byte) (eventstore.Position, error) {
+	var h hint
+	if err := json.Unmarshal(body, &h); err != nil || h.Position < 1 {
+		return 0, fmt.Errorf("%w: it is no position of the log", errMalformed)
 	}
-	batch := make([]eventstore.Recorded, len(list))
-	for i, e := range list {
-		rec, err := eventstore.Decode(e.Data)
-		if err != nil {
-			return nil, fmt.Errorf("%w: %w", errMalformed, err)
-		}
-		batch[i] = rec
-	}
-	return batch, nil
+	return h.Position, nil
 }
 
 // PublishWork sends an errand to one of the workers. After its time a broker drops it.

@@ -117,28 +117,22 @@ func TestManyErrandsInFlightOverRabbitMQ(t *testing.T) {
 	within(t, "all lanes to be busy", all)
 }
 
-func TestEventsOverRabbitMQ(t *testing.T) {
+func TestHintsOverRabbitMQ(t *testing.T) {
 	b := newBroker(t)
-	store, _ := log(t, 20)
-	all := readAll(t, store)
-	got := make(chan []eventstore.Recorded, 10)
-	bus := b.run(t, b.Address, Handlers{Events: func(_ context.Context, batch []eventstore.Recorded) error {
-		got <- batch
-		return nil
-	}})
-	var batch []eventstore.Recorded
-	eventstoretest.Eventually(t, "a batch, once there is a queue for it", func() bool {
-		must(t, bus.PublishEvents(all))
+	got := make(chan eventstore.Position, 10)
+	bus := b.run(t, b.Address, Handlers{Hint: func(at eventstore.Position) { got <- at }})
+	eventstoretest.Eventually(t, "a hint, once there is a queue for it", func() bool {
+		must(t, bus.PublishHint(4711))
 		select {
-		case batch = <-got:
+		case at := <-got:
+			if at != 4711 {
+				t.Errorf("the hint says position %d", at)
+			}
 			return true
 		default:
 			return false
 		}
 	})
-	if len(batch) != len(all) || string(batch[3].Entry) != string(all[3].Entry) {
-		t.Errorf("%d of %d entries arrived", len(batch), len(all))
-	}
 }
 
 // A worker whose connection is cut in the middle of its work, three times: the broker
@@ -306,12 +300,10 @@ func TestADeletedQueueUnderLoad(t *testing.T) {
 // A broker that comes back on an empty disk is set up again.
 func TestABrokerThatLostEverything(t *testing.T) {
 	b := newBroker(t)
-	store, _ := log(t, 5)
-	batch := readAll(t, store)
-	events := make(chan int, 100)
+	hints := make(chan eventstore.Position, 100)
 	got, settle := answers(100)
 	bus := b.run(t, b.Address, Handlers{Work: echo, Answer: settle,
-		Events: func(_ context.Context, batch []eventstore.Recorded) error { events <- len(batch); return nil }})
+		Hint: func(at eventstore.Position) { hints <- at }})
 	must(t, b.LoseEverything())
 	deadline := time.After(60 * time.Second)
 	again := time.NewTicker(200 * time.Millisecond)
@@ -319,12 +311,12 @@ func TestABrokerThatLostEverything(t *testing.T) {
 	var answered, heard bool
 	for !answered || !heard { // what is published before all of it stands is lost, or refused
 		_ = bus.PublishWork(errand(1), []byte("text"), soon())
-		_ = bus.PublishEvents(batch)
+		_ = bus.PublishHint(7)
 		select {
 		case a := <-got:
 			answered = answered || a.answer == "re: text"
-		case n := <-events:
-			heard = heard || n == len(batch)
+		case at := <-hints:
+			heard = heard || at == 7
 		case <-again.C:
 		case <-deadline:
 			t.Fatalf("the broker was not set up again: answers come %t, events %t", answered, heard)

@@ -13,7 +13,7 @@ import (
 	"kassa/eventstore"
 )
 
-// relayBatch is how many events travel in one message.
+// relayBatch is how many entries are carried together.
 const relayBatch = 500
 
 // checkpointEvery bounds how much is carried again after a crash, without a
@@ -30,8 +30,8 @@ type Log interface {
 
 // Relay carries the log to the bus. For each batch, in this order:
 //
-//  1. read what stands behind the last carried position
-//  2. publish the events, as one message
+//  1. read what is behind the last carried position
+//  2. publish how far the log has come
 //  3. publish the errands that they ask for, one message each
 //  4. note the position; at most once a second, write it to the checkpoint
 //
@@ -128,7 +128,7 @@ func (r *Relay) step(ctx context.Context) error {
 	if err != nil || len(batch) == 0 {
 		return err
 	}
-	if err := r.Bus.PublishEvents(batch); err != nil { // step 2
+	if err := r.Bus.PublishHint(batch[len(batch)-1].Position); err != nil { // step 2
 		return err
 	}
 	errands, errandsCtx := errgroup.WithContext(ctx) // step 3

@@ -86,17 +86,6 @@ func (l *life) After(ctx context.Context, at eventstore.Position, limit int) ([]
 	return batch, err
 }
 
-func (l *life) apply(_ context.Context, batch []eventstore.Recorded) error {
-	if l.killedAt("2 publish, before it arrives", has(batch, l.at)) {
-		return nil
-	}
-	for _, rec := range batch {
-		l.event(rec.Position)
-	}
-	l.killedAt("2 publish, after it arrived", has(batch, l.at))
-	return nil
-}
-
 func (l *life) carry(_ context.Context, rec eventstore.Recorded) error {
 	if strings.HasPrefix(l.step, "3") && rec.Position > l.at { // carried side by side, it could be faster than the kill
 		<-l.dead.Done()
@@ -105,6 +94,7 @@ func (l *life) carry(_ context.Context, rec eventstore.Recorded) error {
 	if l.killedAt("3 errand, before", rec.Position == l.at) {
 		return errKilled
 	}
+	l.event(rec.Position)
 	if isErrand(rec) {
 		l.errand(rec.Position)
 	}
@@ -131,7 +121,7 @@ func (l *life) SetCheckpoint(ctx context.Context, name string, at eventstore.Pos
 func live(t testing.TB, l *life, from eventstore.Position, until func() bool) error {
 	t.Helper()
 	l.dead, l.kill = context.WithCancel(context.Background())
-	b, stop := running(t, Handlers{Events: l.apply})
+	b, stop := running(t, Handlers{})
 	ctx, halt := context.WithCancel(t.Context())
 	context.AfterFunc(l.dead, halt)
 	relay := &Relay{Log: l, Bus: b, Logger: quiet, Name: "relay", Carry: l.carry}
@@ -166,7 +156,7 @@ func TestRelayCarriesAgain(t *testing.T) {
 			errands = append(errands, rec.Position)
 		}
 	}
-	steps := []string{"1 read", "2 publish, before it arrives", "2 publish, after it arrived", "3 errand, before", "3 errand, after",
+	steps := []string{"1 read", "3 errand, before", "3 errand, after",
 		"4 checkpoint, before", "4 checkpoint, after"}
 	for i, step := range steps {
 		for _, at := range []eventstore.Position{errands[3], errands[len(errands)-3]} {
@@ -333,7 +323,7 @@ func (p *paced) SetCheckpoint(_ context.Context, _ string, at eventstore.Positio
 func inTime(t *testing.T, carry func(context.Context, eventstore.Recorded) error, run func(p *paced, stop func() error)) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPaced()
-		b, stopBus := running(t, Handlers{Events: func(context.Context, []eventstore.Recorded) error { return nil }})
+		b, stopBus := running(t, Handlers{})
 		ctx, cancel := context.WithCancel(context.Background())
 		relay := &Relay{Log: p, Bus: b, Logger: quiet, Name: "relay", Carry: carry}
 		done := make(chan error, 1)
@@ -414,7 +404,7 @@ func TestRelayBeginsAndEndsWhileTheDatabaseIsAway(t *testing.T) {
 	p := newPaced()
 	p.away = 3
 	p.grow()
-	b, stopBus := running(t, Handlers{Events: func(context.Context, []eventstore.Recorded) error { return nil }})
+	b, stopBus := running(t, Handlers{})
 	ctx, cancel := context.WithCancel(t.Context())
 	carried, done := make(chan eventstore.Position), make(chan error, 1)
 	relay := &Relay{Log: p, Bus: b, Logger: quiet, Name: "relay", Carry: func(_ context.Context, rec eventstore.Recorded) error {

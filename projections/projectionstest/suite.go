@@ -14,12 +14,13 @@ import (
 	"kassa/projections"
 )
 
-// Form is one form of the views: what can be asked of it, and how batches come in.
+// Form is one form of the views: what can be asked of it, and how it follows the log.
 type Form interface {
 	projections.Views
-	// Receive applies a batch as a broker brings it: late, twice, or not the next
-	// one. What is missing before it is read from the log.
-	Receive(ctx context.Context, batch []eventstore.Recorded) error
+	// CatchUp applies everything that the log holds behind the views' position.
+	CatchUp(ctx context.Context) error
+	// Run does so whenever the log has grown, until ctx ends or the ledger is broken.
+	Run(ctx context.Context) error
 }
 
 // Open gives views that hold nothing yet, over the log. The test closes nothing:
@@ -45,9 +46,9 @@ func Suite(t *testing.T, open Open) {
 		{"Ended waits and wakes", endings},
 		{"every read gives its position, and is at least at the one that it is asked for", positions},
 		{"open holds come in the order of their expiry", holds},
-		{"batches in any order, twice and with gaps", anyBatches},
-		{"several receivers at once", manyReceivers},
-		{"a batch that the log does not reach", beyondTheLog},
+		{"a log that is read in pieces of any size", anyPieces},
+		{"several who catch up at once", manyAtOnce},
+		{"Run follows the log until it is stopped", runs},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			log := newLog()
@@ -62,10 +63,10 @@ func Suite(t *testing.T, open Open) {
 	}
 }
 
-// receive brings everything that the log has.
-func receive(t *testing.T, log *Log, form Form) {
+// catchUp brings everything that the log has.
+func catchUp(t *testing.T, log *Log, form Form) {
 	t.Helper()
-	must(t, form.Receive(t.Context(), log.all()))
+	must(t, form.CatchUp(t.Context()))
 	at, err := form.Position(t.Context())
 	if err != nil || int(at) != len(log.all()) {
 		t.Fatalf("the views stand at position %d of %d, %v", at, len(log.all()), err)

@@ -38,18 +38,23 @@ func brokenFact(t *testing.T, log *Log, form Form, fact domain.Event) {
 	s.ask("u_bob", "p_b", time.Minute)
 	s.ask("u_ada", "p_2", time.Minute)
 	s.complete("u_ada", "p_2")
-	receive(t, log, form)
+	catchUp(t, log, form)
 	s.deposit("u_ada", 1) // in one batch with what is broken
 	at := s.add(eventstore.AccountStream(fact.Subject()), fact)
 	s.add("email-x", domain.EmailClaimed{User: "u_x"})
 	for range 2 {
-		err := form.Receive(t.Context(), log.all()[at-2:])
+		err := form.CatchUp(t.Context())
 		if !errors.Is(err, domain.ErrBroken) || !regexp.MustCompile(fmt.Sprintf(`position %d\b`, at)).MatchString(err.Error()) {
 			t.Fatalf("got %v, want an error that names position %d", err, at)
 		}
 		if now, err := form.Position(t.Context()); err != nil || now >= at {
 			t.Fatalf("the views stand at position %d, %v", now, err)
 		}
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- form.Run(t.Context()) }()
+	if err := soon(t, "the end of who follows a broken ledger", ended); !errors.Is(err, domain.ErrBroken) {
+		t.Errorf("Run ended with %v", err)
 	}
 }
 

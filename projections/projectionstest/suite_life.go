@@ -1,6 +1,7 @@
 package projectionstest
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -51,7 +52,7 @@ func everyEvent(t *testing.T, log *Log, form Form) {
 		func() { s.tell("u_ada", domain.Account.GrantAdmin) },
 	} {
 		step()
-		receive(t, log, form)
+		catchUp(t, log, form)
 		compare(t, log, form)
 	}
 	seen := map[domain.EventType]bool{}
@@ -79,7 +80,7 @@ func lines(t *testing.T, log *Log, form Form) {
 	s.complete("u_ada", "p_2")
 	s.fail("u_ada", "p_1")
 	s.expire("u_ada", "p_3")
-	receive(t, log, form)
+	catchUp(t, log, form)
 
 	type line struct {
 		position eventstore.Position
@@ -127,74 +128,70 @@ func lines(t *testing.T, log *Log, form Form) {
 func randomLife(t *testing.T, log *Log, form Form) {
 	for seed := range uint64(3) {
 		log.live(t, eventstoretest.NewTown(seed, 4), 15)
-		receive(t, log, form)
+		catchUp(t, log, form)
 		compare(t, log, form)
 	}
 }
 
-// anyBatches cuts a log up, shuffles the pieces, sends some twice and some never.
-func anyBatches(t *testing.T, log *Log, form Form) {
-	log.live(t, eventstoretest.NewTown(11, 6), 40)
-	all := log.all()
+// anyPieces lets the log grow by a few entries or many between two readings; some
+// readings find nothing new.
+func anyPieces(t *testing.T, log *Log, form Form) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	rng := rand.New(rand.NewPCG(seed, 1))
-	var high int
-	for range 30 {
-		from := rng.IntN(len(all))
-		to := min(len(all), from+1+rng.IntN(40))
-		must(t, form.Receive(t.Context(), all[from:to]))
-		high = max(high, to)
-		if at, err := form.Position(t.Context()); err != nil || int(at) < high {
-			t.Fatalf("after a batch up to %d the views stand at %d, %v", high, at, err)
-		}
+	town := eventstoretest.NewTown(11, 6)
+	for range 20 {
+		log.live(t, town, rng.IntN(5))
+		catchUp(t, log, form)
 	}
-	must(t, form.Receive(t.Context(), all[len(all)-1:]))
-	compare(t, log, form)
-	must(t, form.Receive(t.Context(), all)) // all of it once more
 	compare(t, log, form)
 }
 
-// manyReceivers bring overlapping batches at once.
-func manyReceivers(t *testing.T, log *Log, form Form) {
-	log.live(t, eventstoretest.NewTown(12, 6), 30)
-	all := log.all()
-	errs := make(chan error, 8)
-	for i := range cap(errs) {
+// manyAtOnce catch up beside each other while the log grows.
+func manyAtOnce(t *testing.T, log *Log, form Form) {
+	town := eventstoretest.NewTown(12, 6)
+	log.live(t, town, 10)
+	errs, grown := make(chan error, 8), make(chan struct{})
+	for range cap(errs) {
 		go func() {
-			var failed error
-			for from := i; from < len(all) && failed == nil; from += 17 {
-				failed = form.Receive(t.Context(), all[from:min(len(all), from+29)])
+			for {
+				if err := form.CatchUp(t.Context()); err != nil {
+					errs <- err
+					return
+				}
+				select {
+				case <-grown:
+					errs <- form.CatchUp(t.Context())
+					return
+				default:
+				}
 			}
-			errs <- failed
 		}()
 	}
+	for range 20 {
+		log.live(t, town, 1)
+	}
+	close(grown)
 	for range cap(errs) {
 		must(t, <-errs)
 	}
-	receive(t, log, form)
+	catchUp(t, log, form)
 	compare(t, log, form)
 }
 
-// beyondTheLog brings a batch before its log can be read that far: it is an error,
-// and nothing is passed over for it.
-func beyondTheLog(t *testing.T, log *Log, form Form) {
-	story := newStory(t, log)
-	story.signUp("u_ada")
-	receive(t, log, form)
-	future := newLog()
-	further := newStory(t, future)
-	further.signUp("u_ada")
-	further.deposit("u_ada", 1)
-	further.deposit("u_ada", 2)
-	if err := form.Receive(t.Context(), future.all()[4:]); err == nil {
-		t.Fatal("a batch behind a gap was applied")
+// runs appends while Run follows, and stops it.
+func runs(t *testing.T, log *Log, form Form) {
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- form.Run(ctx) }()
+	s := newStory(t, log)
+	s.signUp("u_ada")
+	for n := range domain.Credits(5) {
+		must(t, form.Wait(t.Context(), s.deposit("u_ada", n+1)))
 	}
 	compare(t, log, form)
-	story.deposit("u_ada", 1)
-	story.deposit("u_ada", 2)
-	receive(t, log, form)
-	compare(t, log, form)
+	stop()
+	must(t, soon(t, "the end of Run", ended))
 }
 
 // holds come in the order of their expiry, and of their request where that is the
@@ -211,7 +208,7 @@ func holds(t *testing.T, log *Log, form Form) {
 	}
 	s.ask("u_0", "p_over", 5*time.Second)
 	s.fail("u_0", "p_over")
-	receive(t, log, form)
+	catchUp(t, log, form)
 	for _, tt := range []struct {
 		before time.Duration
 		limit  int
@@ -235,6 +232,6 @@ func holds(t *testing.T, log *Log, form Form) {
 		}
 	}
 	s.expire("u_1", "p_1")
-	receive(t, log, form)
+	catchUp(t, log, form)
 	compare(t, log, form)
 }

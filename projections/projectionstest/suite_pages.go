@@ -67,7 +67,7 @@ func pages(t *testing.T, log *Log, form Form) {
 	log.live(t, eventstoretest.NewTown(7, 3), 80)
 	story := newStory(t, log)
 	story.signUp("u_new") // somebody with one line, and no prediction
-	receive(t, log, form)
+	catchUp(t, log, form)
 	ctx, r := t.Context(), reckoning(log.all())
 	for _, size := range []int{-1, 0, 1, 2, 7, 20, projections.MaxPage, projections.MaxPage + 1} {
 		answer(t, "users", r.users())(walk(usersOf(ctx, form), size))
@@ -105,7 +105,7 @@ func growingPages(t *testing.T, log *Log, form Form) {
 	for range 5 {
 		story.deposit("u_ada", 3)
 	}
-	receive(t, log, form)
+	catchUp(t, log, form)
 	before := reckoning(log.all()).transactions("u_ada")
 	next := transactionsOf(t.Context(), form, "u_ada", "")
 	var seen []projections.Transaction
@@ -119,7 +119,7 @@ func growingPages(t *testing.T, log *Log, form Form) {
 		q.Cursor = page.Next
 		story.deposit("u_ada", 4)
 		story.signUp(domain.UserID(fmt.Sprintf("u_%d", len(seen))))
-		receive(t, log, form)
+		catchUp(t, log, form)
 	}
 	answer(t, "what was there at the first page", before)(seen, nil)
 
@@ -136,7 +136,7 @@ func badCursors(t *testing.T, log *Log, form Form) {
 	story := newStory(t, log)
 	story.signUp("u_ada")
 	story.deposit("u_ada", 3)
-	receive(t, log, form)
+	catchUp(t, log, form)
 	ctx := t.Context()
 	good, err := transactionsOf(ctx, form, "u_ada", "")(projections.PageQuery{Limit: 1})
 	if err != nil || good.Next == "" {
@@ -163,7 +163,7 @@ func ownership(t *testing.T, log *Log, form Form) {
 	story.signUp("u_ada")
 	story.signUp("u_bob")
 	story.ask("u_ada", "p_1", 0)
-	receive(t, log, form)
+	catchUp(t, log, form)
 	ctx := t.Context()
 	if p, _, err := form.Prediction(ctx, "u_ada", "p_1", 0); err != nil || p.User != "u_ada" {
 		t.Fatalf("one's own prediction is %+v, %v", p, err)
@@ -203,7 +203,7 @@ func nothingOf(t *testing.T, form Form, u domain.UserID) {
 
 func emptyLog(t *testing.T, log *Log, form Form) {
 	ctx := t.Context()
-	must(t, form.Receive(ctx, nil))
+	must(t, form.CatchUp(ctx))
 	must(t, form.Wait(ctx, 0))
 	answer(t, "position", eventstore.Position(0))(form.Position(ctx))
 	answer(t, "trial balance", projections.Trial{Accounts: map[domain.LedgerAccount]domain.Credits{}})(form.Trial(ctx, 0))

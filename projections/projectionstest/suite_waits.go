@@ -29,7 +29,7 @@ func soon[T any](t *testing.T, what string, moment <-chan T) T {
 func waits(t *testing.T, log *Log, form Form) {
 	s := newStory(t, log)
 	s.signUp("u_ada")
-	receive(t, log, form)
+	catchUp(t, log, form)
 	for at := range eventstore.Position(4) {
 		must(t, form.Wait(t.Context(), at))
 	}
@@ -50,12 +50,12 @@ func waits(t *testing.T, log *Log, form Form) {
 	longer := make(chan error, 1)
 	go func() { longer <- form.Wait(further, 6) }()
 	s.deposit("u_ada", 1)
-	receive(t, log, form)
+	catchUp(t, log, form)
 	if len(waiting) > 0 || len(longer) > 0 {
 		t.Fatal("somebody was woken too early")
 	}
 	s.deposit("u_ada", 2)
-	receive(t, log, form)
+	catchUp(t, log, form)
 	for range cap(waiting) {
 		must(t, soon(t, "the position", waiting))
 	}
@@ -76,7 +76,7 @@ func endings(t *testing.T, log *Log, form Form) {
 	for _, id := range ids {
 		s.ask("u_ada", id, time.Minute)
 	}
-	receive(t, log, form)
+	catchUp(t, log, form)
 
 	// Where the time is up first, the prediction is given as it is.
 	left, leave := context.WithCancel(t.Context())
@@ -110,7 +110,7 @@ func endings(t *testing.T, log *Log, form Form) {
 			t.Fatalf("who waits for %s was woken before its end", id)
 		}
 		at := end("u_ada", id)
-		receive(t, log, form)
+		catchUp(t, log, form)
 		for range cap(waiting[id]) {
 			w := soon(t, "the end of "+string(id), waiting[id])
 			if w.err != nil || w.ID != id || !w.State.Ended() || w.EndPosition != at {
@@ -126,7 +126,7 @@ func endings(t *testing.T, log *Log, form Form) {
 		t.Error("who waits for an open prediction was woken")
 	}
 	s.complete("u_ada", "p_open")
-	receive(t, log, form)
+	catchUp(t, log, form)
 	for range cap(waiting["p_open"]) {
 		soon(t, "the last end", waiting["p_open"])
 	}
@@ -139,7 +139,7 @@ func positions(t *testing.T, log *Log, form Form) {
 	s := newStory(t, log)
 	s.signUp("u_ada")
 	s.ask("u_ada", "p_1", time.Minute)
-	receive(t, log, form)
+	catchUp(t, log, form)
 	before, next := eventstore.Position(4), eventstore.Position(6)
 	reads := map[string]func(context.Context, eventstore.Position) (any, eventstore.Position, error){
 		"balance": func(ctx context.Context, least eventstore.Position) (any, eventstore.Position, error) {
@@ -205,9 +205,9 @@ func positions(t *testing.T, log *Log, form Form) {
 		}()
 	}
 	s.deposit("u_ada", 3)
-	receive(t, log, form)
+	catchUp(t, log, form)
 	s.complete("u_ada", "p_1")
-	receive(t, log, form)
+	catchUp(t, log, form)
 	for what := range reads {
 		got := soon(t, what, waiting[what])
 		if got.at != next || got.err != nil && !errors.Is(got.err, projections.ErrNotFound) {

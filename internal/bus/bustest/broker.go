@@ -129,6 +129,28 @@ func (b *Broker) DeleteExchange(name string) error {
 	return b.manage("DELETE", "/api/exchanges/"+b.vhost+"/"+name, "", nil)
 }
 
+// Announce publishes to every exchange that gives a message to all, as somebody can who
+// has the right to publish there.
+func (b *Broker) Announce(body string) error {
+	var all []struct{ Name, Type string }
+	if err := b.manage("GET", "/api/exchanges/"+b.vhost, "", &all); err != nil {
+		return err
+	}
+	for _, exchange := range all {
+		if exchange.Type != "fanout" || strings.HasPrefix(exchange.Name, "amq.") {
+			continue
+		}
+		message, err := json.Marshal(map[string]any{"properties": map[string]any{}, "routing_key": "", "payload": body, "payload_encoding": "string"})
+		if err != nil {
+			return err
+		}
+		if err := b.manage("POST", "/api/exchanges/"+b.vhost+"/"+exchange.Name+"/publish", string(message), nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // CutConnections closes every connection of the virtual host.
 func (b *Broker) CutConnections() error {
 	var open []struct{ Name string }
