@@ -66,6 +66,12 @@ func isReady(at *eventstore.Position, failing func() []string) readiness {
 	return r
 }
 
+// States in which a process is not ready, and nothing is missing.
+var (
+	ErrOpening  = errors.New("the process is opening")
+	ErrDraining = errors.New("the process drains: it answers, and closes soon")
+)
+
 // notReady refuses, and logs what is missing. Others are told what it is where they
 // can do something about it, and never the error, which names what is inside.
 func notReady(r *http.Request, log *slog.Logger, missing error) error {
@@ -78,6 +84,8 @@ func notReady(r *http.Request, log *slog.Logger, missing error) error {
 
 func missingOf(err error) string {
 	switch {
+	case errors.Is(err, ErrOpening), errors.Is(err, ErrDraining):
+		return err.Error()
 	case errors.Is(err, eventstore.ErrNewer):
 		return "this program is too old for what newer ones have written, update it"
 	case errors.Is(err, eventstore.ErrReadOnly):

@@ -225,6 +225,9 @@ func (s *Server) firstChecks(next http.Handler) http.Handler {
 		if !isHealth(r.URL.Path) && !s.knowsHost(r.Host) {
 			return domain.Reject(problem.UnknownHost, "this server is not called by that name")
 		}
+		if s.Leaving != nil && s.Leaving() {
+			w.Header().Set("Connection", "close")
+		}
 		if s.drain().Err() != nil && r.URL.Path != "/api/health" {
 			w.Header().Set("Connection", "close")
 			return domain.Reject(problem.Unavailable, "Kassa is shutting down, try again")

@@ -46,6 +46,7 @@ type Server struct {
 	Pages        http.Handler                  // under /web; nil: no pages
 	Refusal      func(status int) http.Handler // the page of a refusal; nil: none
 	Ready        func(context.Context) error   // says what is missing; nil: ready whenever it serves
+	Leaving      func() bool                   // the process closes soon: connections are not kept; nil: it does not
 	Failing      func() []string               // what fails in the background, none of it needed; nil: nothing does
 	Version      string                        // of the program, for /api/
 	Hosts        []string                      // names by which we may be called, without ports; empty: any

@@ -30,7 +30,7 @@ func TestHelpOfEveryCommand(t *testing.T) {
 func TestEveryFlagHasAVariable(t *testing.T) {
 	_, out, _ := kassa(t, "serve", "--help")
 	for _, v := range []string{"KASSA_ADDR", "KASSA_DATA", "KASSA_MODEL", "KASSA_PRICE", "KASSA_BONUS", "KASSA_HOLD_EXPIRY", "KASSA_RATE_LIMIT",
-		"KASSA_LOG_LEVEL", "KASSA_LOG_FORMAT", "KASSA_CATALOG", "KASSA_SECURE", "KASSA_HOST", "KASSA_PROXY"} {
+		"KASSA_LOG_LEVEL", "KASSA_LOG_FORMAT", "KASSA_CATALOG", "KASSA_HEALTH_ADDR", "KASSA_DRAIN", "KASSA_SECURE", "KASSA_HOST", "KASSA_PROXY"} {
 		if !strings.Contains(out, "$"+v) {
 			t.Errorf("the help of serve does not name %s", v)
 		}

@@ -13,21 +13,56 @@ import (
 	"kassa/httpapi/problem"
 )
 
-// answerWhileOpening says that the process is alive and not ready, while it waits for
-// its database and its broker, which may take long. Opened gives the listener to
-// whoever serves on it from then on; it may be called again.
+// entry is where requests come in. Until open, which gives the listener for them, only
+// questions about the process's health are answered.
+type entry struct {
+	open  func() (net.Listener, error)
+	close func()
+}
+
+// listen takes the addresses. It may take long until requests can be answered: the
+// database and the broker are waited for.
+func (s *service) listen() (entry, error) {
+	listener, err := net.Listen("tcp", s.settings.Addr)
+	if err != nil {
+		return entry{}, fmt.Errorf("listen on %s: %w", s.settings.Addr, err)
+	}
+	if s.settings.HealthAddr == "" {
+		opened := answerWhileOpening(listener, s.log)
+		return entry{func() (net.Listener, error) { opened(); return listener, nil },
+			func() { opened(); _ = listener.Close() }}, nil
+	}
+	// The port is free, and closed until it is needed: a proxy that cannot connect has
+	// sent nothing, and asks another process whatever the request is.
+	address := listener.Addr().String()
+	_ = listener.Close()
+	health, err := net.Listen("tcp", s.settings.HealthAddr)
+	if err != nil {
+		return entry{}, fmt.Errorf("listen on %s: %w", s.settings.HealthAddr, err)
+	}
+	stop := answerHealth(watch(s.log, s.ready, s.failing), health)
+	return entry{func() (net.Listener, error) { return net.Listen("tcp", address) }, stop}, nil
+}
+
+// answerWhileOpening says that the process is alive and not ready. Opened gives the
+// listener to what serves on it from then on; it may be called again.
 func answerWhileOpening(listener net.Listener, log *slog.Logger) (opened func()) {
 	own := lent{listener.(*net.TCPListener)} // as net.Listen gives it for "tcp"
-	ctx, stop := context.WithCancel(context.Background())
+	stop := answerHealth(watch(log, nil, nil), own)
+	return sync.OnceFunc(func() { stop(); _ = own.SetDeadline(time.Time{}) })
+}
+
+// answerHealth answers questions about health on the listener until it is stopped.
+func answerHealth(w httpapi.Watch, listener net.Listener) (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- watch(log, nil, nil).Serve(ctx, own) }()
-	return sync.OnceFunc(func() {
-		stop()
+	go func() { ended <- w.Serve(ctx, listener) }()
+	return func() {
+		cancel()
 		if err := <-ended; err != nil {
-			log.Warn("health was not answered while opening", "error", err)
+			w.Log.Warn("health was not answered", "error", err)
 		}
-		_ = own.SetDeadline(time.Time{})
-	})
+	}
 }
 
 // watch is all that a process without pages and API serves; ready is nil while it
@@ -43,7 +78,7 @@ func (l lent) Close() error { return l.SetDeadline(time.Now()) }
 
 // healthCommand is for containers that have no other program.
 type healthCommand struct {
-	Addr  string `default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Address that the process listens on. Default: ${default}."`
+	Addr  string `default:"127.0.0.1:8080" env:"KASSA_HEALTH_ADDR,KASSA_ADDR" placeholder:"HOST:PORT" help:"Address at which the process answers. Default: ${default}."`
 	Ready bool   `help:"Ask whether it is ready, not only alive."`
 }
 

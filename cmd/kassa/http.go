@@ -16,11 +16,13 @@ import (
 
 // httpSettings are how people and clients reach the service.
 type httpSettings struct {
-	Addr      string         `default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Address to listen on; port 0 takes a free one, and the log says which. Default: ${default}."`
-	RateLimit string         `enum:"on,off" default:"on" help:"Limits of sign-ins, sign-ups and commands; off for load tests only."`
-	Secure    bool           `help:"Browsers reach us by https only: Secure cookies and HSTS."`
-	Host      []string       `placeholder:"NAME" help:"Names by which we may be called; a request for another is refused. Default: any."`
-	Proxy     []netip.Prefix `placeholder:"CIDR" help:"Reverse proxies whose X-Forwarded-For is believed. Default: none."`
+	Addr       string         `default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Address to listen on; port 0 takes a free one, and the log says which. Default: ${default}."`
+	HealthAddr string         `placeholder:"HOST:PORT" help:"Address of their own for /api/health and /api/ready. Then --addr takes no connection before requests can be answered, so that a proxy asks the next process. Default: both are at --addr, which answers 503 until then."`
+	Drain      time.Duration  `placeholder:"DURATION" help:"Time after SIGTERM in which requests are answered as before while /api/ready says that the process drains: as long as a load balancer takes to notice. Default: none."`
+	RateLimit  string         `enum:"on,off" default:"on" help:"Limits of sign-ins, sign-ups and commands; off for load tests only."`
+	Secure     bool           `help:"Browsers reach us by https only: Secure cookies and HSTS."`
+	Host       []string       `placeholder:"NAME" help:"Names by which we may be called; a request for another is refused. Default: any."`
+	Proxy      []netip.Prefix `placeholder:"CIDR" help:"Reverse proxies whose X-Forwarded-For is believed. Default: none."`
 }
 
 // serveHTTP serves the whole surface, or, without the role api, only whether the
@@ -45,15 +47,23 @@ func (s *service) server() *httpapi.Server {
 	pages := &web.Pages{Commands: h, Views: s.views, Films: s.catalog, Vault: s.vault, Door: door, Problems: problems,
 		Price: set.Price, Bonus: set.Bonus, Sandbox: h.Payments.Name() == commands.Sandbox{}.Name(), Secure: set.Secure}
 	return &httpapi.Server{Commands: h, Views: s.views, Head: s.store.Head, Films: s.catalog, Vault: s.vault, Identity: door,
-		Problems: problems, Log: s.log, Pages: pages.Handler(), Refusal: pages.Refusal, Ready: s.ready, Failing: s.failing, Version: version(), Hosts: set.Host}
+		Problems: problems, Log: s.log, Pages: pages.Handler(), Refusal: pages.Refusal, Ready: s.ready, Failing: s.failing, Leaving: s.draining.Load,
+		Version: version(), Hosts: set.Host}
 }
 
 // readyLag is how far the views may be behind the log before we are not ready.
 const readyLag = 10_000
 
 // ready says what is missing: the database, space to write to it, the broker where this
-// process needs it, views that are not far behind, or a newer program.
+// process needs it, views that are not far behind, or a newer program. A process that
+// opens or drains is not ready either.
 func (s *service) ready(ctx context.Context) error {
+	switch {
+	case !s.opened.Load():
+		return httpapi.ErrOpening
+	case s.draining.Load():
+		return httpapi.ErrDraining
+	}
 	if err := s.store.Ready(ctx); err != nil {
 		return err
 	}

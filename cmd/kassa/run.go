@@ -13,15 +13,16 @@ import (
 	"kassa/internal/bus"
 )
 
-// run goes on until ctx ends or a part fails. Then, in this order: the server
-// drains, and whoever waits for an answer still gets it; the relay, the bus and
-// the clock stop; the caller closes the store.
+// run goes on until ctx ends or a part fails. Then, in this order: the process drains;
+// the server closes, and those who wait for an answer still get it; the relay, the bus
+// and the clock stop; the caller closes the store.
 func (s *service) run(ctx context.Context, listener net.Listener) error {
 	behind, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	parts, behind := errgroup.WithContext(behind)
-	front, shut := context.WithCancel(ctx)
+	front, shut := context.WithCancel(context.WithoutCancel(ctx))
 	defer shut()
+	context.AfterFunc(ctx, func() { s.drain(behind); shut() })
 	context.AfterFunc(behind, shut) // a part failed: stop serving
 
 	for _, part := range s.parts() {
@@ -38,6 +39,21 @@ func (s *service) run(ctx context.Context, listener net.Listener) error {
 		return nil
 	}
 	return err
+}
+
+// drain says for a while that the process is not ready, and answers all the same.
+// Connections are not kept from then on, so that none that a proxy keeps is closed
+// under a request that it has just sent.
+func (s *service) drain(behind context.Context) {
+	s.draining.Store(true)
+	if !s.settings.has(roleAPI) || s.settings.Drain == 0 {
+		return
+	}
+	s.log.Info("kassa drains", "for", s.settings.Drain.String())
+	select {
+	case <-time.After(s.settings.Drain):
+	case <-behind.Done():
+	}
 }
 
 // parts are what this process does behind its HTTP surface, by its roles.

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"runtime/debug"
+	"sync/atomic"
 	"time"
 
 	"kassa/catalog"
@@ -75,25 +76,25 @@ func (s serveCommand) Run(ctx context.Context, c *console) error {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(garbage)
 	}
-	listener, err := net.Listen("tcp", s.Addr) // first, so that a taken port is known at once
-	if err != nil {
-		return fmt.Errorf("listen on %s: %w", s.Addr, err)
-	}
-	defer listener.Close()
-	opened := answerWhileOpening(listener, c.log)
-	defer opened()
-	l, err := s.open(ctx)
+	app := &service{settings: s, log: c.log, failed: make(chan error, 1)}
+	entry, err := app.listen() // first, so that a taken port is known at once
 	if err != nil {
 		return err
 	}
-	app := &service{ledger: l, settings: s, log: c.log, failed: make(chan error, 1)}
-	l.store.LogTo(c.log)
-	err = app.assemble(ctx)
-	opened()
+	defer entry.close()
+	if app.ledger, err = s.open(ctx); err != nil {
+		return err
+	}
+	app.store.LogTo(c.log)
+	var listener net.Listener
+	if err = app.assemble(ctx); err == nil {
+		listener, err = entry.open()
+	}
 	if err == nil {
+		app.opened.Store(true)
 		err = app.run(ctx, listener)
 	}
-	return errors.Join(err, app.disassemble(), l.close())
+	return errors.Join(err, app.disassemble(), app.ledger.close())
 }
 
 // service is everything that runs in this process, wired.
@@ -111,7 +112,9 @@ type service struct {
 	replay   *projections.Memory   // the views, in the embedded default
 	runner   *projections.Runner   // keeps the tables
 
-	failed chan error // the ledger is wrong: everything must stop
+	failed   chan error  // the ledger is wrong: everything must stop
+	opened   atomic.Bool // requests can be answered
+	draining atomic.Bool // and soon can be no more
 }
 
 // broken stops the service; the first finding counts.
