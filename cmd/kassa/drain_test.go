@@ -76,9 +76,10 @@ func TestNoConnectionWhileOpening(t *testing.T) {
 	}
 	t.Setenv("KASSA_HEALTH_ADDR", health)
 	t.Setenv("KASSA_ADDR", front)
-	if code, _, complaints := kassa(t, "health", "--ready"); code != 0 {
-		t.Errorf("when it is open: exit code %d, %s", code, complaints)
-	}
+	eventstoretest.Eventually(t, "it is ready", func() bool {
+		code, _, _ := kassa(t, "health", "--ready")
+		return code == 0
+	})
 	stranger := client{url: "http://" + front, http: newHTTP()}
 	if a := stranger.do(t.Context(), "GET", "/api/", "", nil); a.status != http.StatusOK {
 		t.Errorf("when it is open: %d %v", a.status, a.err)
@@ -91,6 +92,7 @@ func TestNoConnectionWhileOpening(t *testing.T) {
 // A process that is told to end says first that it drains, and answers for a while all
 // the same, on connections that it does not keep. What is under way then ends well.
 func TestDrain(t *testing.T) {
+	t.Parallel()
 	health := freeAddress(t)
 	s := serve(t, t.TempDir(), "--health-addr", health, "--drain", "3s")
 	ada := s.signUp(t, newHTTP(), "ada@example.com")

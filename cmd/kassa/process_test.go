@@ -168,13 +168,19 @@ func (s *server) kill() {
 // interrupt is Ctrl-C; it gives the exit code.
 func (s *server) interrupt(t testing.TB) int {
 	t.Helper()
-	if err := s.cmd.Process.Signal(os.Interrupt); err != nil {
+	return s.signal(t, os.Interrupt)
+}
+
+// signal asks the process to end, and gives its exit code.
+func (s *server) signal(t testing.TB, by os.Signal) int {
+	t.Helper()
+	if err := s.cmd.Process.Signal(by); err != nil {
 		t.Fatal(err)
 	}
 	select {
 	case <-s.ended:
 	case <-time.After(time.Minute):
-		t.Fatalf("kassa serve did not end after Ctrl-C:\n%s", s.log)
+		t.Fatalf("kassa serve did not end after %s:\n%s", by, s.log)
 	}
 	return s.cmd.ProcessState.ExitCode()
 }
