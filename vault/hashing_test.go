@@ -183,3 +183,19 @@ func TestTheDummyCostsTheSame(t *testing.T) {
 		}
 	}
 }
+
+// A key of a wrong length seals and opens nothing.
+func TestKeysOfAWrongLength(t *testing.T) {
+	sealed, err := sealWith(make([]byte, 32), nil, []byte("a whale"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range []int{0, 31, 33} {
+		if got, err := sealWith(make([]byte, n), nil, []byte("a whale")); err == nil {
+			t.Errorf("%d bytes seal %x", n, got)
+		}
+		if got, err := openWith(make([]byte, n), nil, sealed); err == nil {
+			t.Errorf("%d bytes open %q", n, got)
+		}
+	}
+}

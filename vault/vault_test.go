@@ -276,6 +276,9 @@ func testEnroll(t *testing.T, p place) {
 	enrolled(t, v, "u_ada")
 	sealed, err := v.SealText(t.Context(), "u_ada", "p_1", "a whale")
 	must(t, err)
+	if !v.Remembered("u_ada", password) || v.Remembered("u_ada", "another password") {
+		t.Error("who has just signed up is hashed again")
+	}
 	if err := opened(t, p).Enroll(t.Context(), "u_ada", "another password"); err == nil {
 		t.Error("the same person was enrolled twice")
 	}
