@@ -26,6 +26,8 @@ const (
 	CrossOrigin            domain.Code = "cross_origin"
 	UnknownHost            domain.Code = "unknown_host"
 	NotFound               domain.Code = "not_found"
+	BadRequest             domain.Code = "bad_request"      // of nginx before us
+	HeaderTooLarge         domain.Code = "header_too_large" // of nginx before us
 	PredictionNotFound     domain.Code = "prediction_not_found"
 	MethodNotAllowed       domain.Code = "method_not_allowed"
 	BodyTooLarge           domain.Code = "body_too_large"
@@ -63,6 +65,8 @@ var statuses = map[domain.Code]int{
 	PredictionNotFound:     http.StatusNotFound,
 	NotFound:               http.StatusNotFound,
 
+	BadRequest:       http.StatusBadRequest,
+	HeaderTooLarge:   http.StatusRequestHeaderFieldsTooLarge,
 	MethodNotAllowed: http.StatusMethodNotAllowed,
 
 	domain.EmailTaken:       http.StatusConflict,
