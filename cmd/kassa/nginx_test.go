@@ -59,14 +59,6 @@ func newGate(t *testing.T, upstream string) gate {
 	return g
 }
 
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	defer l.Close()
-	return l.Addr().String()
-}
-
 // here moves the settings from their container to the test.
 func (g gate) here(text, upstream string) string {
 	text = regexp.MustCompile(`/etc/nginx/(server|locations|problems|named)\.conf`).ReplaceAllString(text, g.logs+"/$1.conf")

@@ -70,7 +70,7 @@ func (s *site) nginx() {
 	change := strings.NewReplacer("api-1:8080", s.api[0].front, "api-2:8080", s.api[1].front, "listen 8080", "listen "+address,
 		"listen 127.0.0.1:8081", "listen "+freeAddress(s.t), "rate=100r/s", "rate=10000r/s", "/etc/nginx/mime.types", "/etc/nginx/mime.types",
 		"/etc/nginx/server.conf", folder+"/plain.conf", "/etc/nginx/", folder+"/", "/tmp/", folder+"/", "/dev/std", "std")
-	for _, name := range []string{"nginx.conf", "locations.conf", "plain.conf"} {
+	for _, name := range []string{"nginx.conf", "locations.conf", "problems.conf", "named.conf", "plain.conf"} {
 		text, err := os.ReadFile(filepath.Join("..", "..", "docker", "nginx", name))
 		if err != nil {
 			s.t.Fatal(err)
