@@ -46,12 +46,19 @@ func (v *Postgres) snapshot(ctx context.Context, tables []string, query func(*pg
 	defer rollback(ctx, conn)
 	pipe := &pgx.Batch{}
 	pipe.Queue(`begin isolation level repeatable read, read only`)
-	pipe.Queue(`LOCK TABLE ` + served + strings.Join(tables, `, `+served) + ` IN ACCESS SHARE MODE`)
+	pipe.Queue(keepTables(tables))
 	pipe.Queue(leastPosition, tables).QueryRow(func(row pgx.Row) (err error) { at, err = scanLeast(row, tables); return err })
 	query(pipe)
 	pipe.Queue(`commit`)
 	err = conn.SendBatch(ctx, pipe).Close()
 	return at, err
+}
+
+// keepTables is the first statement of a transaction that reads tables in one snapshot.
+// The lock comes before the snapshot: of a rebuilt table that was put in a table's place
+// after the snapshot, only the rows that it had earlier would be seen.
+func keepTables(tables []string) string {
+	return `LOCK TABLE ` + served + strings.Join(tables, ", "+served) + ` IN ACCESS SHARE MODE`
 }
 
 const leastPosition = `SELECT coalesce(min(position), 0), count(*) FROM ` + served + `positions WHERE view = ANY($1)`

@@ -31,10 +31,7 @@ func ReadTables(ctx context.Context, pool *pgxpool.Pool, begin func(TableAt) (ea
 		return fmt.Errorf("look for the tables of the views: %w", err)
 	}
 	return pgx.BeginTxFunc(ctx, pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
-		// The lock comes before the snapshot: a table that was put in a table's place
-		// after the snapshot would seem to be empty.
-		locked := append([]string{served + "positions"}, there...)
-		if _, err := tx.Exec(ctx, `LOCK TABLE `+strings.Join(locked, ", ")+` IN ACCESS SHARE MODE`); err != nil {
+		if _, err := tx.Exec(ctx, keepTables(there)); err != nil {
 			return fmt.Errorf("keep the tables of the views as they are: %w", err)
 		}
 		at, err := readPositions(ctx, tx, servedSchema)
@@ -47,7 +44,7 @@ func ReadTables(ctx context.Context, pool *pgxpool.Pool, begin func(TableAt) (ea
 			switch {
 			case !counted:
 				found.Fault = "it has no position"
-			case !slices.Contains(there, served+p.Table()):
+			case !slices.Contains(there, p.Table()):
 				found.Fault = "it is not there, or no plain table"
 			}
 			if each := begin(found); each != nil && found.Fault == "" {
@@ -64,7 +61,7 @@ func ReadTables(ctx context.Context, pool *pgxpool.Pool, begin func(TableAt) (ea
 // place, such as a view of the same name, or a policy that shows some rows to some,
 // would show verify something else than it shows the service.
 func servedTables(ctx context.Context, pool *pgxpool.Pool) ([]string, error) {
-	rows, err := pool.Query(ctx, `SELECT '`+served+`' || c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+	rows, err := pool.Query(ctx, `SELECT c.relname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 		WHERE n.nspname = '`+servedSchema+`' AND c.relname = ANY($1) AND c.relkind = 'r' AND NOT c.relrowsecurity ORDER BY 1`, declaredTables)
 	if err != nil {
 		return nil, err
