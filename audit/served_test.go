@@ -44,6 +44,13 @@ func newHouse(t testing.TB, appends int) house {
 	return h
 }
 
+func (h house) head(t testing.TB) eventstore.Position {
+	t.Helper()
+	head, err := h.store.Head(t.Context())
+	must(t, err)
+	return head.Size
+}
+
 func (h house) live(t testing.TB, appends int) {
 	t.Helper()
 	for range appends {
@@ -247,6 +254,10 @@ func TestRowsOfServedTables(t *testing.T) {
 		})
 	}
 	h.whole(t)
+	h.exec(t, `DROP TABLE kassa_views.balances_v1, kassa_views.transactions_v1, kassa_views.predictions_v1, kassa_views.users_v1, kassa_views.trial_v1`)
+	_, err := h.verify(t)
+	at := h.head(t)
+	finds(t, err, want{audit.ViewMissing, at}, want{audit.ViewMissing, at}, want{audit.ViewMissing, at}, want{audit.ViewMissing, at}, want{audit.ViewMissing, at})
 }
 
 // While everybody acts, the views follow at their own pace and are rebuilt, nothing

@@ -31,8 +31,10 @@ func ReadTables(ctx context.Context, pool *pgxpool.Pool, begin func(TableAt) (ea
 		return fmt.Errorf("look for the tables of the views: %w", err)
 	}
 	return pgx.BeginTxFunc(ctx, pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, keepTables(there)); err != nil {
-			return fmt.Errorf("keep the tables of the views as they are: %w", err)
+		if len(there) > 0 {
+			if _, err := tx.Exec(ctx, keepTables(there)); err != nil {
+				return fmt.Errorf("keep the tables of the views as they are: %w", err)
+			}
 		}
 		at, err := readPositions(ctx, tx, servedSchema)
 		if err != nil {
