@@ -8,6 +8,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"kassa/schema"
 )
 
 // postgresDims is how many numbers the column of vectors holds.
@@ -141,7 +143,7 @@ func (s postgresStore) save(ctx context.Context, model string, batch []item, now
 }
 
 func (s postgresStore) change(ctx context.Context, pipe *pgx.Batch) error {
-	return pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error { return tx.SendBatch(ctx, pipe).Close() })
+	return schema.InTransaction(ctx, s.pool, func(tx pgx.Tx) error { return tx.SendBatch(ctx, pipe).Close() })
 }
 
 func (s postgresStore) remove(ctx context.Context, ids []string) (int, error) {
@@ -153,7 +155,7 @@ func (s postgresStore) forget(ctx context.Context, keep string) (int, error) {
 }
 
 func (s postgresStore) delete(ctx context.Context, query string, arg any) (deleted int, err error) {
-	err = pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+	err = schema.InTransaction(ctx, s.pool, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, touch); err != nil {
 			return err
 		}

@@ -31,7 +31,11 @@ type candidate struct {
 // it may never be more than one.
 func candidates(t *testing.T, ctx context.Context) (both [2]*candidate, running *atomic.Int32) {
 	t.Helper()
-	url := schematest.Postgres(t)
+	return candidatesOn(t, ctx, schematest.Postgres(t))
+}
+
+func candidatesOn(t *testing.T, ctx context.Context, url string) (both [2]*candidate, running *atomic.Int32) {
+	t.Helper()
 	running = &atomic.Int32{}
 	for i := range both {
 		pool, err := schema.OpenPostgres(ctx, url, 4)
@@ -69,9 +73,17 @@ func untilStopped(ctx context.Context, _ *eventstore.Leadership) error {
 // A leader is alone. One that cannot renew its lease stops before another begins; what it
 // still writes as a leader is refused. When it can again, it waits for its turn.
 func TestLeaderIsAlone(t *testing.T) {
+	t.Run("direct", func(t *testing.T) { leaderIsAlone(t, schematest.Postgres(t)) })
+	t.Run("behind a pooler", func(t *testing.T) {
+		_, service := schematest.Pooled(t)
+		leaderIsAlone(t, service)
+	})
+}
+
+func leaderIsAlone(t *testing.T, url string) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	both, running := candidates(t, ctx)
+	both, running := candidatesOn(t, ctx, url)
 	first, second := both[0], both[1]
 	first.stand(t, ctx, running, untilStopped)
 	old := <-first.leads

@@ -92,7 +92,7 @@ func (f *feed) commit(ctx context.Context, batch []eventstore.Recorded) error {
 	defer conn.Release()
 	defer rollback(ctx, conn)
 	pipe := &pgx.Batch{}
-	pipe.Queue(`begin`)
+	pipe.Queue(`begin isolation level read committed`)
 	if f.at, err = lockPosition(ctx, conn, pipe, f.schema, f.Table()); err != nil { // step 1
 		return err
 	}

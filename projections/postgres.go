@@ -14,6 +14,7 @@ import (
 
 	"kassa/domain"
 	"kassa/eventstore"
+	"kassa/schema"
 )
 
 // projection is one view as tables: it folds entries into a table of its own, and
@@ -100,7 +101,7 @@ const lockTables = `SELECT pg_advisory_xact_lock(hashtext('kassa views'))`
 
 // makeTables makes what is missing; of several processes at once, one does it.
 func makeTables(ctx context.Context, pool *pgxpool.Pool) error {
-	return pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+	return schema.InTransaction(ctx, pool, func(tx pgx.Tx) error {
 		for _, table := range declaredTables {
 			if err := makeTable(ctx, tx, servedSchema, table); err != nil {
 				return err

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"kassa/eventstore"
+	"kassa/schema"
 )
 
 // ViewTable is one version of a view that a database holds.
@@ -38,7 +39,7 @@ func DropView(ctx context.Context, pool *pgxpool.Pool, table string) error {
 	if slices.Contains(declaredTables, table) {
 		return fmt.Errorf("%s is in use by this version of Kassa", table)
 	}
-	err := pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+	err := schema.InTransaction(ctx, pool, func(tx pgx.Tx) error {
 		if err := hurry(ctx, tx); err != nil {
 			return err
 		}

@@ -2,6 +2,7 @@ package projections
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -13,6 +14,7 @@ import (
 
 	"kassa/domain"
 	"kassa/eventstore"
+	"kassa/schema"
 )
 
 // News go from the process that keeps the views to all that read them. They make
@@ -91,11 +93,16 @@ func (v *Postgres) holds(at eventstore.Position) bool {
 	return eventstore.Position(v.known.Load()) >= at
 }
 
+// errPooled: no session is this process's own.
+var errPooled = errors.New("a connection pooler stands before the database")
+
 // listen hears news on a connection of its own, and makes a new one where it is
-// lost.
+// lost. Behind a pooler it hears nothing: who waits looks.
 func (v *Postgres) listen(ctx context.Context) {
 	for {
-		_ = v.hear(ctx) // who waits looks meanwhile, and meets the fault itself
+		if err := v.hear(ctx); errors.Is(err, errPooled) {
+			return
+		} // another fault meets who waits, because they look meanwhile
 		// Views commit without waiting for the disk: a server that crashed may have
 		// lost their last moments, together with their positions.
 		v.hears.Store(false)
@@ -118,6 +125,12 @@ func (v *Postgres) hear(ctx context.Context) error {
 		defer cancel()
 		_ = conn.Close(last)
 	}()
+	switch own, err := schema.OwnsSession(ctx, conn); {
+	case err != nil:
+		return err
+	case !own:
+		return errPooled
+	}
 	if _, err := conn.Exec(ctx, `LISTEN `+newsChannel); err != nil {
 		return err
 	}

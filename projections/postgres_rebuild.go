@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"kassa/eventstore"
+	"kassa/schema"
 )
 
 // nextSchema is where a table is built anew, under its own name.
@@ -145,7 +146,7 @@ func (b *building) begin(ctx context.Context) error {
 			b.old = table
 		}
 	}
-	return pgx.BeginFunc(ctx, b.DB, func(tx pgx.Tx) error { return makeTable(ctx, tx, nextSchema, b.Table()) })
+	return schema.InTransaction(ctx, b.DB, func(tx pgx.Tx) error { return makeTable(ctx, tx, nextSchema, b.Table()) })
 }
 
 // discard drops what was built.
@@ -171,7 +172,7 @@ func (b *building) fill(ctx context.Context) error {
 			if len(batch) == 0 {
 				return errFilled
 			}
-			return pgx.BeginFunc(ctx, b.DB, func(tx pgx.Tx) error { return b.take(ctx, tx, batch, to) })
+			return schema.InTransaction(ctx, b.DB, func(tx pgx.Tx) error { return b.take(ctx, tx, batch, to) })
 		})
 		if err != nil && !errors.Is(err, errFilled) {
 			return err
@@ -274,7 +275,7 @@ const (
 func (b *building) switchOver(ctx context.Context) error {
 	for range switchTries {
 		was := b.at
-		err := pgx.BeginFunc(ctx, b.DB, func(tx pgx.Tx) error { return b.replace(ctx, tx) })
+		err := schema.InTransaction(ctx, b.DB, func(tx pgx.Tx) error { return b.replace(ctx, tx) })
 		if err == nil {
 			b.result.Switched = true
 			return nil

@@ -38,14 +38,14 @@ func settle(ctx context.Context, config *pgx.ConnConfig) (pooled bool, err error
 		// whatever the server's default is. A pooler takes no such parameters, so transactions
 		// that need it say so too.
 		config.RuntimeParams["default_transaction_isolation"] = "read committed"
-		return false, nil
 	}
-	if config.DefaultQueryExecMode == pgx.QueryExecModeCacheStatement { // not chosen in the address
-		// A prepared statement would be another session's. Descriptions of statements are
-		// good in all of them.
+	if !own || config.DefaultQueryExecMode != pgx.QueryExecModeCacheStatement {
+		// Nothing is prepared, because a pooler has it in another session, or because the
+		// address asks for that. Of the ways to do without, this is the one that knows the
+		// types of parameters: it remembers what the server says of a statement.
 		config.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
 	}
-	return true, nil
+	return !own, nil
 }
 
 // leaveReadOnly closes a connection on which a write was refused because the server is

@@ -204,3 +204,19 @@ func plan(ctx context.Context, config *pgx.ConnConfig) ([]Migration, error) {
 	}
 	return missing("postgres", applied)
 }
+
+// raceTries bounds how often a transaction is tried again that the server broke off for
+// the sake of others.
+const raceTries = 5
+
+// InTransaction runs do in a transaction whose statements each see what was committed
+// before them, whatever the server's default is. Where others' work makes the server
+// break it off, it is tried again from the start: do must allow for that.
+func InTransaction(ctx context.Context, pool *pgxpool.Pool, do func(pgx.Tx) error) error {
+	for tries := 1; ; tries++ {
+		err := pgx.BeginTxFunc(ctx, pool, pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, do)
+		if FaultOf(err) != Raced || tries == raceTries {
+			return err
+		}
+	}
+}

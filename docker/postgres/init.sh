@@ -23,6 +23,9 @@ grant kassa_app to kassa with admin option;
 select :'service' <> '' as has_service \gset
 \if :has_service
 	create role kassa_service login in role kassa_app password :'service';
+	-- What the service sets on its sessions, it cannot set through a connection pooler.
+	alter role kassa_service set role = kassa_app;
+	alter role kassa_service set default_transaction_isolation = 'read committed';
 \endif
 \connect template1
 create extension vector;

@@ -98,6 +98,50 @@ func DropRole(t testing.TB, database, name string) {
 	})
 }
 
+// ThroughPooler gives the address of a database by way of PgBouncer in transaction mode,
+// for the same login.
+func ThroughPooler(t testing.TB, database string) string {
+	t.Helper()
+	pooler, err := url.Parse(os.Getenv("KASSA_PGBOUNCER_URL"))
+	if err != nil || pooler.Host == "" {
+		t.Fatal("this test needs PgBouncer, and KASSA_PGBOUNCER_URL is not set: run it with go tool task test, or after eval \"$(docker/services env)\"")
+	}
+	at, err := url.Parse(database)
+	if err != nil {
+		t.Fatal("the database's address is not a postgres:// URL")
+	}
+	at.Host = pooler.Host
+	return at.String()
+}
+
+// Pooled makes a database as Postgres does, by way of PgBouncer. It gives the owner's
+// direct address, and that of a login like Service's by way of the pooler, which works
+// in the service's role by itself.
+func Pooled(t testing.TB) (owner, service string) {
+	t.Helper()
+	// The login outlives the database: the pooler keeps sessions of it, and those of a
+	// login that is gone could not be ended.
+	server := Server(t)
+	pooled, err := url.Parse(Service(t, server))
+	if err != nil {
+		t.Fatal("the service's address is not a postgres:// URL")
+	}
+	name := pooled.User.Username()
+	if err := onServer(server, "ALTER ROLE "+name+" SET role = "+schema.AppRole+"; GRANT "+name+" TO CURRENT_USER"); err != nil {
+		t.Fatal(err)
+	}
+	owner = Empty(t)
+	if _, err := schema.MigratePostgres(t.Context(), ThroughPooler(t, owner)); err != nil {
+		t.Fatal(err)
+	}
+	at, err := url.Parse(owner)
+	if err != nil {
+		t.Fatal("the database's address is not a postgres:// URL")
+	}
+	pooled.Path = at.Path
+	return owner, ThroughPooler(t, pooled.String())
+}
+
 func onServer(server, statement string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
