@@ -1,10 +1,12 @@
 package httpapi
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -88,6 +90,20 @@ func TestTheDefaultLimits(t *testing.T) {
 			}
 		})
 	}
+}
+
+// No account is opened, and no password hashed, for a client that has left the queue.
+func TestSignUpOfWhoLeft(t *testing.T) {
+	w := newWorld(t, identity.Limits{Off: true})
+	left, leave := context.WithCancel(t.Context())
+	leave()
+	r := httptest.NewRequestWithContext(left, "POST", "/api/users/signup", strings.NewReader(`{"email":"`+email("ada")+`","password":"`+password("ada")+`"}`))
+	r.Header.Set("Content-Type", "application/json")
+	w.server.Handler().ServeHTTP(httptest.NewRecorder(), r)
+	if n := w.size(t); n != 0 {
+		t.Errorf("%d entries were appended", n)
+	}
+	w.join("ada")
 }
 
 // A client that sends a dozen requests at once with good credentials is one check

@@ -47,8 +47,9 @@ func (p *Pages) signUp(v *visit) error {
 	var up commands.SignedUp
 	err := p.Door.AllowSignUp(v.r)
 	if err == nil {
-		up, err = once(v, func(ctx context.Context, key string) (commands.SignedUp, error) {
-			return p.Commands.SignUp(ctx, commands.SignUp{Email: email, Password: password, Key: key})
+		up, err = once(v, func(_ context.Context, key string) (commands.SignedUp, error) {
+			// Not firm: no payment hangs on it, and a password is not hashed for a browser that left.
+			return p.Commands.SignUp(v.r.Context(), commands.SignUp{Email: email, Password: password, Key: key})
 		})
 	}
 	welcome := note{kind: noteWelcome, position: up.Position, amount: up.Available}
