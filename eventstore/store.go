@@ -179,6 +179,16 @@ func open(ctx context.Context, e engine) (*Store, error) {
 	return s, nil
 }
 
+// Prove makes sure that the stored head and the stored tree agree, as a start does.
+func (s *Store) Prove(ctx context.Context) error {
+	head, err := s.Head(ctx)
+	if err != nil {
+		return err
+	}
+	_, err = readEdge(ctx, s.engine, head)
+	return err
+}
+
 // Close lets the appends that were accepted finish, and refuses new ones.
 func (s *Store) Close() {
 	s.gate.Lock()

@@ -6,3 +6,6 @@ var FaultOfSQLite = faultOfSQLite
 
 // MigratePostgresTo stops at a version, as an older program does.
 var MigratePostgresTo = migratePostgres
+
+// Rights are what AppRole may do with each table.
+var Rights = rights

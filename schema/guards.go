@@ -12,7 +12,6 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/pressly/goose/v3"
 )
 
@@ -38,17 +37,22 @@ var postgresIndexes = []string{"events_pkey", "event_index_stream_version", "eve
 // postgresFunctions are what the triggers call.
 var postgresFunctions = []string{"refuse_change", "only_next"}
 
+// querier is a connection, or a pool of them.
+type querier interface {
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+}
+
 // MissingGuardsPostgres names the guards that are gone, disabled or not as the
 // migrations made them, and triggers on the log that no migration made.
-func MissingGuardsPostgres(ctx context.Context, pool *pgxpool.Pool) ([]string, error) {
-	triggers, err := pool.Query(ctx, `SELECT t.tgrelid::regclass::text || ' ' || t.tgname, t.tgenabled::text FROM pg_trigger t
+func MissingGuardsPostgres(ctx context.Context, db querier) ([]string, error) {
+	triggers, err := db.Query(ctx, `SELECT t.tgrelid::regclass::text || ' ' || t.tgname, t.tgenabled::text FROM pg_trigger t
 		WHERE NOT t.tgisinternal AND (t.tgrelid IN ('events'::regclass, 'event_index'::regclass, 'head'::regclass)
 			OR t.tgrelid IN (SELECT inhrelid FROM pg_inherits WHERE inhparent = 'events'::regclass))`)
 	enabled, err := pairs(triggers, err)
 	if err != nil {
 		return nil, err
 	}
-	rows, err := pool.Query(ctx, `SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'events'::regclass`)
+	rows, err := db.Query(ctx, `SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'events'::regclass`)
 	if err != nil {
 		return nil, err
 	}
@@ -57,7 +61,7 @@ func MissingGuardsPostgres(ctx context.Context, pool *pgxpool.Pool) ([]string, e
 		return nil, err
 	}
 	gone := missingTriggers(enabled, parts)
-	rows, err = pool.Query(ctx, `SELECT name FROM unnest($1::text[]) name
+	rows, err = db.Query(ctx, `SELECT name FROM unnest($1::text[]) name
 		WHERE NOT EXISTS (SELECT FROM pg_index WHERE indexrelid = to_regclass(name) AND indisunique AND indisvalid)`, postgresIndexes)
 	if err != nil {
 		return nil, err
@@ -69,7 +73,7 @@ func MissingGuardsPostgres(ctx context.Context, pool *pgxpool.Pool) ([]string, e
 	if err != nil {
 		return nil, err
 	}
-	functions, err := changedFunctions(ctx, pool)
+	functions, err := changedFunctions(ctx, db)
 	return append(gone, functions...), err
 }
 
@@ -101,8 +105,8 @@ func missingTriggers(enabled map[string]string, partitions []string) (gone []str
 
 // changedFunctions compares the functions that triggers call with those of the
 // migrations.
-func changedFunctions(ctx context.Context, pool *pgxpool.Pool) (changed []string, err error) {
-	rows, err := pool.Query(ctx, `SELECT p.proname, replace(p.prosrc, quote_ident(n.nspname) || '.', '@ours@.') FROM pg_proc p
+func changedFunctions(ctx context.Context, db querier) (changed []string, err error) {
+	rows, err := db.Query(ctx, `SELECT p.proname, replace(p.prosrc, quote_ident(n.nspname) || '.', '@ours@.') FROM pg_proc p
 		JOIN pg_namespace n ON n.oid = p.pronamespace
 		WHERE p.proname = ANY($1) AND n.oid = (SELECT relnamespace FROM pg_class WHERE oid = 'events'::regclass)`, postgresFunctions)
 	bodies, err := pairs(rows, err)

@@ -112,6 +112,15 @@ func withoutURL(err error) error {
 	return err
 }
 
+// Connect opens one connection with the login's own rights, for those who look.
+func Connect(ctx context.Context, url string) (*pgx.Conn, error) {
+	config, err := parse(ctx, url)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.ConnectConfig(ctx, config)
+}
+
 // PlanPostgres lists the migrations that the database waits for. It changes nothing.
 func PlanPostgres(ctx context.Context, url string) ([]Migration, error) {
 	config, err := parse(ctx, url)

@@ -3,6 +3,8 @@ package schema_test
 import (
 	"testing"
 
+	"github.com/jackc/pgx/v5"
+
 	"kassa/schema"
 	"kassa/schema/schematest"
 )
@@ -53,5 +55,29 @@ func TestADroppedViewBeginsAgain(t *testing.T) {
 	var at int
 	if err := service.QueryRow(t.Context(), `SELECT position FROM kassa_views.positions WHERE view = 'users_v1'`).Scan(&at); err != nil || at != 0 {
 		t.Errorf("the new table is at position %d, %v", at, err)
+	}
+}
+
+// Each table has its line among the rights, so that the doctor knows of it.
+func TestEveryTableHasItsRights(t *testing.T) {
+	conn := connect(t, schematest.Postgres(t))
+	rows, _ := conn.Query(t.Context(), `SELECT relname::text FROM pg_class WHERE relkind IN ('r', 'p', 'v') AND relnamespace = 'public'::regnamespace
+		AND oid NOT IN (SELECT inhrelid FROM pg_inherits) AND relname <> 'goose_lock'`)
+	tables, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, table := range tables {
+		if _, known := schema.Rights[table]; !known {
+			t.Errorf("%s has no line in schema/rights.go", table)
+		}
+	}
+	if len(tables) != len(schema.Rights) {
+		t.Errorf("there are %d tables, and rights on %d", len(tables), len(schema.Rights))
+	}
+	for name, look := range map[string]schema.Faults{"owners": schema.WrongOwners, "rights": schema.WrongRights, "functions": schema.WrongFunctions, "guards": schema.WrongGuards} {
+		if list, err := look(t.Context(), conn); err != nil || len(list) > 0 {
+			t.Errorf("of a new database the %s are %q, %v", name, list, err)
+		}
 	}
 }

@@ -154,3 +154,10 @@ func appliedSQLite(ctx context.Context, db *sql.DB) (applied []int64, err error)
 	}
 	return applied, nil
 }
+
+// Older is how many steps the file is behind this program, which makes them when it
+// opens the file for writing.
+func (s *SQLite) Older(ctx context.Context) (int, error) {
+	steps, err := planSQLite(ctx, s.Read)
+	return len(steps), err
+}

@@ -83,17 +83,10 @@ type healthCommand struct {
 }
 
 func (h healthCommand) Run(ctx context.Context, c *console) error {
-	host, port, err := net.SplitHostPort(h.Addr)
-	if err != nil {
-		return err
-	}
-	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
-		host = "127.0.0.1" // where a process that listens on all addresses is found
-	}
 	path := map[bool]string{true: "ready", false: "health"}[h.Ready]
 	ctx, cancel := context.WithTimeout(ctx, 4*time.Second)
 	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+net.JoinHostPort(host, port)+"/api/"+path, nil)
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+reachable(h.Addr)+"/api/"+path, nil)
 	if err != nil {
 		return err
 	}
@@ -107,4 +100,16 @@ func (h healthCommand) Run(ctx context.Context, c *console) error {
 	}
 	fmt.Fprintln(c.out, "ok")
 	return nil
+}
+
+// reachable is the address at which a process is found that listens on one.
+func reachable(listens string) string {
+	host, port, err := net.SplitHostPort(listens)
+	if err != nil {
+		return listens
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1" // it listens on all addresses
+	}
+	return net.JoinHostPort(host, port)
 }
