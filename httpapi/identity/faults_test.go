@@ -100,12 +100,17 @@ func TestEachFaultIsTold(t *testing.T) {
 			}
 		}
 	}
-	p := &parts{fails: map[string]error{"EndSession": errors.New("it stays"), "Take": errors.New("not counted")}}
+	p := &parts{fails: map[string]error{"EndSession": errors.New("it stays")}}
 	r, w := httptest.NewRequest("POST", "/", nil), httptest.NewRecorder()
 	r.Header.Set("Cookie", "kassa_session=old")
 	if err := p.authenticator().SignOut(w, r); !errors.Is(err, p.fails["EndSession"]) || len(w.Result().Cookies()) > 0 {
 		t.Errorf("a sign-out that ends nothing: %v, %v", err, w.Result().Cookies())
 	}
+	p, w = &parts{}, httptest.NewRecorder()
+	if err := p.authenticator().SignOut(w, r); err != nil || len(w.Result().Cookies()) != 1 || w.Result().Cookies()[0].MaxAge >= 0 {
+		t.Errorf("a sign-out leaves %v: %v", w.Result().Cookies(), err)
+	}
+	p = &parts{fails: map[string]error{"Take": errors.New("not counted")}}
 	if err := p.authenticator().AllowSignUp(r); !errors.Is(err, p.fails["Take"]) {
 		t.Errorf("a sign-up that is not counted: %v", err)
 	}
