@@ -60,7 +60,7 @@ func (w chosen) each(ctx context.Context, d deadLettersCommand, visit func(bus.D
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, records.Close()) }()
+	defer records.Close()
 	found := map[string]bool{}
 	err = records.Each(ctx, func(l bus.DeadLetter) (bool, error) {
 		if !w.has(l.ID) {
@@ -84,7 +84,7 @@ func (listDeadLetters) Run(ctx context.Context, c *console, line *commandLine) (
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, records.Close()) }()
+	defer records.Close()
 	table := tabwriter.NewWriter(c.out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "ID\tWHEN\tFROM\tREASON\tPOSITION\tSETTLED")
 	err = records.Each(ctx, func(l bus.DeadLetter) (bool, error) {
@@ -191,7 +191,7 @@ func (r retryDeadLetters) Run(ctx context.Context, c *console, line *commandLine
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, carrier.Close()) }()
+	defer carrier.Close()
 	carry := (&matcher{store: l.store, vault: l.vault, commands: l.commands(priceSettings{})}).carry(carrier)
 	return r.each(ctx, line.DeadLetters, func(record bus.DeadLetter) (bool, error) {
 		q, err := findQuestion(ctx, l.store, record)

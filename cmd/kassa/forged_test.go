@@ -38,7 +38,7 @@ func TestForgedMessages(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = part.Close() })
+	t.Cleanup(part.Close)
 	for round := range 10 {
 		head, err := store.Head(t.Context())
 		if err != nil {

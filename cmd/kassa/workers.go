@@ -39,7 +39,8 @@ func askWorkers(ctx context.Context, broker bus.Broker, log *slog.Logger) (*work
 		err = fmt.Errorf("no worker answered within %s: is kassa worker running? %w", firstAnswer, err)
 	}
 	if err != nil {
-		return nil, errors.Join(err, workers.Close())
+		workers.Close()
+		return nil, err
 	}
 	m.version = first.ModelVersion
 	return m, nil

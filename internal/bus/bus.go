@@ -138,7 +138,8 @@ func (b *Bus) Run(ctx context.Context, h Handlers) error {
 		if ctx.Err() != nil {
 			err = nil // told to stop while the broker did not let us consume
 		}
-		return errors.Join(err, b.Close())
+		b.Close()
+		return err
 	case <-b.router.Running():
 	}
 	select {
@@ -147,7 +148,9 @@ func (b *Bus) Run(ctx context.Context, h Handlers) error {
 	case <-ctx.Done():
 	}
 	close(b.closing)
-	return errors.Join(b.router.Close(), <-done, b.Close())
+	err := errors.Join(b.router.Close(), <-done)
+	b.Close()
+	return err
 }
 
 // Connected says, by an error, that the broker is away, or gives this process nothing.
@@ -159,11 +162,10 @@ func (b *Bus) Connected() error {
 }
 
 // Close ends the connections. Run does so itself.
-func (b *Bus) Close() error {
-	if b.broker == nil {
-		return nil
+func (b *Bus) Close() {
+	if b.broker != nil {
+		b.broker.close()
 	}
-	return b.broker.close()
 }
 
 // Running is closed when every subscription stands. What is published before

@@ -57,7 +57,7 @@ func (b Broker) DeadLetters() *DeadLetters {
 }
 
 // Close ends the connection.
-func (d *DeadLetters) Close() error { return d.link.close() }
+func (d *DeadLetters) Close() { d.link.close() }
 
 // Each gives every record to visit, the oldest first, and drops those for which it says
 // so. The others stay. Meanwhile another caller does not see them.

@@ -146,3 +146,110 @@ func TestForeignMessagesArePassedOver(t *testing.T) {
 		t.Errorf("a forged message was settled: %+v", <-got)
 	}
 }
+
+// A queue that is deleted while nothing is published is made again by the process whose
+// right that is; the others are not ready until then, and consume again by themselves.
+func TestQueuesAreKeptThere(t *testing.T) {
+	b := newBroker(t)
+	relay := b.bus(t, b.Address)
+	relay.broker.every = 50 * time.Millisecond
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	deleted := make(chan struct{})
+	go func() {
+		<-deleted
+		ended <- relay.Run(ctx, Handlers{})
+	}()
+	got, settle := answers(1)
+	matcher := b.at(b.Address)
+	matcher.Declares = false
+	bus, err := matcher.Open(t.Context(), quiet)
+	must(t, err)
+	matched := make(chan error, 1)
+	go func() { matched <- bus.Run(ctx, Handlers{Work: echo, Answer: settle}) }()
+	within(t, "the matcher", bus.Running())
+	must(t, bus.Connected())
+	must(t, b.DeleteQueue(b.names.answers))
+	eventstoretest.Eventually(t, "the matcher to be not ready", func() bool { return bus.Connected() != nil })
+	close(deleted)
+	eventstoretest.Eventually(t, "the matcher to be ready", func() bool { return bus.Connected() == nil })
+	must(t, relay.PublishWork(errand(1), []byte("text"), soon()))
+	if a := within(t, "the answer", got); a.answer != "re: text" {
+		t.Errorf("answer %q", a.answer)
+	}
+	stop()
+	must(t, within(t, "the relay to end", ended))
+	must(t, within(t, "the matcher to end", matched))
+}
+
+// Work whose answer cannot be sent is not at fault: it is put back, and the next worker
+// does it.
+func TestWorkWhoseAnswerCannotBeSent(t *testing.T) {
+	before := brief
+	brief.MaxRetries, brief.InitialInterval = 1, time.Millisecond
+	t.Cleanup(func() { brief = before })
+	b := newBroker(t)
+	service := b.bus(t, b.Address)
+	rights := b.key.WorkerRights()
+	rights.Write = "^$"
+	mute, err := b.as(t, rights).Open(t.Context(), quiet)
+	must(t, err)
+	ctx, stop := context.WithCancel(context.Background())
+	tried, ended := make(chan bool, 100), make(chan error, 1)
+	go func() {
+		ended <- mute.Run(ctx, Handlers{Work: func(ctx context.Context, request []byte) ([]byte, string, error) {
+			tried <- true
+			return echo(ctx, request)
+		}})
+	}()
+	must(t, service.PublishWork(errand(1), []byte("text"), soon()))
+	within(t, "the first worker to try", tried)
+	stop()
+	must(t, within(t, "the first worker to end", ended))
+	got, settle := answers(1)
+	b.run(t, b.Address, Handlers{Work: echo, Answer: settle})
+	if a := within(t, "the answer", got); a.answer != "re: text" || a.failure != "" {
+		t.Errorf("%+v", a)
+	}
+}
+
+// What a process has in hand when it is told to stop is finished and acknowledged, and
+// delivered to no other.
+func TestStoppingAcknowledges(t *testing.T) {
+	b := newBroker(t)
+	service := b.bus(t, b.Address)
+	worker := b.bus(t, b.Address)
+	inHand, leave := make(chan bool, lanes), make(chan bool)
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() {
+		ended <- worker.Run(ctx, Handlers{Work: func(context.Context, []byte) ([]byte, string, error) {
+			inHand <- true
+			<-leave
+			return []byte("done"), "", nil
+		}})
+	}()
+	const n = 2 * lanes
+	for i := range n {
+		must(t, service.PublishWork(errand(i+1), []byte("text"), soon()))
+	}
+	for range lanes {
+		within(t, "the worker to have its hands full", inHand)
+	}
+	stop()
+	within(t, "the worker to begin to end", worker.closing)
+	close(leave)
+	must(t, within(t, "the worker to end", ended))
+	got, settle := answers(2 * n)
+	var again atomic.Int32
+	b.run(t, b.Address, Handlers{Answer: settle, Work: func(context.Context, []byte) ([]byte, string, error) {
+		again.Add(1)
+		return []byte("done by another"), "", nil
+	}})
+	for range n {
+		within(t, "an answer", got)
+	}
+	if again.Load() != lanes || len(got) != 0 {
+		t.Errorf("of %d errands of which %d were in hand, %d were done by another; %d answers too many", n, lanes, again.Load(), len(got))
+	}
+}

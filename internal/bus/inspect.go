@@ -19,8 +19,9 @@ import (
 
 // Inspection looks at a broker with the rights of its user, and changes nothing.
 type Inspection struct {
-	link  *link
-	names names
+	link   *link
+	names  names
+	alarms chan amqp091.Blocking
 	// Version of the broker that answered.
 	Version string
 	// Away says of each address that does not answer why, in a sentence with what to do.
@@ -41,11 +42,12 @@ func (b Broker) Inspect(ctx context.Context) (*Inspection, error) {
 		}
 		_ = channel.Close()
 		if i.link != nil { // one is enough, and the others answer
-			_ = l.close()
+			l.close()
 			continue
 		}
 		i.link = l
 		i.Version, _ = l.conn.Properties["version"].(string)
+		i.alarms = l.conn.NotifyBlocked(make(chan amqp091.Blocking, 1))
 	}
 	if i.link == nil {
 		var all []string
@@ -58,7 +60,7 @@ func (b Broker) Inspect(ctx context.Context) (*Inspection, error) {
 }
 
 // Close ends the connection.
-func (i *Inspection) Close() error { return i.link.close() }
+func (i *Inspection) Close() { i.link.close() }
 
 // hostOf is an address without its password.
 func hostOf(address string) string {
@@ -184,40 +186,54 @@ func (i *Inspection) DeadLetters() (n int, err error) {
 	return n, err
 }
 
-// Excess gives what this user may do and should not: to publish to any queue of the
-// virtual host, and, without the right to declare, to make queues. It sends one message
-// that no queue takes.
+// Excess gives what this user may do and should not. It sends one message that no queue
+// takes.
 func (i *Inspection) Excess() (may []string, err error) {
-	nowhere := i.names.work + ".no-queue-" + randomHex(8)
-	err = i.sends("", nowhere)
+	err = i.sends("", i.names.work+".no-queue-"+randomHex(8))
+	var taken blocked
 	switch {
 	case err == nil:
-		may = append(may, "publish to every queue of the virtual host (amq.default)")
-	case codeOf(err) != amqp091.AccessRefused:
-		return nil, err
+		return []string{"publish to every queue of the virtual host (amq.default)"}, nil
+	case codeOf(err) == amqp091.AccessRefused || errors.As(err, &taken):
+		return nil, nil
 	}
-	return may, nil
+	return nil, err
 }
 
 // Blocked gives the broker's word for why it takes no messages, or "". It sends one
 // message that no queue takes.
 func (i *Inspection) Blocked() (reason string, err error) {
-	alarm := i.link.conn.NotifyBlocked(make(chan amqp091.Blocking, 1))
-	sent := make(chan error, 1)
-	go func() { sent <- i.sends(i.names.sendAnswers, "no-queue-"+randomHex(8)) }()
-	select {
-	case err := <-sent:
-		return "", err
-	case b := <-alarm:
-		return b.Reason, nil
-	case <-time.After(2 * time.Second):
-		return "it confirms nothing", nil
+	err = i.sends(i.names.sendAnswers, "no-queue-"+randomHex(8))
+	var taken blocked
+	if errors.As(err, &taken) {
+		return taken.reason, nil
 	}
+	return "", err
 }
 
-// sends publishes an empty message, and waits for the confirm.
+// blocked: the broker reads nothing from a connection that publishes.
+type blocked struct{ reason string }
+
+func (b blocked) Error() string { return "the broker takes no messages: " + b.reason }
+
+// confirmMost is how long the broker may take to confirm an empty message.
+const confirmMost = 2 * time.Second
+
+// sends publishes an empty message, and waits for the confirm. A connection that is
+// blocked stays so, and a channel of it cannot even be closed.
 func (i *Inspection) sends(exchange, key string) error {
-	return i.try(func(c *amqp091.Channel) error { return sendEmpty(c, exchange, key) })
+	sent := make(chan error, 1)
+	go func() {
+		sent <- i.try(func(c *amqp091.Channel) error { return sendEmpty(c, exchange, key) })
+	}()
+	select {
+	case err := <-sent:
+		return err
+	case b := <-i.alarms:
+		return blocked{b.Reason}
+	case <-time.After(confirmMost):
+		return blocked{"it confirms nothing"}
+	}
 }
 
 func sendEmpty(c *amqp091.Channel, exchange, key string) error {

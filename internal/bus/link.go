@@ -113,15 +113,19 @@ func (l *link) abandon() {
 	}
 }
 
-// close ends the connection for good.
-func (l *link) close() error {
+// closeTimeout bounds the farewell: a broker with its memory alarm raised reads nothing
+// from a connection that publishes, not even that.
+const closeTimeout = 3 * time.Second
+
+// close ends the connection for good. That the broker did not agree in time is no fault
+// of anything.
+func (l *link) close() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.closed = true
-	if l.conn == nil || l.conn.IsClosed() {
-		return nil
+	if l.conn != nil {
+		_ = l.conn.CloseDeadline(time.Now().Add(closeTimeout))
 	}
-	return l.conn.Close()
 }
 
 // isRefused says whether an error is one that waiting does not change: a user that may

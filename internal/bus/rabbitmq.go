@@ -70,6 +70,7 @@ type connections struct {
 	consuming   *link
 	hints       *link
 	subscribers []*subscriber
+	every       time.Duration // between two declarations
 
 	mu         sync.Mutex
 	undeclared error // why the topology could not be declared last
@@ -81,9 +82,10 @@ func (b Broker) Open(ctx context.Context, log *slog.Logger) (*Bus, error) {
 	topology := namesOf(b.Key.Installation)
 	publish := &publisher{link: &link{broker: b, purpose: "publishing"}, topology: topology, timeout: publishTimeout}
 	if err := publish.await(ctx, log); err != nil {
-		return nil, errors.Join(err, publish.Close())
+		publish.link.close()
+		return nil, err
 	}
-	c := &connections{log: log, topology: topology, publisher: publish,
+	c := &connections{log: log, topology: topology, publisher: publish, every: declareEvery,
 		hinter:    newHinter(&link{broker: b, purpose: "hints"}, topology.sendHints, log),
 		consuming: &link{broker: b, purpose: "consuming"}, hints: &link{broker: b, purpose: "hints, consuming"}}
 	on := func(kind string, over *link, queue func(*amqp091.Channel) (string, error), hands int, to message.Publisher) *channel {
@@ -140,7 +142,7 @@ func (c *connections) keepTopology(ctx context.Context) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup
 	running.Go(func() {
-		for pause(ctx, declareEvery) {
+		for pause(ctx, c.every) {
 			err := c.publisher.declare()
 			if err != nil {
 				c.log.Warn("the broker's queues cannot be declared", "error", err)
@@ -164,7 +166,7 @@ func (c *connections) missing() error {
 }
 
 // close ends the connections, when what is in hand is acknowledged or a moment passed.
-func (c *connections) close() error {
+func (c *connections) close() {
 	soon := time.After(2 * time.Second)
 	for _, s := range c.subscribers {
 		select {
@@ -172,5 +174,8 @@ func (c *connections) close() error {
 		case <-soon:
 		}
 	}
-	return errors.Join(c.publisher.Close(), c.hinter.Close(), c.consuming.close(), c.hints.close())
+	c.publisher.link.close()
+	c.consuming.close()
+	c.hints.close()
+	_ = c.hinter.Close() // nil always: it has the form of Watermill's publishers
 }

@@ -47,7 +47,7 @@ func (b broker) bus(t testing.TB, address string) *Bus {
 	t.Helper()
 	bus, err := b.at(address).Open(t.Context(), quiet)
 	must(t, err)
-	t.Cleanup(func() { must(t, bus.Close()) })
+	t.Cleanup(bus.Close)
 	return bus
 }
 

@@ -152,10 +152,10 @@ func TestWhatTheServicesUserMayDo(t *testing.T) {
 	if answer, failure, err := workers.Ask(t.Context(), []byte("film")); string(answer) != "re: film" {
 		t.Errorf("an import gets %q, %q, %v", answer, failure, err)
 	}
-	must(t, workers.Close())
+	workers.Close()
 	records := as.DeadLetters()
 	must(t, records.Each(t.Context(), func(DeadLetter) (bool, error) { return false, nil }))
-	must(t, records.Close())
+	records.Close()
 	stop()
 	must(t, within(t, "the service to end", ended))
 }
@@ -190,7 +190,7 @@ func TestConnectionsHaveNames(t *testing.T) {
 	at.Process, at.Version = "relay,matcher", "v1.2.3"
 	bus, err := at.Open(t.Context(), quiet)
 	must(t, err)
-	t.Cleanup(func() { must(t, bus.Close()) })
+	t.Cleanup(bus.Close)
 	eventstoretest.Eventually(t, "the connection's name at the broker", func() bool {
 		list, err := b.Connections()
 		must(t, err)

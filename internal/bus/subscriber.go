@@ -58,6 +58,7 @@ func (s *subscriber) Subscribe(ctx context.Context, topic string) (<-chan *messa
 		if first, err = s.consume(); err != nil {
 			return nil, err
 		}
+		s.consuming.Store(true)
 	}
 	out := make(chan *message.Message)
 	s.takers.Go(func() {

@@ -44,7 +44,8 @@ func (b Broker) AskWorkers(ctx context.Context, log *slog.Logger) (*Workers, err
 		replies, err = w.listen()
 	}
 	if err != nil {
-		return nil, errors.Join(err, w.Close())
+		w.Close()
+		return nil, err
 	}
 	go w.sort(replies)
 	return w, nil
@@ -139,4 +140,7 @@ func (w *Workers) leave(asked string) {
 }
 
 // Close ends the connections; who still waits gets an error.
-func (w *Workers) Close() error { return errors.Join(w.publisher.Close(), w.replies.close()) }
+func (w *Workers) Close() {
+	w.publisher.link.close()
+	w.replies.close()
+}
