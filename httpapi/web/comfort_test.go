@@ -24,7 +24,7 @@ func (b *browser) see(width int64, media string, features ...*emulation.MediaFea
 const covered = `[...document.querySelectorAll('main input:not([type=hidden]), main button, main textarea, main select')].filter((e) => {
 	e.scrollIntoView({ block: 'center' });
 	const box = e.getBoundingClientRect();
-	return [0.1, 0.5, 0.9].some((x) => {
+	return [0.02, 0.5, 0.98].some((x) => {
 		const top = document.elementFromPoint(box.left + box.width * x, box.top + box.height / 2);
 		return top !== e && !e.contains(top);
 	});
