@@ -52,7 +52,7 @@ func OpenSQLite(ctx context.Context, path string) (*SQLite, error) {
 // OpenSQLiteReadOnly opens an existing file for an audit and changes nothing
 // in it: no migration, no table made. A missing file is an error.
 func OpenSQLiteReadOnly(ctx context.Context, path string) (*SQLite, error) {
-	read, err := sql.Open("sqlite", dsn(path, "mode=rw", "_pragma=query_only(1)"))
+	read, err := sql.Open("sqlite", address(path, "mode=rw", "_pragma=query_only(1)"))
 	if err != nil {
 		return nil, fmt.Errorf("open %s for reading: %w", path, err)
 	}
@@ -95,7 +95,13 @@ func (s *SQLite) Close() error {
 }
 
 func dsn(path string, more ...string) string {
-	q := "_pragma=busy_timeout(10000)&_pragma=journal_mode(wal)&_pragma=synchronous(full)&_pragma=foreign_keys(1)"
+	return address(path, append([]string{"_pragma=journal_mode(wal)", "_pragma=synchronous(full)", "_pragma=foreign_keys(1)"}, more...)...)
+}
+
+// address says nothing of the journal: its mode is kept in the file, and would be
+// changed there.
+func address(path string, more ...string) string {
+	q := "_pragma=busy_timeout(10000)"
 	for _, m := range more {
 		q += "&" + m
 	}

@@ -201,9 +201,23 @@ func TestVerifyOfAFile(t *testing.T) {
 	if after, err := os.ReadFile(file); err != nil || string(after) != string(before) {
 		t.Errorf("verify changed the file, %v", err)
 	}
+	// A copy that SQLite made has another journal mode: that stays too.
+	copied := filepath.Join(t.TempDir(), "kassa.db")
 	db, err := schema.OpenSQLite(t.Context(), file)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if _, err := db.Write.ExecContext(t.Context(), `VACUUM INTO '`+copied+`'`); err != nil {
+		t.Fatal(err)
+	}
+	if before, err = os.ReadFile(copied); err != nil {
+		t.Fatal(err)
+	}
+	if code, out, complaints := kassa(t, "verify", "--data", filepath.Dir(copied)); code != 0 {
+		t.Errorf("exit code %d\n%s%s", code, out, complaints)
+	}
+	if after, err := os.ReadFile(copied); err != nil || string(after) != string(before) {
+		t.Errorf("verify changed the copy, %v", err)
 	}
 	if _, err := db.Write.ExecContext(t.Context(), `DROP TRIGGER events_no_update`); err != nil {
 		t.Fatal(err)
