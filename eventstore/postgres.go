@@ -152,7 +152,16 @@ const logMoved = "kassa_log"
 // appendRows is the whole of an append: it moves the head, if that is as it was, adds
 // the rows, and tells those who listen. One statement, so that it is one round trip
 // and one transaction by itself. It gives a row where it did so.
-const appendRows = `WITH moved AS (UPDATE head SET size = $1, root = $2 WHERE size = $3 AND root = $4 RETURNING size),
+const appendRows = `WITH moved AS (UPDATE head SET size = $1, root = $2 WHERE size = $3 AND root = $4` + addRows
+
+// appendUnused is appendRows that does nothing where a version or a command of the rows
+// is used: a lost race is no error, and leaves nothing in the server's log. Where the
+// head is as it was, the statement sees all that was appended.
+const appendUnused = `WITH moved AS (UPDATE head SET size = $1, root = $2 WHERE size = $3 AND root = $4
+		AND NOT EXISTS (SELECT FROM unnest($8::text[], $9::bigint[]) r (stream, version) JOIN event_index i USING (stream, version))
+		AND NOT EXISTS (SELECT FROM unnest($10::text[]) c JOIN event_index i ON i.command = c)` + addRows
+
+const addRows = ` RETURNING size),
 	added AS (INSERT INTO events (position, hashes, entry)
 		SELECT r.* FROM moved, unnest($5::bigint[], $6::bytea[], $7::bytea[]) r),
 	indexed AS (INSERT INTO event_index (position, stream, version, command)
@@ -188,7 +197,7 @@ func (e *postgres) appendIf(ctx context.Context, was Head, rows []row, head Head
 		return err
 	}
 	defer conn.Release()
-	done, err := conn.Exec(ctx, appendRows, appendArguments(was, rows, head)...)
+	done, err := conn.Exec(ctx, appendUnused, appendArguments(was, rows, head)...)
 	switch {
 	case isUniqueViolation(err), schema.FaultOf(err) == schema.Raced:
 		return fmt.Errorf("%w: %w", errRaced, err)

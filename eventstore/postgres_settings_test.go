@@ -4,12 +4,15 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"kassa/audit/audittest"
+	"kassa/domain"
 	"kassa/eventstore"
 	"kassa/eventstore/eventstoretest"
 	"kassa/schema"
@@ -136,4 +139,40 @@ func TestPostgresFindsThePrimary(t *testing.T) {
 	_, err = owner.Exec(context.Background(), `ALTER DATABASE `+database+` RESET default_transaction_read_only`)
 	must(t, err)
 	must(t, pool.Ping(t.Context()))
+}
+
+// A race that is lost on a version or a command is no error to the server: its log is for
+// what somebody must look at.
+func TestPostgresLostRacesAreNoErrors(t *testing.T) {
+	config, err := pgxpool.ParseConfig(schematest.Postgres(t))
+	must(t, err)
+	var said atomic.Int32
+	config.ConnConfig.OnPgError = func(_ *pgconn.PgConn, err *pgconn.PgError) bool {
+		t.Logf("the server says %v", err)
+		said.Add(1)
+		return true
+	}
+	pool, err := pgxpool.NewWithConfig(t.Context(), config)
+	must(t, err)
+	t.Cleanup(pool.Close)
+	store, err := eventstore.Postgres(t.Context(), pool)
+	must(t, err)
+	t.Cleanup(store.Close)
+	first := func() eventstore.Append {
+		a := commanded(plain(eventstore.AccountStream("u_a"), 0, 1), "1", "x")
+		a.Writes[0].Events = []domain.Event{domain.AdminGranted{User: "u_a"}}
+		return a
+	}
+	for i := range 3 { // each pair begins alone: an append on condition
+		if r, err := store.Append(t.Context(), first()); err != nil || r.Replayed != (i > 0) {
+			t.Errorf("the same command: replayed %t, %v", r.Replayed, err)
+		}
+		if _, err := store.Append(t.Context(), plain("b", 0, 1)); (i > 0) != errors.Is(err, eventstore.ErrConflict) {
+			t.Errorf("a version that is used: %v", err)
+		}
+	}
+	if n := said.Load(); n > 0 {
+		t.Errorf("%d statements failed", n)
+	}
+	eventstoretest.CheckLog(t, store)
 }
