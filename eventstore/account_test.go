@@ -1,6 +1,7 @@
 package eventstore_test
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 
@@ -100,4 +101,22 @@ func TestSnapshotCannotBeWritten(t *testing.T) {
 		t.Errorf("the account is %+v at version %d", l.Account, l.Version)
 	}
 	audittest.CheckLedger(t, store)
+}
+
+// A snapshot that cannot be read is no new account: nobody is to decide on it.
+func TestUnreadableSnapshots(t *testing.T) {
+	store, faults, open := withFaults(t)
+	db := faults.File()
+	_, err := db.Write.ExecContext(t.Context(), `INSERT INTO snapshots VALUES (?, 3, 1, ?)`, string(eventstore.AccountStream("u_ada")), []byte(`{"user":`))
+	must(t, err)
+	if l, err := store.Account(t.Context(), "u_ada"); !errors.Is(err, eventstore.ErrCorrupt) {
+		t.Errorf("gave %+v, %v", l, err)
+	}
+	faults.Once(eventstore.AtLoad, fails)
+	if l, err := store.Account(t.Context(), "u_bob"); !errors.Is(err, errFault) {
+		t.Errorf("a snapshot that the database did not give: %+v, %v", l, err)
+	}
+	_, err = db.Write.ExecContext(t.Context(), `DELETE FROM snapshots`)
+	must(t, err)
+	eventstoretest.CheckLog(t, open())
 }

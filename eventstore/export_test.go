@@ -34,6 +34,7 @@ const (
 	AfterCommit  Step = "after commit"  // and nobody was told
 	AtHead       Step = "read the head"
 	AtSnapshot   Step = "save snapshots"
+	AtLoad       Step = "load a snapshot"
 	AtTake       Step = "take a lease"
 	AtRenew      Step = "renew a lease"
 	AtProbe      Step = "probe"
@@ -167,6 +168,16 @@ func (f *Faults) saveSnapshots(ctx context.Context, list []snapshot) error {
 	}
 	return f.engine.saveSnapshots(ctx, list)
 }
+
+func (f *Faults) snapshot(ctx context.Context, s Stream) (snapshot, error) {
+	if err := f.reach(AtLoad); err != nil {
+		return snapshot{}, err
+	}
+	return f.engine.snapshot(ctx, s)
+}
+
+// File is the database file under a store of OpenFaults.
+func (f *Faults) File() *schema.SQLite { return f.engine.(sqlite).db }
 
 func (f *Faults) takeLease(ctx context.Context, l lease, long time.Duration) (int64, error) {
 	if err := f.reach(AtTake); err != nil {

@@ -12,9 +12,12 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"kassa/domain"
+	"kassa/eventstore"
 	"kassa/eventstore/eventstoretest"
 	"kassa/internal/bus"
 	"kassa/internal/bus/bustest"
+	"kassa/schema"
 	"kassa/schema/schematest"
 )
 
@@ -186,6 +189,47 @@ func TestDatabaseTakesNoWrites(t *testing.T) {
 		t.Errorf("the same deposit again: %d %v", a.status, a.body)
 	}
 	mustVerify(t, data, "--database-url", database)
+}
+
+// A process that meets an entry of a newer program lives on, is not ready and says why,
+// and leaves what one process does at a time to newer ones. Its verify says that it is too
+// old, and not that the ledger is broken.
+func TestTooOldForTheLog(t *testing.T) {
+	database, data := schematest.Postgres(t), t.TempDir()
+	s := serve(t, data, "--database-url", database, "--amqp-url", bustest.New(t).Address)
+	pool, err := schema.OpenPostgres(t.Context(), database, 4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	newer, err := eventstore.Postgres(t.Context(), pool)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(newer.Close)
+	_, err = newer.Append(t.Context(), eventstore.Append{Time: time.Now(), Actor: "operator", Cause: "an upgrade",
+		Writes: []eventstore.Write{{Stream: eventstore.AccountStream("u_ada"), Events: []domain.Event{eventstoretest.FromNewer{User: "u_ada"}}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	guest := client{url: s.url, http: newHTTP()}
+	eventstoretest.Eventually(t, "not ready, because it is too old", func() bool {
+		a := guest.do(t.Context(), "GET", "/api/ready", "", nil)
+		return a.status == http.StatusServiceUnavailable && strings.Contains(a.text("detail"), "too old")
+	})
+	eventstoretest.Eventually(t, "the relay's leadership is free", func() bool {
+		err := newer.LeadNow(t.Context(), "relay", func(context.Context, *eventstore.Leadership) error { return nil })
+		return err == nil
+	})
+	if a := guest.do(t.Context(), "GET", "/api/health", "", nil); a.status != http.StatusOK {
+		t.Errorf("it lives on: %d %v", a.status, a.err)
+	}
+	if code, out, complaints := kassa(t, "verify", "--data", data, "--database-url", database); code != 4 {
+		t.Errorf("verify: exit code %d, %s%s", code, out, complaints)
+	}
+	if code := s.interrupt(t); code != 0 {
+		t.Errorf("exit code %d after Ctrl-C:\n%s", code, s.log)
+	}
 }
 
 // While the database is away a request is refused as one to try again, and nothing
