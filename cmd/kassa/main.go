@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -124,6 +125,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (code int
 		return exitUsage
 	}
 	c := &console{out: stdout, err: stderr, log: line.Log.logger(stderr)}
+	what, _, _ := strings.Cut(parsed.Command(), " ")
+	if what == "serve" {
+		what = line.Serve.rolesText()
+	}
+	nameConnections(what)
 	parsed.BindTo(ctx, (*context.Context)(nil))
 	err = parsed.Run(c)
 	switch {

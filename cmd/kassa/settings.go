@@ -62,3 +62,16 @@ func checkTexts(flags []*kong.Flag) error {
 	}
 	return nil
 }
+
+// nameConnections lets the database's list of sessions say which process each belongs
+// to. A name in the address, or in the environment, counts more.
+func nameConnections(what string) {
+	if os.Getenv("PGAPPNAME") != "" {
+		return
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		host = "?"
+	}
+	_ = os.Setenv("PGAPPNAME", fmt.Sprintf("kassa %s %s %.12s", what, host, version())) // a name without a NUL is taken
+}

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
+
 	"kassa/internal/bus/bustest"
 	"kassa/schema/schematest"
 )
@@ -192,5 +194,22 @@ func TestOneSecretForADatabase(t *testing.T) {
 	code, _, complaints := kassa(t, "serve", "--data", refused, "--addr", "127.0.0.1:0", "--database-url", database, "--amqp-url", bustest.New(t).Address)
 	if code != exitFailed || !strings.Contains(complaints, "this is not the secret") {
 		t.Errorf("serve with it: exit code %d, %s", code, complaints)
+	}
+}
+
+// The database's list of sessions says which process each belongs to.
+func TestConnectionsCarryNames(t *testing.T) {
+	database := schematest.Postgres(t)
+	serve(t, t.TempDir(), "--database-url", database, "--amqp-url", bustest.New(t).Address)
+	owner, err := pgx.Connect(t.Context(), database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer owner.Close(context.WithoutCancel(t.Context()))
+	var names []string
+	err = owner.QueryRow(t.Context(), `SELECT array_agg(DISTINCT application_name) FROM pg_stat_activity
+		WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'`).Scan(&names)
+	if err != nil || len(names) != 1 || !strings.HasPrefix(names[0], "kassa all roles ") {
+		t.Errorf("the sessions are called %q, %v", names, err)
 	}
 }

@@ -13,8 +13,15 @@ func (versionCommand) Run(c *console) error {
 	return nil
 }
 
-// version is that of the module, or the commit that it was built from.
+// release is set by the linker where the build does not see the repository, as in
+// docker/Dockerfile.
+var release string
+
+// version is the release, that of the module, or the commit that it was built from.
 func version() string {
+	if release != "" {
+		return release
+	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return "unknown"
