@@ -48,7 +48,8 @@ type engine interface {
 	saveSnapshots(ctx context.Context, list []snapshot) error
 	snapshots(ctx context.Context, after Stream, limit int) ([]snapshot, error)
 
-	checkpoint(ctx context.Context, name string) (Position, error)
+	// checkpoint also says whether the log has the entry that the follower was at.
+	checkpoint(ctx context.Context, name string) (at Position, follows bool, err error)
 	checkpoints(ctx context.Context) (map[string]Position, error)
 	// setCheckpoint moves it while the lease is held; the error wraps ErrDeposed where
 	// another process has taken it. The zero lease is always held.
@@ -143,6 +144,14 @@ func scanPosition(found scanner) (at Position, err error) {
 		return 0, nil
 	}
 	return at, err
+}
+
+// scanCheckpoint gives 0, which every log has, where there is no row.
+func scanCheckpoint(found scanner) (at Position, follows bool, err error) {
+	if err = found.Scan(&at, &follows); errors.Is(err, sql.ErrNoRows) {
+		return 0, true, nil
+	}
+	return at, follows, err
 }
 
 // scanSnapshot reads stream, version, format and state; it gives the zero snapshot

@@ -332,8 +332,8 @@ func (e *postgres) snapshots(ctx context.Context, after Stream, limit int) ([]sn
 	return pgx.CollectRows(rows, func(found pgx.CollectableRow) (snapshot, error) { return scanSnapshot(found) })
 }
 
-func (e *postgres) checkpoint(ctx context.Context, name string) (Position, error) {
-	return scanPosition(e.pool.QueryRow(ctx, `SELECT position FROM checkpoints WHERE name = $1`, name))
+func (e *postgres) checkpoint(ctx context.Context, name string) (Position, bool, error) {
+	return scanCheckpoint(e.pool.QueryRow(ctx, `SELECT position, kassa_views.follows(position, leaf) FROM checkpoints WHERE name = $1`, name))
 }
 
 func (e *postgres) checkpoints(ctx context.Context) (map[string]Position, error) {

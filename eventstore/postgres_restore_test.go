@@ -59,6 +59,27 @@ func TestPostgresIsRestoredUnderAProcess(t *testing.T) {
 	audittest.CheckLedger(t, store)
 }
 
+// A checkpoint that was ahead of the log is found also when the log has grown past it: in
+// PostgreSQL, where several processes may have appended before anybody looks.
+func TestPostgresCheckpointOfAnotherLog(t *testing.T) {
+	url := schematest.Postgres(t)
+	store, town := inPostgres(t, url)(), eventstoretest.NewTown(1, 5)
+	append1(t, store, town)
+	head, err := store.Head(t.Context())
+	must(t, err)
+	must(t, store.SetCheckpoint(t.Context(), "relay", head.Size+1))
+	append1(t, store, town)
+	append1(t, store, town)
+	if at, err := store.Checkpoint(t.Context(), "relay"); !errors.Is(err, eventstore.ErrAhead) {
+		t.Errorf("the checkpoint is %d, %v", at, err)
+	}
+	must(t, store.SetCheckpoint(t.Context(), "relay", head.Size+1))
+	if at, err := store.Checkpoint(t.Context(), "relay"); at != head.Size+1 || err != nil {
+		t.Errorf("the checkpoint is %d, %v", at, err)
+	}
+	audittest.CheckLedger(t, store)
+}
+
 // Hints come from anybody. Wrong ones wake nobody and cost one look in an interval of
 // polling, however many come; a right one is found behind any number of wrong ones.
 func TestHints(t *testing.T) {

@@ -320,9 +320,13 @@ func (s *Store) Nodes(ctx context.Context) tlog.HashReader {
 	})
 }
 
-// Checkpoint reads how far a follower has come; 0 for one that never moved.
+// Checkpoint reads how far a follower has come; 0 for one that never moved. The error wraps
+// ErrAhead where the log does not have the entry that it was at.
 func (s *Store) Checkpoint(ctx context.Context, name string) (Position, error) {
-	at, err := s.engine.checkpoint(ctx, name)
+	at, follows, err := s.engine.checkpoint(ctx, name)
+	if err == nil && !follows {
+		err = fmt.Errorf("%w: the log does not have the entry of position %d that it was at", ErrAhead, at)
+	}
 	if err != nil {
 		return 0, fmt.Errorf("read checkpoint %s: %w", name, err)
 	}

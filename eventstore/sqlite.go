@@ -289,8 +289,8 @@ func (e sqlite) snapshots(ctx context.Context, after Stream, limit int) ([]snaps
 	return list, rows.Err()
 }
 
-func (e sqlite) checkpoint(ctx context.Context, name string) (Position, error) {
-	return scanPosition(e.db.Read.QueryRowContext(ctx, `SELECT position FROM checkpoints WHERE name = ?`, name))
+func (e sqlite) checkpoint(ctx context.Context, name string) (Position, bool, error) {
+	return scanCheckpoint(e.db.Read.QueryRowContext(ctx, `SELECT position, position <= (SELECT size FROM head) FROM checkpoints WHERE name = ?`, name))
 }
 
 func (e sqlite) checkpoints(ctx context.Context) (map[string]Position, error) {

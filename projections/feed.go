@@ -133,14 +133,18 @@ type sender interface {
 func lockPosition(ctx context.Context, conn sender, pipe *pgx.Batch, schema, table string) (at eventstore.Position, err error) {
 	pipe.Queue(`SELECT set_config('search_path', $1, true), set_config('synchronous_commit', 'off', true),
 		set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true)`, schema)
-	pipe.Queue(`SELECT position FROM `+schema+`.positions WHERE view = $1 FOR UPDATE`, table).
-		QueryRow(func(row pgx.Row) error { return row.Scan(&at) })
+	var follows bool
+	pipe.Queue(`SELECT position, kassa_views.follows(position, leaf) FROM `+schema+`.positions WHERE view = $1 FOR UPDATE`, table).
+		QueryRow(func(row pgx.Row) error { return row.Scan(&at, &follows) })
 	err = conn.SendBatch(ctx, pipe).Close()
 	if errors.Is(err, pgx.ErrNoRows) {
 		return 0, fmt.Errorf("%w: %s was dropped while it was in use", errNoView, table)
 	}
 	if err != nil {
 		return 0, fmt.Errorf("lock the position of %s: %w", table, err)
+	}
+	if !follows { // the next look repairs it
+		return 0, fmt.Errorf("%w: %s at position %d", errAstray, table, at)
 	}
 	return at, nil
 }

@@ -61,19 +61,6 @@ func keepTables(tables []string) string {
 	return `LOCK TABLE ` + served + strings.Join(tables, ", "+served) + ` IN ACCESS SHARE MODE`
 }
 
-const leastPosition = `SELECT coalesce(min(position), 0), count(*) FROM ` + served + `positions WHERE view = ANY($1)`
-
-func scanLeast(row pgx.Row, tables []string) (at eventstore.Position, err error) {
-	var views int
-	if err := row.Scan(&at, &views); err != nil {
-		return 0, err
-	}
-	if views != len(tables) {
-		return 0, errors.New("a view was dropped while it was in use")
-	}
-	return at, nil
-}
-
 // listed is how a page of a list is read: $1 of the query is the position before which
 // the page begins, $2 how many rows to read, and the rest follows.
 type listed[T any] struct {

@@ -97,20 +97,24 @@ func (r *Runner) catchUp(ctx context.Context) (eventstore.Position, error) {
 	return last(final), r.tell(ctx, last(final), final)
 }
 
-// look reads how far each table has come, and gives the least.
+// look reads how far each table has come, repairs those that do not follow the log, and
+// gives the least position.
 func (r *Runner) look(ctx context.Context) (eventstore.Position, error) {
-	at, err := readPositions(ctx, r.pool, servedSchema)
+	at, err := readStandings(ctx, r.pool)
+	if err == nil {
+		at, err = r.repair(ctx, at)
+	}
 	if err != nil {
 		return 0, err
 	}
 	least := eventstore.Position(math.MaxInt64)
 	for _, f := range r.feeds {
-		position, ok := at[f.Table()]
+		stands, ok := at[f.Table()]
 		if !ok {
 			return 0, fmt.Errorf("%w: %s", errNoView, f.Table())
 		}
-		f.at = position
-		least = min(least, position)
+		f.at = stands.position
+		least = min(least, stands.position)
 	}
 	r.told = least
 	return least, nil

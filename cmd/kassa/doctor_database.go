@@ -66,6 +66,7 @@ func (d doctorCommand) databaseChecks(url string) []check {
 		{"guards", none(schema.WrongGuards, "the log's triggers and constraints are as they were made")},
 		{"partitions", inTables(lookAtPartitions)},
 		{"ledger", inTables(func(ctx context.Context, _ *pgx.Conn) (string, error) { return d.lookAtTablesOfLedger(ctx, url) })},
+		{"followers", inTables(lookAtFollowers)},
 		{"pgvector", on(lookAtPgvector)},
 		{"clock", on(lookAtClock)},
 	}

@@ -51,6 +51,9 @@ func (s *service) server() *httpapi.Server {
 		Version: version(), Hosts: set.Host}
 }
 
+// relayName is that of the relay's leadership and checkpoint.
+const relayName = "relay"
+
 // readyLag is how far the views may be behind the log before we are not ready.
 const readyLag = 10_000
 
@@ -77,6 +80,9 @@ func (s *service) ready(ctx context.Context) error {
 	}
 	if head.Size-at > readyLag {
 		return fmt.Errorf("the views are at position %d of %d", at, head.Size)
+	}
+	if _, err := s.store.Checkpoint(ctx, relayName); err != nil {
+		return err
 	}
 	if s.bus != nil {
 		return s.bus.Connected()

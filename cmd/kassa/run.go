@@ -67,7 +67,7 @@ func (s *service) parts() []func(context.Context) error {
 		list = append(list, s.carry)
 	}
 	if has(roleRelay) {
-		list = append(list, func(ctx context.Context) error { return s.store.Lead(ctx, "relay", s.relay) })
+		list = append(list, func(ctx context.Context) error { return s.store.Lead(ctx, relayName, s.relay) })
 	}
 	if has(roleProjector) {
 		list = append(list, s.keepViews)
@@ -133,7 +133,7 @@ func (s *service) relay(ctx context.Context, leads *eventstore.Leadership) error
 			from = oldest - 1
 		}
 	}
-	relay := &bus.Relay{Log: leads, Bus: s.bus, Logger: s.log, Name: "relay", Carry: s.match.carry(s.bus)}
+	relay := &bus.Relay{Log: leads, Bus: s.bus, Logger: s.log, Name: relayName, Carry: s.match.carry(s.bus)}
 	return relay.Run(ctx, from)
 }
 

@@ -135,6 +135,7 @@ func proofs(t *testing.T, open Open) {
 
 func checkpoints(t *testing.T, open Open) {
 	store := open()
+	appended(t, store, one("s", 0, 9))
 	for _, step := range []struct {
 		name string
 		at   eventstore.Position
@@ -143,6 +144,14 @@ func checkpoints(t *testing.T, open Open) {
 		if at, err := open().Checkpoint(t.Context(), step.name); err != nil || at != step.at {
 			t.Errorf("checkpoint %s is %d (%v), want %d", step.name, at, err, step.at)
 		}
+	}
+	must(t, store.SetCheckpoint(t.Context(), "relay", 10))
+	if at, err := store.Checkpoint(t.Context(), "relay"); !errors.Is(err, eventstore.ErrAhead) {
+		t.Errorf("a checkpoint ahead of the log is %d (%v)", at, err)
+	}
+	appended(t, store, one("s", 9, 2))
+	if at, err := store.Checkpoint(t.Context(), "views"); at != 0 || err != nil {
+		t.Errorf("checkpoint views is %d (%v)", at, err)
 	}
 	if at, err := store.Checkpoint(t.Context(), "nobody's"); at != 0 || err != nil {
 		t.Errorf("a checkpoint that was never moved is %d (%v)", at, err)

@@ -71,6 +71,9 @@ func (r *Relay) Run(ctx context.Context, from eventstore.Position) error {
 		if errors.Is(err, eventstore.ErrCorrupt) || errors.Is(err, eventstore.ErrClosed) || errors.Is(err, eventstore.ErrNewer) {
 			return fmt.Errorf("relay after position %d: %w", r.at, err)
 		}
+		if errors.Is(err, eventstore.ErrAhead) {
+			next = func(ctx context.Context) error { return r.begin(ctx, from) }
+		}
 		if ctx.Err() == nil {
 			r.Logger.Warn("the relay tries again", "after", r.at, "error", err)
 		}
@@ -91,6 +94,12 @@ func (r *Relay) Run(ctx context.Context, from eventstore.Position) error {
 // begin finds where to go on from.
 func (r *Relay) begin(ctx context.Context, from eventstore.Position) error {
 	at, err := r.Log.Checkpoint(ctx, r.Name)
+	if errors.Is(err, eventstore.ErrAhead) {
+		// The log was restored. Which of its entries were carried is not known: all are
+		// again, of which only open questions lead to a message.
+		r.Logger.Error("the relay's checkpoint does not follow the log, and is set back to its beginning", "error", err)
+		at, err = 0, r.Log.SetCheckpoint(ctx, r.Name, 0)
+	}
 	if err != nil {
 		return err
 	}

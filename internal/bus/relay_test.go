@@ -250,6 +250,7 @@ type paced struct {
 	kept   eventstore.Position
 	refuse error // what After says instead
 	away   int   // so often the checkpoint cannot be read or written
+	ahead  bool  // the checkpoint does not follow the log
 }
 
 func newPaced() *paced { return &paced{grown: make(chan struct{})} }
@@ -298,6 +299,9 @@ func (p *paced) After(_ context.Context, at eventstore.Position, limit int) (bat
 func (p *paced) Checkpoint(context.Context, string) (eventstore.Position, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.ahead {
+		return p.kept, eventstore.ErrAhead
+	}
 	return p.kept, p.fails()
 }
 
@@ -315,7 +319,7 @@ func (p *paced) SetCheckpoint(_ context.Context, _ string, at eventstore.Positio
 	if err := p.fails(); err != nil {
 		return err
 	}
-	p.wrote, p.kept = append(p.wrote, time.Now()), at
+	p.wrote, p.kept, p.ahead = append(p.wrote, time.Now()), at, false
 	return nil
 }
 
