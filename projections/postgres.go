@@ -120,12 +120,6 @@ func makeTable(ctx context.Context, tx pgx.Tx, schema, table string) error {
 	return nil
 }
 
-// inSchema lets the statements of a transaction speak of tables in the schema.
-func inSchema(ctx context.Context, tx pgx.Tx, schema string) error {
-	_, err := tx.Exec(ctx, `SELECT set_config('search_path', $1, true)`, schema)
-	return err
-}
-
 // Position is up to where all views hold everything.
 func (v *Postgres) Position(ctx context.Context) (eventstore.Position, error) {
 	at, err := scanLeast(v.pool.QueryRow(ctx, leastPosition, declaredTables), declaredTables)
