@@ -33,6 +33,7 @@ const (
 	FactBroken      Code = "fact_broken" // it does not follow from those before it
 	ClaimNotAlone   Code = "claim_not_alone"
 	SignUpUnpaired  Code = "sign_up_unpaired" // a sign-up without a claim of an e-mail, or a claim without a sign-up
+	PaymentUnpaired Code = "payment_unpaired" // a deposit or withdrawal without a claim of its payment, or a claim without either
 	CreditsUnequal  Code = "credits_unbalanced"
 	TimeImpossible  Code = "time_impossible" // before there was a Kassa
 	CommandRepeated Code = "command_repeated"

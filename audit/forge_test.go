@@ -44,13 +44,21 @@ func forge(t testing.TB, entries []forged) ledger {
 			payload, err := domain.Encode(f.event)
 			must(t, err)
 			entry := eventstore.EncodeEntry(eventstore.Envelope{Position: at, Stream: f.stream, Version: f.version,
-				Type: f.event.Type(), Schema: domain.SchemaVersion, Time: f.time, Actor: f.actor, Cause: f.cause}, payload)
+				Type: f.event.Type(), Schema: versionOf(f.event), Time: f.time, Actor: f.actor, Cause: f.cause}, payload)
 			command := sql.NullString{String: f.command, Valid: f.command != ""}
 			exec(t, c, `INSERT INTO events VALUES (?, ?, ?, ?, ?, ?)`,
 				at, string(f.stream), f.version, command, grown(t, &tree, entry), entry)
 		}
 		setHead(t, c, &tree)
 	})
+}
+
+// versionOf is that of the payload: what was not told apart is of version 1.
+func versionOf(e domain.Event) int {
+	if m, ok := e.(domain.Mover); ok && m.Moved().Undivided {
+		return 1
+	}
+	return e.Type().Version()
 }
 
 // grown gives the column of nodes for the next entry of the tree.
@@ -115,10 +123,12 @@ func (c *chronicle) by(actor string, events ...domain.Event) *forged {
 // add adds an append, and gives its first entry.
 func (c *chronicle) add(actor string, cause eventstore.Cause, events ...domain.Event) *forged {
 	first := len(c.log)
-	for _, e := range events {
+	for i, e := range events {
 		stream := eventstore.AccountStream(e.Subject())
 		if _, claims := e.(domain.EmailClaimed); claims {
 			stream = eventstore.EmailStream("hash-of-" + string(e.Subject()))
+		} else if _, claims := e.(domain.PaymentClaimed); claims {
+			stream = paymentOf(events[i+1])
 		} else if err := c.of(e.Subject()).Apply(e); err != nil {
 			panic(err)
 		}
@@ -128,18 +138,44 @@ func (c *chronicle) add(actor string, cause eventstore.Cause, events ...domain.E
 	return &c.log[first]
 }
 
-// signUp takes three positions.
+// paymentOf is the stream of the payment that the event books.
+func paymentOf(e domain.Event) eventstore.Stream {
+	switch e := e.(type) {
+	case domain.Deposited:
+		return eventstore.PaymentStream(e.Provider, e.Payment)
+	case domain.Withdrawn:
+		return eventstore.PayoutStream(e.Provider, e.Payment)
+	}
+	panic("no payment")
+}
+
+// signUp takes three positions. The bonus is one of version 1, as are the deposits and
+// withdrawals below, so that an account has no given credits and no payment is claimed;
+// TestForgedClaims has those.
 func (c *chronicle) signUp(u domain.UserID) {
-	events := decided(domain.Account{}.SignUp(u, nil, 10))
-	c.by("user:"+string(u), append([]domain.Event{domain.EmailClaimed{User: u}}, events...)...)
+	c.by("user:"+string(u), domain.EmailClaimed{User: u}, domain.SignedUp{User: u}, bonusOf(c, u))
 }
 
 func (c *chronicle) deposit(u domain.UserID, amount domain.Credits, payment string) *forged {
-	return c.by("user:"+string(u), decided(c.of(u).Deposit(amount, "sandbox", payment))...)
+	e := decided(c.of(u).Deposit(amount, "sandbox", payment))[0].(domain.Deposited)
+	e.Undivided = true
+	return c.by("user:"+string(u), e)
 }
 
 func (c *chronicle) withdraw(u domain.UserID, amount domain.Credits, payment string) *forged {
-	return c.by("user:"+string(u), decided(c.of(u).Withdraw(amount, "sandbox", payment))...)
+	e := decided(c.of(u).Withdraw(amount, "sandbox", payment))[0].(domain.Withdrawn)
+	e.Undivided = true
+	return c.by("user:"+string(u), e)
+}
+
+// pay is a deposit that claims its payment: two positions.
+func (c *chronicle) pay(u domain.UserID, amount domain.Credits, payment string) {
+	c.by("user:"+string(u), domain.PaymentClaimed{User: u}, decided(c.of(u).Deposit(amount, "sandbox", payment))[0])
+}
+
+// payOut is a withdrawal that does.
+func (c *chronicle) payOut(u domain.UserID, amount domain.Credits, payment string) {
+	c.by("user:"+string(u), domain.PaymentClaimed{User: u}, decided(c.of(u).Withdraw(amount, "sandbox", payment))[0])
 }
 
 // ask takes one position. The hold's time is up an hour later.

@@ -34,9 +34,10 @@ type replay struct {
 	snapshots map[eventstore.Stream]eventstore.Snapshot // those whose version was not met yet
 	last      eventstore.Envelope                       // of the entry before
 	names     names
-	joining   map[domain.UserID]*joined // sign-ups of the append under way
-	now       time.Time                 // at which the head was read, and a tolerance
-	latest    time.Time                 // of all entries so far
+	joining   map[domain.UserID]*joined   // sign-ups of the append under way
+	paying    map[eventstore.Stream]*paid // payments of the append under way
+	now       time.Time                   // at which the head was read, and a tolerance
+	latest    time.Time                   // of all entries so far
 	report    Report
 	found     *Faults
 }
@@ -47,14 +48,10 @@ type account struct {
 	asked   map[domain.PredictionID]eventstore.Position // where each open hold was asked for
 }
 
-// joined pairs a person's sign-up with the claim of their e-mail: the positions,
-// 0 for the one that did not come yet.
-type joined struct{ claim, signUp eventstore.Position }
-
 func newReplay(store *eventstore.Store, head eventstore.Head, snapshots map[eventstore.Stream]eventstore.Snapshot, found *Faults, checks []Check) *replay {
 	return &replay{store: store, head: head, checks: checks, snapshots: snapshots, found: found,
 		accounts: map[domain.UserID]*account{}, emails: map[eventstore.Stream]struct{}{},
-		names: newNames(), joining: map[domain.UserID]*joined{}, now: time.Now().Add(ahead),
+		names: newNames(), joining: map[domain.UserID]*joined{}, paying: map[eventstore.Stream]*paid{}, now: time.Now().Add(ahead),
 		report: Report{Head: head, Snapshots: len(snapshots), House: map[domain.LedgerAccount]domain.Credits{}, Events: map[domain.EventType]int{}}}
 }
 
@@ -97,7 +94,7 @@ func (r *replay) row(ctx context.Context, row *eventstore.Stored) error {
 	r.moment(rec)
 	follows := sameAppend(r.last, rec.Envelope)
 	if !follows {
-		if err := r.joinedInPairs(); err != nil {
+		if err := r.claimedInPairs(); err != nil {
 			return err
 		}
 	}
@@ -202,6 +199,8 @@ func (r *replay) fold(ctx context.Context, rec eventstore.Recorded) error {
 	switch event := rec.Event.(type) {
 	case domain.EmailClaimed:
 		return r.claim(rec, event)
+	case domain.PaymentClaimed:
+		return r.claimPayment(rec)
 	case domain.SignedUp:
 		r.join(event.User).signUp = rec.Position
 	}
@@ -236,52 +235,6 @@ func (r *replay) fold(ctx context.Context, rec eventstore.Recorded) error {
 	return r.snapshot(rec, a)
 }
 
-func (r *replay) claim(rec eventstore.Recorded, event domain.EmailClaimed) error {
-	if !rec.Stream.OfEmail() {
-		return fault(WrongStream, rec.Position, "an e-mail's claim is in %q", rec.Stream)
-	}
-	if _, taken := r.emails[rec.Stream]; taken || rec.Version != 1 {
-		return fault(ClaimNotAlone, rec.Position, "an e-mail's claim is not alone in its stream")
-	}
-	r.emails[rec.Stream] = struct{}{}
-	j := r.join(event.User)
-	if j.claim != 0 {
-		return fault(ClaimNotAlone, rec.Position, "%q claims two e-mails in one append", event.User)
-	}
-	j.claim = rec.Position
-	return nil
-}
-
-func (r *replay) join(u domain.UserID) *joined {
-	j := r.joining[u]
-	if j == nil {
-		j = &joined{}
-		r.joining[u] = j
-	}
-	return j
-}
-
-// joinedInPairs looks back on an append that ended: who signed up claimed an
-// e-mail in it, and the other way round.
-func (r *replay) joinedInPairs() error {
-	var first *Fault
-	for user, j := range r.joining {
-		f := fault(SignUpUnpaired, j.signUp, "%q signs up without claiming an e-mail in the same append", user)
-		if j.signUp == 0 {
-			f = fault(SignUpUnpaired, j.claim, "%q claims an e-mail and does not sign up in the same append", user)
-		}
-		f.Stream = eventstore.AccountStream(user)
-		if (j.signUp == 0 || j.claim == 0) && (first == nil || f.Position < first.Position) {
-			first = f
-		}
-	}
-	clear(r.joining)
-	if first != nil {
-		return first
-	}
-	return nil
-}
-
 // snapshot compares the stored snapshot of this very version, where there is one.
 func (r *replay) snapshot(rec eventstore.Recorded, a *account) error {
 	s, ok := r.snapshots[rec.Stream]
@@ -304,7 +257,7 @@ func (r *replay) finish(ctx context.Context) error {
 	if r.at < r.head.Size {
 		return fault(EntryMissing, r.at+1, "the entry is missing, the head counts %d", r.head.Size)
 	}
-	if err := r.joinedInPairs(); err != nil {
+	if err := r.claimedInPairs(); err != nil {
 		return err
 	}
 	if r.behind > 0 { // fair where the log grew meanwhile
@@ -337,13 +290,23 @@ func (r *replay) sums() error {
 	for _, a := range r.accounts {
 		r.report.Available += a.Available
 		r.report.Held += a.Held
+		r.report.Given += a.Given
+		r.report.GivenHeld += a.GivenHeld
 	}
-	sum := r.report.Available + r.report.Held
-	for _, amount := range r.report.House {
-		sum += amount
+	given := r.report.Given + r.report.GivenHeld
+	bought := r.report.Available + r.report.Held - given
+	for account, amount := range r.report.House {
+		if account.Given() {
+			given += amount
+		} else {
+			bought += amount
+		}
 	}
-	if sum != 0 {
-		return fault(CreditsUnequal, r.at, "all credits together do not sum to zero").between(0, sum)
+	if bought != 0 {
+		return fault(CreditsUnequal, r.at, "the book of bought credits does not sum to zero").between(0, bought)
+	}
+	if given != 0 {
+		return fault(CreditsUnequal, r.at, "the book of given credits does not sum to zero").between(0, given)
 	}
 	return nil
 }

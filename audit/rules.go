@@ -115,9 +115,9 @@ func (r *replay) deed(ctx context.Context, rec eventstore.Recorded, a *account) 
 			r.broken(rec, fault(BonusApart, rec.Position, "a bonus that was not granted with the sign-up"))
 		}
 	case domain.Deposited:
-		return r.payment(ctx, rec, "deposit", e.Provider, e.Payment)
+		return r.payment(ctx, rec, eventstore.PaymentStream(e.Provider, e.Payment))
 	case domain.Withdrawn:
-		return r.payment(ctx, rec, "withdrawal", e.Provider, e.Payment)
+		return r.payment(ctx, rec, eventstore.PayoutStream(e.Provider, e.Payment))
 	case domain.BalanceAdjusted:
 		r.adjustment(rec, e)
 	case domain.PredictionRequested:
@@ -148,19 +148,23 @@ func (r *replay) adjustment(rec eventstore.Recorded, e domain.BalanceAdjusted) {
 	}
 }
 
-// payment proves that the provider's payment was not booked before in this direction.
-func (r *replay) payment(ctx context.Context, rec eventstore.Recorded, direction, provider, payment string) error {
-	first, err := r.earlier(ctx, direction, provider+"\x00"+payment, rec.Position, func(then eventstore.Recorded) bool {
+// payment proves that the provider's payment was not booked before in this direction,
+// and remembers it for the claim that the same append must make.
+func (r *replay) payment(ctx context.Context, rec eventstore.Recorded, stream eventstore.Stream) error {
+	if !rec.Event.(domain.Mover).Moved().Undivided { // before there were two books, payments were not claimed
+		r.pay(stream).booked = rec
+	}
+	first, err := r.earlier(ctx, "payment", string(stream), rec.Position, func(then eventstore.Recorded) bool {
 		switch e := then.Event.(type) {
 		case domain.Deposited:
-			return rec.Type == then.Type && e.Provider == provider && e.Payment == payment
+			return eventstore.PaymentStream(e.Provider, e.Payment) == stream
 		case domain.Withdrawn:
-			return rec.Type == then.Type && e.Provider == provider && e.Payment == payment
+			return eventstore.PayoutStream(e.Provider, e.Payment) == stream
 		}
 		return false
 	})
 	if err == nil && first > 0 {
-		r.broken(rec, fault(PaymentRepeated, rec.Position, "the %s of payment %q of %q was booked before, at position %d", direction, payment, provider, first))
+		r.broken(rec, fault(PaymentRepeated, rec.Position, "the payment of %q was booked before, at position %d", stream, first))
 	}
 	return err
 }

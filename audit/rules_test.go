@@ -19,7 +19,7 @@ import (
 func TestForgedBesideOthers(t *testing.T) {
 	adjust := func(c *chronicle, actor string, admin, u domain.UserID) *forged {
 		by := domain.Account{User: admin, Admin: true}
-		return c.by(actor, decided(c.of(u).Adjust(by, domain.Correction{Amount: 7, Reason: "a gift"}))...)
+		return c.by(actor, decided(c.of(u).Adjust(by, domain.Correction{Amount: 7, Kind: domain.BoughtCredits, Reason: "paid"}))...)
 	}
 	answer := func(c *chronicle, cause eventstore.Cause) *forged {
 		c.ask(ada, "p_2") // 11
@@ -160,25 +160,25 @@ func TestForgedBesideOthers(t *testing.T) {
 	}
 }
 
-// bonusOf is a welcome bonus, as it would be granted to that account now.
+// bonusOf is a welcome bonus of version 1, as it would be granted to that account now.
 func bonusOf(c *chronicle, u domain.UserID) domain.Event {
-	bonus := decided(domain.Account{}.SignUp(u, nil, 10))[1].(domain.BonusGranted)
-	bonus.Available, bonus.Held = c.of(u).Available+10, c.of(u).Held
-	return bonus
+	a := c.of(u)
+	return domain.BonusGranted{User: u, Amount: 10, Movement: domain.Movement{Undivided: true, Available: a.Available + 10, Held: a.Held,
+		Postings: []domain.Posting{{Account: domain.HouseBonus, Amount: -10}, {Account: domain.AvailableOf(u), Amount: 10}}}}
 }
 
 // What the service does write, close to what it does not.
 func TestNothingIsForgedBesideOthers(t *testing.T) {
 	c := fair()
 	for _, u := range []domain.UserID{ada, bob} { // their own wallet too: old versions let them
-		given := decided(c.of(u).Adjust(domain.Account{User: "u_zoe", Admin: true}, domain.Correction{Amount: 7, Reason: "a gift"}))[0].(domain.BalanceAdjusted)
+		given := decided(c.of(u).Adjust(domain.Account{User: "u_zoe", Admin: true}, domain.Correction{Amount: 7, Kind: domain.BoughtCredits, Reason: "paid"}))[0].(domain.BalanceAdjusted)
 		given.Admin = bob
 		c.by("user:u_bob", given)
 	}
 	c.deposit(ada, 9, "pay-2")
 	c.withdraw(ada, 5, "pay-2") // a provider may name what goes out as what came in
 	c.by("user:u_ada", domain.Deposited{User: ada, Amount: 1, Provider: "bank", Payment: "pay-2",
-		Movement: domain.Movement{Available: c.of(ada).Available + 1, Held: c.of(ada).Held, Postings: []domain.Posting{
+		Movement: domain.Movement{Undivided: true, Available: c.of(ada).Available + 1, Held: c.of(ada).Held, Postings: []domain.Posting{
 			{Account: domain.HouseCash, Amount: -1}, {Account: domain.AvailableOf(ada), Amount: 1}}}}) // another provider's
 	c.by("operator", domain.AdminRevoked{User: bob})
 	c.by("operator", domain.AdminGranted{User: bob})
@@ -188,6 +188,86 @@ func TestNothingIsForgedBesideOthers(t *testing.T) {
 	c.by("user:u_eve", domain.EmailClaimed{User: eve}, domain.SignedUp{User: eve}) // without a bonus
 	_, err := forge(t, c.log).verify(t)
 	must(t, err)
+}
+
+// A payment is claimed once, by the append that books it for the same person, since
+// payments are claimed at all; what is given does not become what was bought.
+func TestForgedClaims(t *testing.T) {
+	payment := eventstore.PaymentStream("sandbox", "pay-2")
+	claim := func(version eventstore.Version, stream eventstore.Stream, u domain.UserID, command, column string) forged {
+		return forged{stream, version, domain.PaymentClaimed{User: u}, "user:" + string(u), caused(command), day, column}
+	}
+	booked := func(c *chronicle, u domain.UserID) domain.Event {
+		return decided(c.of(u).Deposit(5, "sandbox", "pay-2"))[0]
+	}
+	for _, tt := range []struct {
+		name string
+		want []want
+		lie  func(*chronicle)
+	}{
+		{"nothing", nil, func(c *chronicle) {
+			c.pay(ada, 5, "pay-2")
+			c.payOut(ada, 5, "pay-2")
+			c.pay(bob, 5, "pay-3")
+		}},
+		{"a deposit without a claim", []want{{audit.PaymentUnpaired, 11}}, func(c *chronicle) { c.by("user:u_ada", booked(c, ada)) }},
+		{"a withdrawal without a claim", []want{{audit.PaymentUnpaired, 11}}, func(c *chronicle) {
+			c.by("user:u_ada", decided(c.of(ada).Withdraw(5, "sandbox", "pay-2"))...)
+		}},
+		{"a deposit without a claim, and the log goes on", []want{{audit.PaymentUnpaired, 11}}, func(c *chronicle) {
+			c.by("user:u_ada", booked(c, ada))
+			c.pay(bob, 5, "pay-3")
+		}},
+		{"a claim without a deposit", []want{{audit.PaymentUnpaired, 11}}, func(c *chronicle) {
+			c.log = append(c.log, claim(1, payment, ada, "c11", "c11"))
+		}},
+		{"a claim of another payment", []want{{audit.PaymentUnpaired, 11}}, func(c *chronicle) {
+			c.pay(ada, 5, "pay-2")
+			c.log[10].stream = eventstore.PaymentStream("sandbox", "pay-9")
+		}},
+		{"a claim of the other direction", []want{{audit.PaymentUnpaired, 11}}, func(c *chronicle) {
+			c.pay(ada, 5, "pay-2")
+			c.log[10].stream = eventstore.PayoutStream("sandbox", "pay-2")
+		}},
+		{"a claim by another", []want{{audit.ActorNotSubject, 11}, {audit.PaymentUnpaired, 12}}, func(c *chronicle) {
+			c.pay(ada, 5, "pay-2")
+			c.log[10].event = domain.PaymentClaimed{User: bob}
+		}},
+		{"a claim and a deposit in two appends", []want{{audit.PaymentUnpaired, 11}}, func(c *chronicle) {
+			c.log = append(c.log, claim(1, payment, ada, "c11", "c11"))
+			c.by("user:u_ada", booked(c, ada))
+		}},
+		{"a payment claimed and booked again", []want{{audit.PaymentRepeated, 14}}, func(c *chronicle) {
+			c.pay(ada, 5, "pay-2")
+			c.pay(bob, 5, "pay-2")
+			c.log[12].version = 1
+		}},
+		{"a claim that is not the first of its stream", []want{{audit.ClaimNotAlone, 13}}, func(c *chronicle) {
+			c.pay(ada, 5, "pay-2")
+			c.pay(ada, 5, "pay-2")
+		}},
+		{"a claim twice in one append", []want{{audit.ClaimNotAlone, 12}}, func(c *chronicle) {
+			c.log = append(c.log, claim(1, payment, ada, "c11", "c11"), claim(1, payment, ada, "c11", ""))
+		}},
+		{"a claim in an account's stream", []want{{audit.WrongStream, 11}}, func(c *chronicle) {
+			c.log = append(c.log, claim(6, eventstore.AccountStream(ada), ada, "c11", "c11"))
+		}},
+		{"a payment of before they were claimed, booked again", []want{{audit.PaymentRepeated, 12}}, func(c *chronicle) { c.pay(ada, 5, "pay-1") }},
+		{"a welcome bonus as if it were bought", []want{{audit.FactBroken, 13}}, func(c *chronicle) {
+			bonus := bonusOf(c, eve).(domain.BonusGranted)
+			bonus.Undivided = false
+			c.log = append(c.log, forged{eventstore.EmailStream("e"), 1, domain.EmailClaimed{User: eve}, "user:u_eve", caused("c11"), day, "c11"},
+				forged{eventstore.AccountStream(eve), 1, domain.SignedUp{User: eve}, "user:u_eve", caused("c11"), day, ""},
+				forged{eventstore.AccountStream(eve), 2, bonus, "user:u_eve", caused("c11"), day, ""})
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c := fair()
+			tt.lie(c)
+			_, err := forge(t, c.log).verify(t)
+			finds(t, err, tt.want...)
+		})
+	}
 }
 
 // Clocks that go back are no fault, and the widest step is told.

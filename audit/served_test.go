@@ -110,7 +110,7 @@ func (h house) whole(t testing.TB) audit.Report {
 	return report
 }
 
-var tables = []string{"balances_v1", "transactions_v1", "predictions_v1", "users_v1", "trial_v1"}
+var tables = []string{"balances_v2", "transactions_v2", "predictions_v1", "users_v1", "trial_v2"}
 
 // tamper is another value of a column.
 func tamper(column, kind string) string {
@@ -191,8 +191,8 @@ func TestEveryColumnOfEveryTable(t *testing.T) {
 func (h house) anew(t testing.TB) {
 	t.Helper()
 	h.exec(t, `DROP TABLE IF EXISTS kassa_views.hidden CASCADE`) // and what stands in a table's place
-	h.exec(t, `DROP TABLE IF EXISTS kassa_views.balances_v1, kassa_views.transactions_v1, kassa_views.predictions_v1,
-		kassa_views.users_v1, kassa_views.trial_v1`)
+	h.exec(t, `DROP TABLE IF EXISTS kassa_views.balances_v2, kassa_views.transactions_v2, kassa_views.predictions_v1,
+		kassa_views.users_v1, kassa_views.trial_v2`)
 	h.exec(t, `DELETE FROM kassa_views.positions`)
 	views, err := projections.OpenPostgres(t.Context(), h.pool)
 	must(t, err)
@@ -211,32 +211,32 @@ func TestRowsOfServedTables(t *testing.T) {
 		found       int
 		says        string
 	}{
-		{"a balance of a million", "balances_v1", []string{
-			`UPDATE kassa_views.balances_v1 SET available = 1000110 WHERE user_id = 'u_21_1'`}, audit.ViewDiffers, 1, "available=1000110"},
-		{"a row gone", "transactions_v1", []string{
-			`DELETE FROM kassa_views.transactions_v1 WHERE position = (SELECT max(position) FROM kassa_views.transactions_v1)`}, audit.ViewDiffers, 1, "found no such row"},
+		{"a balance of a million", "balances_v2", []string{
+			`UPDATE kassa_views.balances_v2 SET available = 1000110 WHERE user_id = 'u_21_1'`}, audit.ViewDiffers, 1, "available=1000110"},
+		{"a row gone", "transactions_v2", []string{
+			`DELETE FROM kassa_views.transactions_v2 WHERE position = (SELECT max(position) FROM kassa_views.transactions_v2)`}, audit.ViewDiffers, 1, "found no such row"},
 		{"a row of nobody", "users_v1", []string{
 			`INSERT INTO kassa_views.users_v1 VALUES ('u_forged', NULL, true, now(), 1000000)`}, audit.ViewDiffers, 1, "expected no such row"},
-		{"a row twice", "trial_v1", []string{
-			`ALTER TABLE kassa_views.trial_v1 DROP CONSTRAINT trial_v1_pkey`,
-			`INSERT INTO kassa_views.trial_v1 SELECT * FROM kassa_views.trial_v1 WHERE account = 'house:cash'`}, audit.ViewDiffers, 1, "and again"},
+		{"a row twice", "trial_v2", []string{
+			`ALTER TABLE kassa_views.trial_v2 DROP CONSTRAINT trial_v2_pkey`,
+			`INSERT INTO kassa_views.trial_v2 SELECT * FROM kassa_views.trial_v2 WHERE account = 'house:cash'`}, audit.ViewDiffers, 1, "and again"},
 		{"what one row lost another has", "predictions_v1", []string{
 			`UPDATE kassa_views.predictions_v1 SET price = price + 1 WHERE id = (SELECT min(id) FROM kassa_views.predictions_v1)`,
 			`UPDATE kassa_views.predictions_v1 SET price = price - 1 WHERE id = (SELECT max(id) FROM kassa_views.predictions_v1)`}, audit.ViewDiffers, 2, "price=4"},
-		{"all rows", "transactions_v1", []string{
-			`UPDATE kassa_views.transactions_v1 SET balance_after = balance_after + 1`}, audit.ViewDiffers, 22, "more differ"},
-		{"no rows", "balances_v1", []string{`TRUNCATE kassa_views.balances_v1`}, audit.ViewDiffers, 8, "found no such row"},
-		{"a view that says less than it holds", "transactions_v1", []string{
-			`UPDATE kassa_views.positions SET position = 3 WHERE view = 'transactions_v1'`}, audit.ViewDiffers, 22, "more differ"},
+		{"all rows", "transactions_v2", []string{
+			`UPDATE kassa_views.transactions_v2 SET balance_after = balance_after + 1`}, audit.ViewDiffers, 22, "more differ"},
+		{"no rows", "balances_v2", []string{`TRUNCATE kassa_views.balances_v2`}, audit.ViewDiffers, 8, "found no such row"},
+		{"a view that says less than it holds", "transactions_v2", []string{
+			`UPDATE kassa_views.positions SET position = 3 WHERE view = 'transactions_v2'`}, audit.ViewDiffers, 22, "more differ"},
 		{"a view that says more than it holds", "users_v1", []string{
 			`DELETE FROM kassa_views.users_v1 WHERE position = (SELECT max(position) FROM kassa_views.users_v1)`}, audit.ViewDiffers, 1, "found no such row"},
 		{"a table that is not there", "users_v1", []string{
 			`DROP TABLE kassa_views.users_v1`}, audit.ViewMissing, 1, "it is not there"},
-		{"a table with another in its place", "balances_v1", []string{
-			`ALTER TABLE kassa_views.balances_v1 RENAME TO hidden`,
-			`CREATE VIEW kassa_views.balances_v1 AS TABLE kassa_views.hidden`}, audit.ViewMissing, 1, "no plain table"},
-		{"a table that shows not all to all", "trial_v1", []string{
-			`ALTER TABLE kassa_views.trial_v1 ENABLE ROW LEVEL SECURITY`}, audit.ViewMissing, 1, "no plain table"},
+		{"a table with another in its place", "balances_v2", []string{
+			`ALTER TABLE kassa_views.balances_v2 RENAME TO hidden`,
+			`CREATE VIEW kassa_views.balances_v2 AS TABLE kassa_views.hidden`}, audit.ViewMissing, 1, "no plain table"},
+		{"a table that shows not all to all", "trial_v2", []string{
+			`ALTER TABLE kassa_views.trial_v2 ENABLE ROW LEVEL SECURITY`}, audit.ViewMissing, 1, "no plain table"},
 		{"a view without a position", "users_v1", []string{
 			`DELETE FROM kassa_views.positions WHERE view = 'users_v1'`}, audit.ViewMissing, 1, "no position"},
 		{"a view ahead of the log", "users_v1", []string{
@@ -254,7 +254,7 @@ func TestRowsOfServedTables(t *testing.T) {
 		})
 	}
 	h.whole(t)
-	h.exec(t, `DROP TABLE kassa_views.balances_v1, kassa_views.transactions_v1, kassa_views.predictions_v1, kassa_views.users_v1, kassa_views.trial_v1`)
+	h.exec(t, `DROP TABLE kassa_views.balances_v2, kassa_views.transactions_v2, kassa_views.predictions_v1, kassa_views.users_v1, kassa_views.trial_v2`)
 	_, err := h.verify(t)
 	at := h.head(t)
 	finds(t, err, want{audit.ViewMissing, at}, want{audit.ViewMissing, at}, want{audit.ViewMissing, at}, want{audit.ViewMissing, at}, want{audit.ViewMissing, at})

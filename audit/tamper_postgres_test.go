@@ -56,11 +56,11 @@ func TestTamperedViews(t *testing.T) {
 	h := newHouse(t, 60)
 	rng := rand.New(rand.NewPCG(tamperSeed, 4))
 	changes := []struct{ table, statement string }{
-		{"balances_v1", `UPDATE kassa_views.balances_v1 SET available = available + $2 WHERE user_id = (SELECT user_id FROM kassa_views.balances_v1 ORDER BY 1 OFFSET $1 % 4 LIMIT 1)`},
-		{"transactions_v1", `UPDATE kassa_views.transactions_v1 SET amount = amount - $2 WHERE position = (SELECT position FROM kassa_views.transactions_v1 ORDER BY 1 OFFSET $1 LIMIT 1)`},
+		{"balances_v2", `UPDATE kassa_views.balances_v2 SET available = available + $2 WHERE user_id = (SELECT user_id FROM kassa_views.balances_v2 ORDER BY 1 OFFSET $1 % 4 LIMIT 1)`},
+		{"transactions_v2", `UPDATE kassa_views.transactions_v2 SET amount = amount - $2 WHERE position = (SELECT position FROM kassa_views.transactions_v2 ORDER BY 1 OFFSET $1 LIMIT 1)`},
 		{"predictions_v1", `UPDATE kassa_views.predictions_v1 SET price = price + $2 WHERE position = (SELECT position FROM kassa_views.predictions_v1 ORDER BY 1 OFFSET $1 LIMIT 1)`},
 		{"users_v1", `UPDATE kassa_views.users_v1 SET signed_up_at = signed_up_at + $2 * interval '1 s' WHERE id = (SELECT id FROM kassa_views.users_v1 ORDER BY 1 OFFSET $1 % 4 LIMIT 1)`},
-		{"trial_v1", `UPDATE kassa_views.trial_v1 SET amount = amount + $2 WHERE account = (SELECT account FROM kassa_views.trial_v1 ORDER BY 1 OFFSET $1 % 4 LIMIT 1)`},
+		{"trial_v2", `UPDATE kassa_views.trial_v2 SET amount = amount + $2 WHERE account = (SELECT account FROM kassa_views.trial_v2 ORDER BY 1 OFFSET $1 % 4 LIMIT 1)`},
 	}
 	for n := range 20 {
 		change, row, by := changes[n%len(changes)], rng.IntN(40), 1+rng.IntN(1000)

@@ -145,7 +145,7 @@ func TestWhatStandsBesideTheEntries(t *testing.T) {
 // entryAt is an entry that could stand there.
 func entryAt(at eventstore.Position) []byte {
 	return eventstore.EncodeEntry(eventstore.Envelope{Position: at, Stream: "account-u_x", Version: 1,
-		Type: domain.TypeSignedUp, Schema: domain.SchemaVersion, Time: eventstore.Earliest}, []byte(`{"user_id":"u_x","email_sealed":""}`))
+		Type: domain.TypeSignedUp, Schema: 1, Time: eventstore.Earliest}, []byte(`{"user_id":"u_x","email_sealed":""}`))
 }
 
 func leafOf(at eventstore.Position) []byte {

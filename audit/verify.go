@@ -17,8 +17,10 @@ type Report struct {
 	Proved    eventstore.Position // up to where the replay came: the head's, unless something stopped it
 	Accounts  int
 	House     map[domain.LedgerAccount]domain.Credits // by account of the house
-	Available domain.Credits                          // of all people together
+	Available domain.Credits                          // of all people together, given ones among them
 	Held      domain.Credits
+	Given     domain.Credits // how many of the available ones are given
+	GivenHeld domain.Credits // how many of the held ones are given
 	Events    map[domain.EventType]int
 	Snapshots int // of long accounts, each compared with the fold of its entries
 	Back      StepBack
@@ -53,11 +55,12 @@ type Check func(eventstore.Recorded) error
 //     balances that events state are the sums, no balance is below zero, holds end
 //     once;
 //   - an e-mail's claim stands alone in its stream, and is made by the append that
-//     signs its person up; nobody signs up without one;
+//     signs its person up; nobody signs up without one. The same holds of a payment's
+//     claim and the deposit or withdrawal that books it, since there are such claims;
 //   - every entry could have been written by who says so, for the cause that it
 //     names; see rules.go;
 //   - snapshots are the fold at their version;
-//   - all credits, of the house and of people, sum to zero.
+//   - all credits of each book, of the house and of people, sum to zero.
 //
 // The log may grow meanwhile. An error that holds *Faults says that the ledger is
 // wrong; one that holds eventstore.ErrNewer that this program is too old to judge it

@@ -10,6 +10,7 @@ import (
 	"encoding/base32"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -76,7 +77,8 @@ type Result struct {
 	Leaf      eventstore.Hash
 	Available domain.Credits
 	Held      domain.Credits
-	Replayed  bool // the same command was done before, and this is the answer of then
+	Given     domain.Credits // how many of the available ones are given
+	Replayed  bool           // the same command was done before, and this is the answer of then
 }
 
 // result reads the answer from the events alone, so that a replay gives the same.
@@ -84,7 +86,7 @@ func result(r eventstore.Receipt) Result {
 	out := Result{Position: r.Position(), Leaf: r.Leaf(), Replayed: r.Replayed}
 	for _, rec := range r.Events {
 		if m, ok := rec.Event.(domain.Mover); ok {
-			out.Available, out.Held = m.Moved().Available, m.Moved().Held
+			out.Available, out.Held, out.Given = m.Moved().Available, m.Moved().Held, m.Moved().Given
 		}
 	}
 	return out
@@ -95,6 +97,8 @@ type intent struct {
 	actor string
 	cause eventstore.Cause
 	user  domain.UserID // whose account changes
+	// claim is written in the same append: what can be claimed once only. Nil: nothing.
+	claim []eventstore.Write
 	// guard reads, before each decision, the versions of other streams that it
 	// rests on; the append fails where one has moved. Nil: none.
 	guard func(context.Context) ([]eventstore.Write, error)
@@ -136,7 +140,8 @@ func (h *Handler) change(ctx context.Context, in intent, decide func(domain.Acco
 		case len(events) == 0:
 			return eventstore.Receipt{}, nil
 		}
-		writes := append(guard, eventstore.Write{Stream: eventstore.AccountStream(in.user), Expected: l.Version, Events: events})
+		writes := slices.Concat(guard, in.claim,
+			[]eventstore.Write{{Stream: eventstore.AccountStream(in.user), Expected: l.Version, Events: events}})
 		r, err := h.Log.Append(ctx, eventstore.Append{Time: h.Now(), Actor: in.actor, Cause: in.cause, Writes: writes})
 		switch {
 		case errors.Is(err, eventstore.ErrKeyReused):

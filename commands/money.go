@@ -52,6 +52,11 @@ func (h *Handler) beginFor(ctx context.Context, u domain.UserID, key, content st
 // again with another amount must not touch the payment of the first.
 func paymentOf(c eventstore.Command) string { return "pay_" + shortHash(c.ID+"\x00"+c.Content) }
 
+// claimed makes the payment of a stream be booked once, whichever command books it.
+func claimed(payment eventstore.Stream, u domain.UserID) []eventstore.Write {
+	return []eventstore.Write{{Stream: payment, Events: []domain.Event{domain.PaymentClaimed{User: u}}}}
+}
+
 func userActor(u domain.UserID) string { return "user:" + string(u) }
 
 // Deposit charges the payment provider and adds the credits. The charge comes
@@ -65,7 +70,7 @@ func (h *Handler) Deposit(ctx context.Context, m Move) (Result, error) {
 	defer end()
 	payment, charged := paymentOf(command), false
 	var declined error // what the provider said instead; a decision that is taken again must not ask again
-	in := intent{actor: userActor(m.User), cause: command.Cause(), user: m.User}
+	in := intent{actor: userActor(m.User), cause: command.Cause(), user: m.User, claim: claimed(eventstore.PaymentStream(h.Payments.Name(), payment), m.User)}
 	r, err := h.change(ctx, in, func(a domain.Account) ([]domain.Event, error) {
 		if err := a.CanDeposit(m.Amount); err != nil {
 			return nil, err
@@ -111,9 +116,10 @@ func (h *Handler) Withdraw(ctx context.Context, m Move) (Result, error) {
 		return Result{}, err
 	}
 	defer end()
-	in := intent{actor: userActor(m.User), cause: command.Cause(), user: m.User}
+	payment := paymentOf(command)
+	in := intent{actor: userActor(m.User), cause: command.Cause(), user: m.User, claim: claimed(eventstore.PayoutStream(h.Payments.Name(), payment), m.User)}
 	r, err := h.change(ctx, in, func(a domain.Account) ([]domain.Event, error) {
-		return a.Withdraw(m.Amount, h.Payments.Name(), paymentOf(command))
+		return a.Withdraw(m.Amount, h.Payments.Name(), payment)
 	})
 	if err != nil {
 		return Result{}, err
@@ -136,6 +142,9 @@ func (h *Handler) Adjust(ctx context.Context, c Adjust) (Result, error) {
 		return Result{}, domain.Reject(domain.AccountNotFound, "there is no such account")
 	}
 	content := fmt.Sprintf("adjust %s %d %q %q", c.User, c.Amount, c.Reason, c.Reference)
+	if c.Kind != "" { // so that keys of before there were kinds still name the same content
+		content += " " + string(c.Kind)
+	}
 	command, end, err := h.beginFor(ctx, c.Admin, c.Key, content)
 	if err != nil {
 		return Result{}, err

@@ -16,17 +16,17 @@ func TestDepositAndWithdraw(t *testing.T) {
 	ada := w.person("ada")
 	in, err := w.Deposit(t.Context(), commands.Move{User: ada, Amount: 30})
 	must(t, err)
-	if in.Available != 40 || in.Held != 0 || in.Position != 4 || in.Replayed {
+	if in.Available != 40 || in.Held != 0 || in.Position != 6 || in.Replayed {
 		t.Errorf("the deposit came to %+v", in)
 	}
 	out, err := w.Withdraw(t.Context(), commands.Move{User: ada, Amount: 40})
 	must(t, err)
-	if out.Available != 0 || out.Position != 5 || out.Leaf == in.Leaf {
+	if out.Available != 0 || out.Position != 8 || out.Leaf == in.Leaf {
 		t.Errorf("the withdrawal came to %+v", out)
 	}
 	w.wants(ada, 0, 0)
 	log := w.log()
-	deposited, withdrawn := log[3].Event.(domain.Deposited), log[4].Event.(domain.Withdrawn)
+	deposited, withdrawn := log[5].Event.(domain.Deposited), log[7].Event.(domain.Withdrawn)
 	if deposited.Provider != "till" || withdrawn.Provider != "till" || deposited.Payment == withdrawn.Payment {
 		t.Errorf("payments are %+v and %+v", deposited, withdrawn)
 	}

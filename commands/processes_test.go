@@ -194,7 +194,7 @@ func TestOneCommandManyTimesAtOnce(t *testing.T) {
 			t.Errorf("request %d: %v", i, err)
 		}
 	}
-	if w.size() != before+1 || w.till.kept() != 5 {
+	if w.size() != before+2 || w.till.kept() != 5 {
 		t.Errorf("%d events, the provider keeps %d", w.size()-before, w.till.kept())
 	}
 }

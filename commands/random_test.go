@@ -38,6 +38,7 @@ func TestAnyCommandsWithFaults(t *testing.T) {
 			s.step()
 			for u, b := range s.books {
 				s.wants(u, b.available, b.held)
+				s.wantsGiven(u, b.given, b.givenHeld)
 			}
 			if kept := s.till.kept(); kept < s.paidIn {
 				rt.Fatalf("%d were credited, the provider keeps %d", s.paidIn, kept)
@@ -58,14 +59,16 @@ type simulation struct {
 	books  map[domain.UserID]*book
 	open   []commands.Asked
 	owner  map[domain.PredictionID]domain.UserID
+	part   map[domain.PredictionID]domain.Credits // how much of a question's price is of given credits
 	sent   []*sending
 	paidIn domain.Credits
 }
 
 // book is what a wallet must hold.
 type book struct {
-	available, held domain.Credits
-	admin           bool
+	available, held  domain.Credits // given ones among them
+	given, givenHeld domain.Credits
+	admin            bool
 }
 
 // sending is a command with a key, which can be sent again.
@@ -81,7 +84,7 @@ const soundRoads = 2
 
 func (s *simulation) begin() {
 	other := s.process()
-	s.owner = map[domain.PredictionID]domain.UserID{}
+	s.owner, s.part = map[domain.PredictionID]domain.UserID{}, map[domain.PredictionID]domain.Credits{}
 	seed := rapid.Uint64().Draw(s.T, "faults")
 	s.roads = []*commands.Handler{s.Handler, other}
 	for _, h := range s.roads[:soundRoads] {
@@ -95,6 +98,10 @@ func (s *simulation) begin() {
 		s.users = append(s.users, u)
 		s.books[u] = &book{available: 10}
 	}
+	up, err := s.SignUp(context.Background(), commands.SignUp{Email: "eve@example.org", Password: password})
+	must(s.T, err)
+	s.users = append(s.users, up.User)
+	s.books[up.User] = &book{available: 10, given: 10}
 }
 
 func (s *simulation) step() {
@@ -110,7 +117,8 @@ func (s *simulation) step() {
 	case "predict":
 		s.send(s.predict(user, key))
 	case "adjust":
-		s.send(s.adjust(s.user("admin"), user, amount-10, key))
+		kind := rapid.SampledFrom([]domain.Kind{"", domain.GivenCredits, domain.BoughtCredits}).Draw(s.T, "kind")
+		s.send(s.adjust(s.user("admin"), user, amount-10, kind, key))
 	case "end":
 		s.end()
 	case "admin":
@@ -188,7 +196,7 @@ func (s *simulation) withdraw(u domain.UserID, amount domain.Credits, key string
 			return h.Withdraw(context.Background(), commands.Move{User: u, Amount: amount, Key: key})
 		},
 		may: func() domain.Code {
-			if amount > s.books[u].available {
+			if amount > s.books[u].available-s.books[u].given {
 				return domain.InsufficientFunds
 			}
 			return positive(amount)
@@ -219,17 +227,20 @@ func (s *simulation) predict(u domain.UserID, key string) *sending {
 		},
 		effect: func(commands.Result) {
 			b := s.books[u]
+			given := min(s.Price, b.given)
 			b.available, b.held = b.available-s.Price, b.held+s.Price
+			b.given, b.givenHeld = b.given-given, b.givenHeld+given
+			s.part[asked.Prediction] = given
 			s.open, s.owner[asked.Prediction] = append(s.open, asked), u
 		},
 	}
 }
 
-func (s *simulation) adjust(by, u domain.UserID, amount domain.Credits, key string) *sending {
+func (s *simulation) adjust(by, u domain.UserID, amount domain.Credits, kind domain.Kind, key string) *sending {
 	return &sending{
 		run: func(h *commands.Handler) (commands.Result, error) {
 			return h.Adjust(context.Background(), commands.Adjust{Admin: by, User: u, Key: key,
-				Correction: domain.Correction{Amount: amount, Reason: "as drawn"}})
+				Correction: domain.Correction{Amount: amount, Kind: kind, Reason: "as drawn"}})
 		},
 		may: func() domain.Code {
 			switch {
@@ -239,13 +250,34 @@ func (s *simulation) adjust(by, u domain.UserID, amount domain.Credits, key stri
 				return domain.NotAdmin
 			case by == u:
 				return domain.OwnAdjustment
-			case -amount > s.books[u].available:
+			case -amount > s.books[u].of(kind):
 				return domain.InsufficientFunds
 			}
 			return ""
 		},
-		effect: func(commands.Result) { s.books[u].available += amount },
+		effect: func(commands.Result) {
+			b := s.books[u]
+			b.available += amount
+			switch {
+			case kind == domain.BoughtCredits:
+			case kind == domain.GivenCredits || amount > 0:
+				b.given += amount
+			default:
+				b.given += max(amount, -b.given)
+			}
+		},
 	}
+}
+
+// of is what can be taken of a kind.
+func (b *book) of(kind domain.Kind) domain.Credits {
+	switch kind {
+	case domain.GivenCredits:
+		return b.given
+	case domain.BoughtCredits:
+		return b.available - b.given
+	}
+	return b.available
 }
 
 // end ends a question, which may have ended before.
@@ -284,9 +316,10 @@ func (s *simulation) end() {
 		return
 	}
 	s.open[i].Price = 0 // it has ended
-	s.books[u].held -= asked.Price
+	b, given := s.books[u], s.part[asked.Prediction]
+	b.held, b.givenHeld = b.held-asked.Price, b.givenHeld-given
 	if how != "complete" {
-		s.books[u].available += asked.Price
+		b.available, b.given = b.available+asked.Price, b.given+given
 	}
 }
 

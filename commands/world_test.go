@@ -135,11 +135,15 @@ func (w *world) size() eventstore.Position {
 	return head.Size
 }
 
-// person signs somebody up.
+// person signs somebody up, who has no bonus and 10 credits that they paid for.
 func (w *world) person(name string) domain.UserID {
 	w.t.Helper()
+	bonus := w.Bonus
+	w.Bonus = 0
+	defer func() { w.Bonus = bonus }()
 	up, err := w.SignUp(context.Background(), commands.SignUp{Email: name + "@example.org", Password: password})
 	must(w.t, err)
+	w.give(up.User, 10)
 	return up.User
 }
 
@@ -152,7 +156,7 @@ func (w *world) admin(name string) domain.UserID {
 }
 
 // give sets the wallet to exactly so many credits, over the limit of one movement
-// too, by a payment of another provider that no command asks.
+// too, by a payment in or out of another provider that no command asks.
 func (w *world) give(u domain.UserID, to domain.Credits) {
 	w.t.Helper()
 	l, err := w.store.Refresh(context.Background(), u)
@@ -161,16 +165,19 @@ func (w *world) give(u domain.UserID, to domain.Credits) {
 	if amount == 0 {
 		return
 	}
-	movement := domain.Movement{Available: to, Held: l.Account.Held, Postings: []domain.Posting{
+	movement := domain.Movement{Available: to, Held: l.Account.Held, Given: l.Account.Given, GivenHeld: l.Account.GivenHeld, Postings: []domain.Posting{
 		{Account: domain.HouseCash, Amount: -amount}, {Account: domain.AvailableOf(u), Amount: amount}}}
 	var given domain.Event = domain.Deposited{User: u, Amount: amount, Provider: "test", Payment: name, Movement: movement}
+	payment := eventstore.PaymentStream("test", name)
 	if amount < 0 {
 		slices.Reverse(movement.Postings)
 		given = domain.Withdrawn{User: u, Amount: -amount, Provider: "test", Payment: name, Movement: movement}
+		payment = eventstore.PayoutStream("test", name)
 	}
 	_, err = w.store.Append(context.Background(), eventstore.Append{Time: w.now, Actor: "user:" + string(u),
-		Cause: eventstore.Command{ID: name, Content: "give"}.Cause(), Writes: []eventstore.Write{{
-			Stream: eventstore.AccountStream(u), Expected: l.Version, Events: []domain.Event{given}}}})
+		Cause: eventstore.Command{ID: name, Content: "give"}.Cause(), Writes: []eventstore.Write{
+			{Stream: payment, Events: []domain.Event{domain.PaymentClaimed{User: u}}},
+			{Stream: eventstore.AccountStream(u), Expected: l.Version, Events: []domain.Event{given}}}})
 	must(w.t, err)
 }
 
@@ -186,6 +193,15 @@ func (w *world) wants(u domain.UserID, available, held domain.Credits) {
 	w.t.Helper()
 	if a, h := w.balance(u); a != available || h != held {
 		w.t.Errorf("the wallet has %d available and %d held, want %d and %d", a, h, available, held)
+	}
+}
+
+func (w *world) wantsGiven(u domain.UserID, given, givenHeld domain.Credits) {
+	w.t.Helper()
+	l, err := w.store.Refresh(context.Background(), u)
+	must(w.t, err)
+	if l.Account.Given != given || l.Account.GivenHeld != givenHeld {
+		w.t.Errorf("the wallet has %d given and %d of them held, want %d and %d", l.Account.Given, l.Account.GivenHeld, given, givenHeld)
 	}
 }
 

@@ -12,20 +12,26 @@ import (
 type Account struct {
 	User      UserID  `json:"user_id"`
 	Admin     bool    `json:"admin,omitempty"`
-	Available Credits `json:"available"`
-	Held      Credits `json:"held"`
-	Holds     []Hold  `json:"holds,omitempty"` // open, in the order in which they were asked
+	Available Credits `json:"available"`            // given ones among them
+	Held      Credits `json:"held"`                 // given ones among them
+	Given     Credits `json:"given,omitempty"`      // how many of the available ones are given
+	GivenHeld Credits `json:"given_held,omitempty"` // how many of the held ones are given
+	Holds     []Hold  `json:"holds,omitempty"`      // open, in the order in which they were asked
 }
 
 // Hold is the price of one open question.
 type Hold struct {
 	Prediction PredictionID `json:"prediction_id"`
 	Price      Credits      `json:"price"`
+	Given      Credits      `json:"given,omitempty"` // how much of the price is of given credits
 	ExpiresAt  time.Time    `json:"expires_at"`
 }
 
 // Exists says whether somebody signed up for it.
 func (a *Account) Exists() bool { return a.User != "" }
+
+// Withdrawable is how many credits can be paid out: the bought ones.
+func (a *Account) Withdrawable() Credits { return a.Available - a.Given }
 
 // Clone gives an account that can change without the first.
 func (a *Account) Clone() Account {
@@ -54,6 +60,11 @@ func (a *Account) Apply(e Event) error {
 	if e.Subject() != a.User {
 		return broken("%s of %q in the stream of %q", e.Type(), e.Subject(), a.User)
 	}
+	m, moves := e.(Mover)
+	var given Credits
+	if moves {
+		given = a.givenIn(m) // by the account before the event
+	}
 	switch e := e.(type) {
 	case BonusGranted, Deposited, Withdrawn, BalanceAdjusted:
 		// Nothing but money.
@@ -61,7 +72,7 @@ func (a *Account) Apply(e Event) error {
 		if a.hold(e.Prediction) >= 0 {
 			return broken("prediction %s is held twice", e.Prediction)
 		}
-		a.Holds = append(a.Holds, Hold{e.Prediction, e.Price, e.ExpiresAt})
+		a.Holds = append(a.Holds, Hold{e.Prediction, e.Price, given, e.ExpiresAt})
 	case PredictionCompleted:
 		if err := a.end(e.Prediction, e.Price); err != nil {
 			return err
@@ -81,8 +92,8 @@ func (a *Account) Apply(e Event) error {
 	default:
 		return broken("%s does not belong to an account", e.Type())
 	}
-	if m, ok := e.(Mover); ok {
-		return a.move(m)
+	if moves {
+		return a.move(m, given)
 	}
 	return nil
 }
@@ -102,51 +113,110 @@ func (a *Account) end(id PredictionID, price Credits) error {
 }
 
 // move applies an event's postings, and checks all that is promised of money.
-func (a *Account) move(e Mover) error {
-	m, want := e.Moved(), postingsOf(e)
+func (a *Account) move(e Mover, given Credits) error {
+	m, want := e.Moved(), postingsOf(e, given)
 	if !m.Balanced() {
 		return broken("postings of %s do not sum to zero", e.Type())
 	}
 	if !slices.Equal(m.Postings, want) {
 		return broken("postings of %s are not those of its amount", e.Type())
 	}
-	if _, either := e.(BalanceAdjusted); !either && want[1].Amount < 0 {
-		return broken("%s moves %d credits against its direction", e.Type(), want[1].Amount)
+	if err := inOneDirection(e, want); err != nil {
+		return err
 	}
-	a.Available += m.Amount(AvailableOf(a.User))
-	a.Held += m.Amount(HeldOf(a.User))
-	if a.Available < 0 || a.Held < 0 {
-		return broken("%s leaves %d available and %d held", e.Type(), a.Available, a.Held)
+	if m.Undivided && a.Given+a.GivenHeld != 0 {
+		return broken("%s of before given credits were told apart, on an account that has some", e.Type())
+	}
+	a.add(m)
+	if a.Given < 0 || a.Available < a.Given || a.GivenHeld < 0 || a.Held < a.GivenHeld {
+		return broken("%s leaves %d available, %d of them given, and %d held, %d of them given",
+			e.Type(), a.Available, a.Given, a.Held, a.GivenHeld)
 	}
 	if a.Available > MaxBalance-a.Held {
 		return broken("%s leaves more than %d credits", e.Type(), MaxBalance)
 	}
-	if a.Available != m.Available || a.Held != m.Held {
-		return broken("%s says %d available and %d held after it, the sums are %d and %d",
-			e.Type(), m.Available, m.Held, a.Available, a.Held)
+	if a.Available != m.Available || a.Held != m.Held || a.Given != m.Given || a.GivenHeld != m.GivenHeld {
+		return broken("%s says %d (%d given) available and %d (%d given) held after it, the sums are %d (%d) and %d (%d)",
+			e.Type(), m.Available, m.Given, m.Held, m.GivenHeld, a.Available, a.Given, a.Held, a.GivenHeld)
 	}
 	return nil
 }
 
-// postingsOf is the one place that says which accounts each kind of event moves.
-func postingsOf(e Event) []Posting {
+// inOneDirection checks that credits go where the event says: only a correction may
+// go either way, and then of both kinds the same.
+func inOneDirection(e Mover, postings []Posting) error {
+	_, either := e.(BalanceAdjusted)
+	for i := 1; i < len(postings); i += 2 {
+		if amount := postings[i].Amount; !either && amount < 0 || amount < 0 != (postings[1].Amount < 0) {
+			return broken("%s moves %d credits against its direction", e.Type(), amount)
+		}
+	}
+	return nil
+}
+
+// add takes a movement into the account's sums.
+func (a *Account) add(m Movement) {
+	w, _ := m.Wallet(a.User)
+	a.Available += w.Available
+	a.Held += w.Held
+	a.Given += w.Given
+	a.GivenHeld += w.GivenHeld
+}
+
+// givenIn is how much of an event's amount is of given credits, by the account before
+// the event: given ones are spent first, and go back to where they were taken from.
+func (a *Account) givenIn(e Mover) Credits {
+	if e.Moved().Undivided {
+		return 0
+	}
 	switch e := e.(type) {
 	case BonusGranted:
-		return transfer(HouseBonus, AvailableOf(e.User), e.Amount)
+		return e.Amount
+	case PredictionRequested:
+		return min(e.Price, a.Given)
+	case PredictionCompleted:
+		return a.givenHeldFor(e.Prediction)
+	case PredictionFailed:
+		return a.givenHeldFor(e.Prediction)
+	case PredictionExpired:
+		return a.givenHeldFor(e.Prediction)
+	case BalanceAdjusted:
+		return e.GivenAmount
+	}
+	return 0
+}
+
+func (a *Account) givenHeldFor(id PredictionID) Credits {
+	if i := a.hold(id); i >= 0 {
+		return a.Holds[i].Given
+	}
+	return 0
+}
+
+// postingsOf is the one place that says which accounts each kind of event moves, with
+// the given credits among its amount first.
+func postingsOf(e Event, given Credits) []Posting {
+	switch e := e.(type) {
+	case BonusGranted:
+		return append(transfer(HouseGivenBonus, GivenOf(e.User), given), transfer(HouseBonus, AvailableOf(e.User), e.Amount-given)...)
 	case Deposited:
 		return transfer(HouseCash, AvailableOf(e.User), e.Amount)
 	case Withdrawn:
 		return transfer(AvailableOf(e.User), HouseCash, e.Amount)
 	case PredictionRequested:
-		return transfer(AvailableOf(e.User), HeldOf(e.User), e.Price)
+		return append(transfer(GivenOf(e.User), GivenHeldOf(e.User), given), transfer(AvailableOf(e.User), HeldOf(e.User), e.Price-given)...)
 	case PredictionCompleted:
-		return transfer(HeldOf(e.User), HouseRevenue, e.Price)
+		return append(transfer(GivenHeldOf(e.User), HouseGivenSpent, given), transfer(HeldOf(e.User), HouseRevenue, e.Price-given)...)
 	case PredictionFailed:
-		return transfer(HeldOf(e.User), AvailableOf(e.User), e.Price)
+		return released(e.User, e.Price, given)
 	case PredictionExpired:
-		return transfer(HeldOf(e.User), AvailableOf(e.User), e.Price)
+		return released(e.User, e.Price, given)
 	case BalanceAdjusted:
-		return transfer(HouseAdjustments, AvailableOf(e.User), e.Amount)
+		return append(transfer(HouseGivenAdjustments, GivenOf(e.User), given), transfer(HouseAdjustments, AvailableOf(e.User), e.Amount-given)...)
 	}
 	return nil
+}
+
+func released(u UserID, price, given Credits) []Posting {
+	return append(transfer(GivenHeldOf(u), GivenOf(u), given), transfer(HeldOf(u), AvailableOf(u), price-given)...)
 }

@@ -8,10 +8,29 @@ import (
 	jsonv2 "github.com/go-json-experiment/json"
 )
 
-// SchemaVersion is the version of every payload that Encode writes. When a
-// payload changes its shape, that type's version rises, Decode learns to upcast
-// the old one, and schema/events and the golden log get both.
-const SchemaVersion = 1
+// readers has, for each type of event, a reader of every version of its payload, from
+// version 1 to the one that Encode writes. When a payload changes its shape, its type
+// gets another reader, the one before learns to upcast, and schema/events and the
+// golden log get both.
+var readers = map[EventType][]func(payload []byte) (Event, error){
+	TypeEmailClaimed:        {decode[EmailClaimed]},
+	TypePaymentClaimed:      {decode[PaymentClaimed]},
+	TypeSignedUp:            {decode[SignedUp]},
+	TypeBonusGranted:        {undivided[BonusGranted], decode[BonusGranted]},
+	TypeDeposited:           {undivided[Deposited], decode[Deposited]},
+	TypeWithdrawn:           {undivided[Withdrawn], decode[Withdrawn]},
+	TypePredictionRequested: {undivided[PredictionRequested], decode[PredictionRequested]},
+	TypePredictionCompleted: {undivided[PredictionCompleted], decode[PredictionCompleted]},
+	TypePredictionFailed:    {undivided[PredictionFailed], decode[PredictionFailed]},
+	TypePredictionExpired:   {undivided[PredictionExpired], decode[PredictionExpired]},
+	TypeBalanceAdjusted:     {undivided[BalanceAdjusted], decode[BalanceAdjusted]},
+	TypeAdminGranted:        {decode[AdminGranted]},
+	TypeAdminRevoked:        {decode[AdminRevoked]},
+}
+
+// Version is that of the payload which Encode writes, 1 for a type that is not known
+// to this program.
+func (t EventType) Version() int { return max(1, len(readers[t])) }
 
 // ErrUnknownEvent: the type, or the version of its payload, is not known to this
 // program. A newer one has written it, unless somebody has forged it.
@@ -29,37 +48,29 @@ func Encode(e Event) ([]byte, error) {
 // Decode reads a stored payload back, and upcasts old versions. A type or a
 // version that this program does not know is ErrUnknownEvent: a reader that skipped
 // a fact would show a wrong balance.
-func Decode(t EventType, schema int, payload []byte) (Event, error) {
-	if schema != SchemaVersion {
-		return nil, fmt.Errorf("%w: %s of schema version %d", ErrUnknownEvent, t, schema)
+func Decode(t EventType, version int, payload []byte) (Event, error) {
+	known := readers[t]
+	switch {
+	case known == nil:
+		return nil, fmt.Errorf("%w: type %q", ErrUnknownEvent, t)
+	case version < 1 || version > len(known):
+		return nil, fmt.Errorf("%w: %s of schema version %d", ErrUnknownEvent, t, version)
 	}
-	switch t {
-	case TypeEmailClaimed:
-		return decode[EmailClaimed](payload)
-	case TypeSignedUp:
-		return decode[SignedUp](payload)
-	case TypeBonusGranted:
-		return decode[BonusGranted](payload)
-	case TypeDeposited:
-		return decode[Deposited](payload)
-	case TypeWithdrawn:
-		return decode[Withdrawn](payload)
-	case TypePredictionRequested:
-		return decode[PredictionRequested](payload)
-	case TypePredictionCompleted:
-		return decode[PredictionCompleted](payload)
-	case TypePredictionFailed:
-		return decode[PredictionFailed](payload)
-	case TypePredictionExpired:
-		return decode[PredictionExpired](payload)
-	case TypeBalanceAdjusted:
-		return decode[BalanceAdjusted](payload)
-	case TypeAdminGranted:
-		return decode[AdminGranted](payload)
-	case TypeAdminRevoked:
-		return decode[AdminRevoked](payload)
+	return known[version-1](payload)
+}
+
+// undivided reads version 1 of an event that moves money: there was one book then.
+func undivided[E Event, P interface {
+	*E
+	markUndivided()
+}](payload []byte) (Event, error) {
+	read, err := decode[E](payload)
+	if err != nil {
+		return nil, err
 	}
-	return nil, fmt.Errorf("%w: type %q", ErrUnknownEvent, t)
+	e := read.(E)
+	P(&e).markUndivided()
+	return e, nil
 }
 
 func decode[E Event](payload []byte) (Event, error) {

@@ -17,7 +17,7 @@ import (
 // samples are events of every type as they are decided, the first of each type
 // with every field filled.
 func samples() []domain.Event {
-	events := []domain.Event{domain.EmailClaimed{User: ada}}
+	events := []domain.Event{domain.EmailClaimed{User: ada}, domain.PaymentClaimed{User: ada}}
 	for _, tt := range every {
 		var b book
 		b.write(tt.given)
@@ -52,7 +52,7 @@ func roundTrip(t testing.TB, e domain.Event) domain.Event {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := domain.Decode(e.Type(), domain.SchemaVersion, payload)
+	got, err := domain.Decode(e.Type(), e.Type().Version(), payload)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,9 +76,6 @@ func TestEncodeGivesTheSameBytes(t *testing.T) {
 // The stored form is a promise to every log that exists. A change here needs a
 // new schema version.
 func TestStoredForm(t *testing.T) {
-	if domain.SchemaVersion != 1 {
-		t.Fatal("the forms below are those of schema version 1")
-	}
 	var b book
 	b.write(facts(signedUp, deposited(30)))
 	for _, tt := range []struct {
@@ -87,10 +84,11 @@ func TestStoredForm(t *testing.T) {
 	}{
 		{once(domain.EmailClaimed{User: ada}), `{"user_id":"u_ada"}`},
 		{signedUp, `{"user_id":"u_ada","email_sealed":"dW5yZWFkYWJsZQ=="}`},
-		{bonus(10), `{"user_id":"u_ada","amount":10,"postings":[{"account":"house:bonus","amount":-10},{"account":"user:u_ada:available","amount":10}],"available":40,"held":0}`},
-		{requested("p_1", 5), `{"user_id":"u_ada","prediction_id":"p_1","text_sealed":"dW5yZWFkYWJsZQ==","price":5,"limit":10,"expires_at":"2026-03-01T12:00:00Z","postings":[{"account":"user:u_ada:available","amount":-5},{"account":"user:u_ada:held","amount":5}],"available":35,"held":5}`},
-		{completed("p_1", 5), `{"user_id":"u_ada","prediction_id":"p_1","price":5,"movies":[],"model_version":"m1","catalogue_version":"c1","processing_time":0.25,"postings":[{"account":"user:u_ada:held","amount":-5},{"account":"house:revenue","amount":5}],"available":35,"held":0}`},
-		{adjusted(-5, "r", ""), `{"user_id":"u_ada","admin_id":"u_root","amount":-5,"reason":"r","postings":[{"account":"house:adjustments","amount":5},{"account":"user:u_ada:available","amount":-5}],"available":30,"held":0}`},
+		{once(domain.PaymentClaimed{User: ada}), `{"user_id":"u_ada"}`},
+		{bonus(10), `{"user_id":"u_ada","amount":10,"postings":[{"account":"house:given_bonus","amount":-10},{"account":"user:u_ada:given","amount":10}],"available":40,"held":0,"given":10,"given_held":0}`},
+		{requested("p_1", 12), `{"user_id":"u_ada","prediction_id":"p_1","text_sealed":"dW5yZWFkYWJsZQ==","price":12,"limit":10,"expires_at":"2026-03-01T12:00:00Z","postings":[{"account":"user:u_ada:given","amount":-10},{"account":"user:u_ada:given_held","amount":10},{"account":"user:u_ada:available","amount":-2},{"account":"user:u_ada:held","amount":2}],"available":28,"held":12,"given":0,"given_held":10}`},
+		{completed("p_1", 12), `{"user_id":"u_ada","prediction_id":"p_1","price":12,"movies":[],"model_version":"m1","catalogue_version":"c1","processing_time":0.25,"postings":[{"account":"user:u_ada:given_held","amount":-10},{"account":"house:given_spent","amount":10},{"account":"user:u_ada:held","amount":-2},{"account":"house:revenue","amount":2}],"available":28,"held":0,"given":0,"given_held":0}`},
+		{adjusted(-5, "r", ""), `{"user_id":"u_ada","admin_id":"u_root","amount":-5,"given_amount":0,"reason":"r","postings":[{"account":"house:adjustments","amount":5},{"account":"user:u_ada:available","amount":-5}],"available":23,"held":0,"given":0,"given_held":0}`},
 	} {
 		e := tt.fact(&b)[0]
 		got, err := domain.Encode(e)
@@ -100,21 +98,76 @@ func TestStoredForm(t *testing.T) {
 	}
 }
 
+// storedAsVersionOne is one life in payloads as they were written before there were two
+// books.
+var storedAsVersionOne = []struct {
+	of      domain.EventType
+	payload string
+}{
+	{domain.TypeSignedUp, `{"user_id":"u_ada","email_sealed":"dW5yZWFkYWJsZQ=="}`},
+	{domain.TypeBonusGranted, `{"user_id":"u_ada","amount":10,"postings":[{"account":"house:bonus","amount":-10},{"account":"user:u_ada:available","amount":10}],"available":10,"held":0}`},
+	{domain.TypeDeposited, `{"user_id":"u_ada","amount":30,"provider":"sandbox","payment":"pay_1","postings":[{"account":"house:cash","amount":-30},{"account":"user:u_ada:available","amount":30}],"available":40,"held":0}`},
+	{domain.TypeWithdrawn, `{"user_id":"u_ada","amount":1,"provider":"sandbox","payment":"pay_2","postings":[{"account":"user:u_ada:available","amount":-1},{"account":"house:cash","amount":1}],"available":39,"held":0}`},
+	{domain.TypeBalanceAdjusted, `{"user_id":"u_ada","admin_id":"u_root","amount":-5,"reason":"r","postings":[{"account":"house:adjustments","amount":5},{"account":"user:u_ada:available","amount":-5}],"available":34,"held":0}`},
+	{domain.TypePredictionRequested, `{"user_id":"u_ada","prediction_id":"p_1","text_sealed":"dW5yZWFkYWJsZQ==","price":5,"limit":10,"expires_at":"2026-03-01T12:00:00Z","postings":[{"account":"user:u_ada:available","amount":-5},{"account":"user:u_ada:held","amount":5}],"available":29,"held":5}`},
+	{domain.TypePredictionRequested, `{"user_id":"u_ada","prediction_id":"p_2","text_sealed":"dW5yZWFkYWJsZQ==","price":5,"limit":10,"expires_at":"2026-03-01T12:00:00Z","postings":[{"account":"user:u_ada:available","amount":-5},{"account":"user:u_ada:held","amount":5}],"available":24,"held":10}`},
+	{domain.TypePredictionRequested, `{"user_id":"u_ada","prediction_id":"p_3","text_sealed":"dW5yZWFkYWJsZQ==","price":5,"limit":10,"expires_at":"2026-03-01T12:00:00Z","postings":[{"account":"user:u_ada:available","amount":-5},{"account":"user:u_ada:held","amount":5}],"available":19,"held":15}`},
+	{domain.TypePredictionCompleted, `{"user_id":"u_ada","prediction_id":"p_1","price":5,"movies":[],"model_version":"m1","catalogue_version":"c1","processing_time":0.25,"postings":[{"account":"user:u_ada:held","amount":-5},{"account":"house:revenue","amount":5}],"available":19,"held":10}`},
+	{domain.TypePredictionFailed, `{"user_id":"u_ada","prediction_id":"p_2","price":5,"reason":"worker_failed","postings":[{"account":"user:u_ada:held","amount":-5},{"account":"user:u_ada:available","amount":5}],"available":24,"held":5}`},
+	{domain.TypePredictionExpired, `{"user_id":"u_ada","prediction_id":"p_3","price":5,"postings":[{"account":"user:u_ada:held","amount":-5},{"account":"user:u_ada:available","amount":5}],"available":29,"held":0}`},
+}
+
+// A log of before given credits were told apart keeps its meaning: what was given then
+// can be withdrawn, and what was held then ends as it was held.
+func TestVersionOne(t *testing.T) {
+	var account, held domain.Account
+	for _, s := range storedAsVersionOne {
+		e, err := domain.Decode(s.of, 1, []byte(s.payload))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m, moves := e.(domain.Mover); moves && !m.Moved().Undivided {
+			t.Errorf("%s is not marked as of version 1", s.of)
+		}
+		if err := account.Apply(e); err != nil {
+			t.Fatal(err)
+		}
+		if account.Held == 15 {
+			held = account.Clone()
+		}
+	}
+	if account.Available != 29 || account.Withdrawable() != 29 || account.Given != 0 {
+		t.Errorf("folds to %+v", account)
+	}
+	for _, end := range []request{complete("p_1"), fail("p_1"), expire("p_1", noon)} {
+		events, err := end(held)
+		if err != nil || len(events) != 1 {
+			t.Fatalf("decides %v, %v", events, err)
+		}
+		m := events[0].(domain.Mover).Moved()
+		if m.Amount(domain.HeldOf(ada)) != -5 || m.Undivided || m.Given != 0 || m.GivenHeld != 0 {
+			t.Errorf("an old hold ends with %+v", events[0])
+		}
+	}
+}
+
 func TestDecodeRefusesWhatItDoesNotKnow(t *testing.T) {
 	for _, name := range eventTypes(t) {
-		for _, version := range []int{math.MinInt, -1, 0, domain.SchemaVersion + 1, math.MaxInt} {
+		for _, version := range []int{math.MinInt, -1, 0, name.Version() + 1, math.MaxInt} {
 			if e, err := domain.Decode(name, version, []byte(`{}`)); err == nil {
 				t.Errorf("%s of version %d gives %v", name, version, e)
 			}
 		}
 		for _, payload := range []string{``, `{`, `[]`, `"u_ada"`, `{"user_id":7}`, `{"user_id":"u_ada"}{}`} {
-			if e, err := domain.Decode(name, domain.SchemaVersion, []byte(payload)); err == nil {
-				t.Errorf("%s gives %v for %q", name, e, payload)
+			for version := 1; version <= name.Version(); version++ {
+				if e, err := domain.Decode(name, version, []byte(payload)); err == nil {
+					t.Errorf("version %d of %s gives %v for %q", version, name, e, payload)
+				}
 			}
 		}
 	}
 	for _, name := range []domain.EventType{"", "Other", "deposited", "Deposited "} {
-		if e, err := domain.Decode(name, domain.SchemaVersion, []byte(`{}`)); err == nil {
+		if e, err := domain.Decode(name, 1, []byte(`{}`)); err == nil {
 			t.Errorf("type %q gives %v", name, e)
 		}
 	}

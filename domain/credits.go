@@ -1,6 +1,9 @@
 package domain
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // Credits is an amount of prepaid credits, whole and signed. There is no
 // fraction of a credit, so no sum is ever rounded.
@@ -22,22 +25,55 @@ type PredictionID string
 // LedgerAccount is one account of the double-entry ledger.
 type LedgerAccount string
 
-// The house's side of the ledger. Their balances are sums in a view; no row
-// anywhere holds them, so no write ever waits for them.
+// The ledger is two books: one of the credits that people bought, and that we owe
+// them, and one of those that were given away, which are spent first and never paid
+// out. No posting leads from one book to the other, so each sums to zero.
+//
+// The house's accounts are sums in a view; no row anywhere holds them, so no write
+// ever waits for them.
 const (
 	HouseCash        LedgerAccount = "house:cash"        // money that came in (negative) and went out
-	HouseBonus       LedgerAccount = "house:bonus"       // welcome credits given away (negative)
 	HouseRevenue     LedgerAccount = "house:revenue"     // captured charges
 	HouseAdjustments LedgerAccount = "house:adjustments" // what admins gave (negative) and took
+	// HouseBonus holds the welcome credits of before there were two books (negative):
+	// they went to people as if bought.
+	HouseBonus LedgerAccount = "house:bonus"
+
+	HouseGivenBonus       LedgerAccount = "house:given_bonus"       // welcome credits (negative)
+	HouseGivenSpent       LedgerAccount = "house:given_spent"       // captured charges
+	HouseGivenAdjustments LedgerAccount = "house:given_adjustments" // what admins gave (negative) and took
 )
 
-// AvailableOf is the ledger account of the credits that a person can spend.
-func AvailableOf(u UserID) LedgerAccount {
-	return LedgerAccount("user:" + string(u) + ":available")
+// AvailableOf is the ledger account of the bought credits that a person can spend.
+func AvailableOf(u UserID) LedgerAccount { return accountOf(u, "available") }
+
+// HeldOf is the ledger account of the bought credits that wait for an answer.
+func HeldOf(u UserID) LedgerAccount { return accountOf(u, "held") }
+
+// GivenOf is the ledger account of the given credits that a person can spend.
+func GivenOf(u UserID) LedgerAccount { return accountOf(u, "given") }
+
+// GivenHeldOf is the ledger account of the given credits that wait for an answer.
+func GivenHeldOf(u UserID) LedgerAccount { return accountOf(u, "given_held") }
+
+func accountOf(u UserID, part string) LedgerAccount {
+	return LedgerAccount("user:" + string(u) + ":" + part)
 }
 
-// HeldOf is the ledger account of the credits that wait for an answer.
-func HeldOf(u UserID) LedgerAccount { return LedgerAccount("user:" + string(u) + ":held") }
+// Given says whether the account is in the book of given credits.
+func (a LedgerAccount) Given() bool {
+	part := a[strings.LastIndexByte(string(a), ':')+1:]
+	return strings.HasPrefix(string(part), "given")
+}
+
+// Kind is a sort of credits.
+type Kind string
+
+// The kinds of credits, one a book.
+const (
+	BoughtCredits Kind = "bought" // owed to the person, who can withdraw them
+	GivenCredits  Kind = "given"  // spent first, and never paid out
+)
 
 // Posting adds Amount (negative: takes) to one ledger account.
 type Posting struct {
@@ -45,8 +81,12 @@ type Posting struct {
 	Amount  Credits       `json:"amount"`
 }
 
-// transfer is the pair of postings that moves amount from one account to another.
+// transfer is the pair of postings that moves amount from one account to another;
+// none where there is nothing to move.
 func transfer(from, to LedgerAccount, amount Credits) []Posting {
+	if amount == 0 {
+		return nil
+	}
 	return []Posting{{from, -amount}, {to, amount}}
 }
 
@@ -56,12 +96,20 @@ func transfer(from, to LedgerAccount, amount Credits) []Posting {
 // history can be read from the event alone.
 type Movement struct {
 	Postings  []Posting `json:"postings"`
-	Available Credits   `json:"available"`
-	Held      Credits   `json:"held"`
+	Available Credits   `json:"available"`  // given ones among them
+	Held      Credits   `json:"held"`       // given ones among them
+	Given     Credits   `json:"given"`      // how many of the available ones are given
+	GivenHeld Credits   `json:"given_held"` // how many of the held ones are given
+
+	// Undivided marks a movement that was read from version 1 of its event, when
+	// there was one book: whatever it moves is bought.
+	Undivided bool `json:"-"`
 }
 
 // Moved gives the movement; by it an event says that it moves money.
 func (m Movement) Moved() Movement { return m }
+
+func (m *Movement) markUndivided() { m.Undivided = true }
 
 // Balanced says whether the postings are at least two, none zero, sum zero.
 func (m Movement) Balanced() bool {
@@ -84,6 +132,46 @@ func (m Movement) Amount(of LedgerAccount) Credits {
 		}
 	}
 	return sum
+}
+
+// Wallet is what a person's accounts of the ledger come to, in both books.
+type Wallet struct {
+	Available, Held  Credits // given ones among them
+	Given, GivenHeld Credits // how many of those are given
+}
+
+// Wallet adds up what the movement moves of one person's, and gives the postings that
+// are not theirs.
+func (m Movement) Wallet(of UserID) (w Wallet, others []Posting) {
+	for _, p := range m.Postings {
+		switch p.Account.partOf(of) {
+		case "available":
+			w.Available += p.Amount
+		case "held":
+			w.Held += p.Amount
+		case "given":
+			w.Available += p.Amount
+			w.Given += p.Amount
+		case "given_held":
+			w.Held += p.Amount
+			w.GivenHeld += p.Amount
+		default:
+			others = append(others, p)
+		}
+	}
+	return w, others
+}
+
+// partOf is which of a person's accounts it is, "" for none.
+func (a LedgerAccount) partOf(u UserID) string {
+	rest, ok := strings.CutPrefix(string(a), "user:")
+	if ok {
+		rest, ok = strings.CutPrefix(rest, string(u)+":")
+	}
+	if !ok {
+		return ""
+	}
+	return rest
 }
 
 func checkAmount(amount Credits) error {

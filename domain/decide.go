@@ -31,7 +31,9 @@ func (a Account) SignUp(user UserID, email Sealed, bonus Credits) ([]Event, erro
 	events := []Event{SignedUp{User: user, Email: email}}
 	if bonus > 0 {
 		a.User = user
-		events = append(events, BonusGranted{User: user, Amount: bonus, Movement: a.after(BonusGranted{User: user, Amount: bonus})})
+		e := BonusGranted{User: user, Amount: bonus}
+		e.Movement = a.after(e)
+		events = append(events, e)
 	}
 	return events, nil
 }
@@ -57,7 +59,7 @@ func (a Account) CanDeposit(amount Credits) error {
 	return a.room(amount)
 }
 
-// Withdraw gives money back.
+// Withdraw gives money back. What was given is no money.
 func (a Account) Withdraw(amount Credits, provider, payment string) ([]Event, error) {
 	if err := checkAmount(amount); err != nil {
 		return nil, err
@@ -65,8 +67,8 @@ func (a Account) Withdraw(amount Credits, provider, payment string) ([]Event, er
 	if err := a.mustExist(); err != nil {
 		return nil, err
 	}
-	if err := a.afford(amount); err != nil {
-		return nil, err
+	if amount > a.Withdrawable() {
+		return nil, Reject(InsufficientFunds, "this takes %d credits, and %d can be withdrawn; what was given is for answers", amount, a.Withdrawable())
 	}
 	e := Withdrawn{User: a.User, Amount: amount, Provider: provider, Payment: payment}
 	e.Movement = a.after(e)
@@ -162,7 +164,9 @@ func (a Account) Expire(id PredictionID, now time.Time) ([]Event, error) {
 
 // Correction is an admin's adjustment of another's balance.
 type Correction struct {
-	Amount    Credits // positive: give; negative: take
+	Amount Credits // positive: give; negative: take
+	// Kind of the credits; "" gives given ones, and takes given ones first.
+	Kind      Kind
 	Reason    string
 	Reference string // optional: a ticket, a letter
 }
@@ -172,6 +176,9 @@ type Correction struct {
 func (a Account) Adjust(by Account, c Correction) ([]Event, error) {
 	if err := checkAmount(max(c.Amount, -c.Amount)); err != nil {
 		return nil, err
+	}
+	if c.Kind != "" && c.Kind != GivenCredits && c.Kind != BoughtCredits {
+		return nil, Reject(InvalidKind, "the kind of credits is %s or %s", GivenCredits, BoughtCredits)
 	}
 	if err := checkReason(c.Reason); err != nil {
 		return nil, err
@@ -188,16 +195,35 @@ func (a Account) Adjust(by Account, c Correction) ([]Event, error) {
 	if err := a.mustExist(); err != nil {
 		return nil, err
 	}
-	if c.Amount < 0 {
-		if err := a.afford(-c.Amount); err != nil {
-			return nil, err
-		}
-	} else if err := a.room(c.Amount); err != nil {
+	if err := a.allows(c); err != nil {
 		return nil, err
 	}
-	e := BalanceAdjusted{User: a.User, Admin: by.User, Amount: c.Amount, Reason: c.Reason, Reference: c.Reference}
+	e := BalanceAdjusted{User: a.User, Admin: by.User, Amount: c.Amount, GivenAmount: a.givenOf(c), Reason: c.Reason, Reference: c.Reference}
 	e.Movement = a.after(e)
 	return []Event{e}, nil
+}
+
+// allows says whether the wallet has what a correction takes, of its kind, or room
+// for what it gives.
+func (a *Account) allows(c Correction) error {
+	if c.Amount > 0 {
+		return a.room(c.Amount)
+	}
+	if there := map[Kind]Credits{"": a.Available, GivenCredits: a.Given, BoughtCredits: a.Withdrawable()}[c.Kind]; -c.Amount > there {
+		return Reject(InsufficientFunds, "this takes %d credits, and %d are available", -c.Amount, there)
+	}
+	return nil
+}
+
+// givenOf is how much of a correction is of given credits.
+func (a *Account) givenOf(c Correction) Credits {
+	switch {
+	case c.Kind == BoughtCredits:
+		return 0
+	case c.Kind == GivenCredits, c.Amount > 0:
+		return c.Amount
+	}
+	return -min(-c.Amount, a.Given)
 }
 
 // GrantAdmin makes the person an admin; done already, it decides nothing.
@@ -238,9 +264,10 @@ func (a *Account) room(amount Credits) error {
 }
 
 // after is the movement of e: its postings, and the balances that follow.
-func (a *Account) after(e Event) Movement {
-	m := Movement{Postings: slices.Clip(postingsOf(e))}
-	m.Available = a.Available + m.Amount(AvailableOf(a.User))
-	m.Held = a.Held + m.Amount(HeldOf(a.User))
+func (a *Account) after(e Mover) Movement {
+	sums := *a
+	m := Movement{Postings: slices.Clip(postingsOf(e, a.givenIn(e)))}
+	sums.add(m)
+	m.Available, m.Held, m.Given, m.GivenHeld = sums.Available, sums.Held, sums.Given, sums.GivenHeld
 	return m
 }

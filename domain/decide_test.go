@@ -36,6 +36,13 @@ func adjustOwn(n domain.Credits, reason string) request {
 	}
 }
 
+// adjustKind is asked by an admin who says which credits.
+func adjustKind(kind domain.Kind, n domain.Credits) request {
+	return func(a domain.Account) ([]domain.Event, error) {
+		return a.Adjust(domain.Account{User: root, Admin: true}, domain.Correction{Amount: n, Kind: kind, Reason: "r"})
+	}
+}
+
 func adjustBy(by domain.Account, n domain.Credits, reason, reference string) request {
 	return func(a domain.Account) ([]domain.Event, error) {
 		return a.Adjust(by, domain.Correction{Amount: n, Reason: reason, Reference: reference})
@@ -130,6 +137,18 @@ func TestWithdraw(t *testing.T) {
 			given: facts(signedUp, deposited(30)), when: withdraw(30), then: facts(withdrawn(30))},
 		{name: "one credit short is refused",
 			given: facts(signedUp, deposited(29)), when: withdraw(30), refused: domain.InsufficientFunds},
+		{name: "what was given cannot be withdrawn",
+			given: facts(signedUp, bonus(10)), when: withdraw(1), refused: domain.InsufficientFunds},
+		{name: "what was bought can, beside it",
+			given: facts(signedUp, bonus(10), deposited(30)), when: withdraw(30), then: facts(withdrawn(30))},
+		{name: "and no more than that",
+			given: facts(signedUp, bonus(10), deposited(30)), when: withdraw(31), refused: domain.InsufficientFunds},
+		{name: "given credits that were held and came back cannot either",
+			given: facts(signedUp, bonus(10), deposited(30), requested("p_1", 5), failed("p_1", 5)), when: withdraw(31), refused: domain.InsufficientFunds},
+		{name: "what an answer left of the bought ones can",
+			given: facts(signedUp, bonus(3), deposited(30), requested("p_1", 5), completed("p_1", 5)), when: withdraw(28), then: facts(withdrawn(28))},
+		{name: "a bonus of before given credits were told apart can",
+			given: facts(signedUp, undivided(oldBonus(10))), when: withdraw(10), then: facts(withdrawn(10))},
 		{name: "what is held cannot be withdrawn",
 			given: facts(signedUp, deposited(30), requested("p_1", 1)), when: withdraw(30), refused: domain.InsufficientFunds},
 		{name: "what was released can",
@@ -210,6 +229,29 @@ func TestAdjust(t *testing.T) {
 			given: facts(signedUp, granted, deposited(5)), when: adjustOwn(-1, "r"), refused: domain.OwnAdjustment},
 		{name: "the right speaks before whose balance it is",
 			given: facts(signedUp), when: adjustOwn(1, "r"), refused: domain.NotAdmin},
+	} {
+		tt.check(t)
+	}
+}
+
+// A correction gives given credits and takes them first, unless it says which.
+func TestAdjustKinds(t *testing.T) {
+	given, bought := domain.GivenCredits, domain.BoughtCredits
+	both := facts(signedUp, bonus(10), deposited(30))
+	for _, tt := range []decision{
+		{name: "gives given credits", given: both, when: adjust(5, "r", ""), then: facts(adjustedIn(5, 0, "r", ""))},
+		{name: "the same by name", given: both, when: adjustKind(given, 5), then: facts(adjustedIn(5, 0, "r", ""))},
+		{name: "gives bought credits", given: both, when: adjustKind(bought, 5), then: facts(adjustedIn(0, 5, "r", ""))},
+		{name: "takes given credits first", given: both, when: adjust(-10, "r", ""), then: facts(adjustedIn(-10, 0, "r", ""))},
+		{name: "and bought ones for the rest", given: both, when: adjust(-11, "r", ""), then: facts(adjustedIn(-10, -1, "r", ""))},
+		{name: "takes all of both", given: both, when: adjust(-40, "r", ""), then: facts(adjustedIn(-10, -30, "r", ""))},
+		{name: "one more is refused", given: both, when: adjust(-41, "r", ""), refused: domain.InsufficientFunds},
+		{name: "takes given credits alone", given: both, when: adjustKind(given, -10), then: facts(adjustedIn(-10, 0, "r", ""))},
+		{name: "and not the bought ones", given: both, when: adjustKind(given, -11), refused: domain.InsufficientFunds},
+		{name: "takes bought credits alone", given: both, when: adjustKind(bought, -30), then: facts(adjustedIn(0, -30, "r", ""))},
+		{name: "and not the given ones", given: both, when: adjustKind(bought, -31), refused: domain.InsufficientFunds},
+		{name: "another kind is refused", given: both, when: adjustKind("lent", 5), refused: domain.InvalidKind},
+		{name: "the amount speaks before the kind", given: both, when: adjustKind("lent", 0), refused: domain.InvalidAmount},
 	} {
 		tt.check(t)
 	}

@@ -22,6 +22,7 @@ type EventType string
 // Every kind of event that was ever stored.
 const (
 	TypeEmailClaimed        EventType = "EmailClaimed"
+	TypePaymentClaimed      EventType = "PaymentClaimed"
 	TypeSignedUp            EventType = "SignedUp"
 	TypeBonusGranted        EventType = "BonusGranted"
 	TypeDeposited           EventType = "Deposited"
@@ -45,13 +46,19 @@ type EmailClaimed struct {
 	User UserID `json:"user_id"`
 }
 
+// PaymentClaimed stands first, and alone, in the stream of a payment: it is what
+// makes a payment, in or out, be booked once.
+type PaymentClaimed struct {
+	User UserID `json:"user_id"`
+}
+
 // SignedUp opens an account.
 type SignedUp struct {
 	User  UserID `json:"user_id"`
 	Email Sealed `json:"email_sealed"`
 }
 
-// BonusGranted welcomes a person with credits (house:bonus → available).
+// BonusGranted welcomes a person with credits (house:given_bonus → given).
 type BonusGranted struct {
 	User   UserID  `json:"user_id"`
 	Amount Credits `json:"amount"`
@@ -76,7 +83,8 @@ type Withdrawn struct {
 	Movement
 }
 
-// PredictionRequested is a question and the hold of its price (available → held).
+// PredictionRequested is a question and the hold of its price: given credits first
+// (given → given_held), bought ones for the rest (available → held).
 type PredictionRequested struct {
 	User       UserID       `json:"user_id"`
 	Prediction PredictionID `json:"prediction_id"`
@@ -93,7 +101,8 @@ type Match struct {
 	Score float64 `json:"score"`
 }
 
-// PredictionCompleted is the answer; its price is captured (held → house:revenue).
+// PredictionCompleted is the answer; its price is captured, from where it was held
+// (given_held → house:given_spent, held → house:revenue).
 type PredictionCompleted struct {
 	User           UserID       `json:"user_id"`
 	Prediction     PredictionID `json:"prediction_id"`
@@ -115,8 +124,8 @@ const (
 	FailedErased    FailureReason = "text_erased" // its key is gone
 )
 
-// PredictionFailed ends a question without an answer; its price is released
-// (held → available).
+// PredictionFailed ends a question without an answer; its price goes back to where it
+// was taken from (given_held → given, held → available).
 type PredictionFailed struct {
 	User       UserID        `json:"user_id"`
 	Prediction PredictionID  `json:"prediction_id"`
@@ -125,8 +134,9 @@ type PredictionFailed struct {
 	Movement
 }
 
-// PredictionExpired ends a question whose answer did not come in time (held →
-// available). It is a fact written by a clock process, never a lazy reading.
+// PredictionExpired ends a question whose answer did not come in time; its price goes
+// back as that of one that failed. It is a fact written by a clock process, never a
+// lazy reading.
 type PredictionExpired struct {
 	User       UserID       `json:"user_id"`
 	Prediction PredictionID `json:"prediction_id"`
@@ -134,14 +144,15 @@ type PredictionExpired struct {
 	Movement
 }
 
-// BalanceAdjusted is an admin's correction, positive or negative
-// (house:adjustments ↔ available).
+// BalanceAdjusted is an admin's correction, positive or negative, of given credits
+// (house:given_adjustments ↔ given) and of bought ones (house:adjustments ↔ available).
 type BalanceAdjusted struct {
-	User      UserID  `json:"user_id"`
-	Admin     UserID  `json:"admin_id"`
-	Amount    Credits `json:"amount"`
-	Reason    string  `json:"reason"`
-	Reference string  `json:"reference,omitempty"`
+	User        UserID  `json:"user_id"`
+	Admin       UserID  `json:"admin_id"`
+	Amount      Credits `json:"amount"`
+	GivenAmount Credits `json:"given_amount"` // how much of the amount is of given credits, with its sign
+	Reason      string  `json:"reason"`
+	Reference   string  `json:"reference,omitempty"`
 	Movement
 }
 
@@ -156,6 +167,7 @@ type AdminRevoked struct {
 }
 
 func (EmailClaimed) Type() EventType        { return TypeEmailClaimed }
+func (PaymentClaimed) Type() EventType      { return TypePaymentClaimed }
 func (SignedUp) Type() EventType            { return TypeSignedUp }
 func (BonusGranted) Type() EventType        { return TypeBonusGranted }
 func (Deposited) Type() EventType           { return TypeDeposited }
@@ -169,6 +181,7 @@ func (AdminGranted) Type() EventType        { return TypeAdminGranted }
 func (AdminRevoked) Type() EventType        { return TypeAdminRevoked }
 
 func (e EmailClaimed) Subject() UserID        { return e.User }
+func (e PaymentClaimed) Subject() UserID      { return e.User }
 func (e SignedUp) Subject() UserID            { return e.User }
 func (e BonusGranted) Subject() UserID        { return e.User }
 func (e Deposited) Subject() UserID           { return e.User }

@@ -23,7 +23,9 @@ var (
 // book writes down facts about ada by plain addition, beside the code that is
 // tested: it is what the tables compare that code with.
 type book struct {
-	available, held domain.Credits
+	available, held  domain.Credits // given ones among them
+	given, givenHeld domain.Credits
+	part             map[domain.PredictionID]domain.Credits // of given credits in what a question holds
 }
 
 // step is one or more facts, written into a book.
@@ -37,13 +39,22 @@ func (b *book) write(steps []step) []domain.Event {
 	return events
 }
 
-// moved is the movement of the given postings, two of them, after which the
+// leg is a pair of postings.
+type leg struct {
+	from, to domain.LedgerAccount
+	amount   domain.Credits
+}
+
+// moved is the movement of the given legs, without those of nothing, after which the
 // book stands as it does now.
-func (b *book) moved(from domain.LedgerAccount, to domain.LedgerAccount, amount domain.Credits) domain.Movement {
-	return domain.Movement{
-		Postings:  []domain.Posting{{Account: from, Amount: -amount}, {Account: to, Amount: amount}},
-		Available: b.available, Held: b.held,
+func (b *book) moved(legs ...leg) domain.Movement {
+	m := domain.Movement{Available: b.available, Held: b.held, Given: b.given, GivenHeld: b.givenHeld}
+	for _, l := range legs {
+		if l.amount != 0 {
+			m.Postings = append(m.Postings, domain.Posting{Account: l.from, Amount: -l.amount}, domain.Posting{Account: l.to, Amount: l.amount})
+		}
 	}
+	return m
 }
 
 func facts(steps ...step) []step { return steps }
@@ -58,9 +69,9 @@ var (
 
 func bonus(n domain.Credits) step {
 	return func(b *book) []domain.Event {
-		b.available += n
+		b.available, b.given = b.available+n, b.given+n
 		return []domain.Event{domain.BonusGranted{User: ada, Amount: n,
-			Movement: b.moved("house:bonus", "user:u_ada:available", n)}}
+			Movement: b.moved(leg{"house:given_bonus", "user:u_ada:given", n})}}
 	}
 }
 
@@ -68,7 +79,7 @@ func deposited(n domain.Credits) step {
 	return func(b *book) []domain.Event {
 		b.available += n
 		return []domain.Event{domain.Deposited{User: ada, Amount: n, Provider: "sandbox", Payment: "pay_1",
-			Movement: b.moved("house:cash", "user:u_ada:available", n)}}
+			Movement: b.moved(leg{"house:cash", "user:u_ada:available", n})}}
 	}
 }
 
@@ -76,23 +87,43 @@ func withdrawn(n domain.Credits) step {
 	return func(b *book) []domain.Event {
 		b.available -= n
 		return []domain.Event{domain.Withdrawn{User: ada, Amount: n, Provider: "sandbox", Payment: "pay_1",
-			Movement: b.moved("user:u_ada:available", "house:cash", n)}}
+			Movement: b.moved(leg{"user:u_ada:available", "house:cash", n})}}
 	}
 }
 
+// adjusted gives given credits, and takes given ones first.
 func adjusted(n domain.Credits, reason, reference string) step {
 	return func(b *book) []domain.Event {
-		b.available += n
-		return []domain.Event{domain.BalanceAdjusted{User: ada, Admin: root, Amount: n, Reason: reason, Reference: reference,
-			Movement: b.moved("house:adjustments", "user:u_ada:available", n)}}
+		given := n
+		if n < 0 {
+			given = max(n, -b.given)
+		}
+		return adjustedIn(given, n-given, reason, reference)(b)
 	}
 }
 
+func adjustedIn(given, bought domain.Credits, reason, reference string) step {
+	return func(b *book) []domain.Event {
+		b.available, b.given = b.available+given+bought, b.given+given
+		return []domain.Event{domain.BalanceAdjusted{User: ada, Admin: root, Amount: given + bought, GivenAmount: given,
+			Reason: reason, Reference: reference, Movement: b.moved(
+				leg{"house:given_adjustments", "user:u_ada:given", given}, leg{"house:adjustments", "user:u_ada:available", bought})}}
+	}
+}
+
+// requested holds given credits first.
 func requested(id domain.PredictionID, price domain.Credits) step {
 	return func(b *book) []domain.Event {
+		given := min(price, b.given)
+		if b.part == nil {
+			b.part = map[domain.PredictionID]domain.Credits{}
+		}
+		b.part[id] = given
 		b.available, b.held = b.available-price, b.held+price
+		b.given, b.givenHeld = b.given-given, b.givenHeld+given
 		return []domain.Event{domain.PredictionRequested{User: ada, Prediction: id, Text: sealed, Price: price,
-			Limit: 10, ExpiresAt: noon, Movement: b.moved("user:u_ada:available", "user:u_ada:held", price)}}
+			Limit: 10, ExpiresAt: noon, Movement: b.moved(
+				leg{"user:u_ada:given", "user:u_ada:given_held", given}, leg{"user:u_ada:available", "user:u_ada:held", price - given})}}
 	}
 }
 
@@ -109,26 +140,60 @@ func open(n int) step {
 
 func completed(id domain.PredictionID, price domain.Credits, movies ...domain.Match) step {
 	return func(b *book) []domain.Event {
-		b.held -= price
+		given := b.part[id]
+		b.held, b.givenHeld = b.held-price, b.givenHeld-given
 		return []domain.Event{domain.PredictionCompleted{User: ada, Prediction: id, Price: price,
-			Movies: append([]domain.Match{}, movies...), Model: "m1", Catalogue: "c1", ProcessingTime: 0.25,
-			Movement: b.moved("user:u_ada:held", "house:revenue", price)}}
+			Movies: append([]domain.Match{}, movies...), Model: "m1", Catalogue: "c1", ProcessingTime: 0.25, Movement: b.moved(
+				leg{"user:u_ada:given_held", "house:given_spent", given}, leg{"user:u_ada:held", "house:revenue", price - given})}}
 	}
+}
+
+// released gives back what was held, to where it was taken from.
+func (b *book) released(id domain.PredictionID, price domain.Credits) domain.Movement {
+	given := b.part[id]
+	b.available, b.held = b.available+price, b.held-price
+	b.given, b.givenHeld = b.given+given, b.givenHeld-given
+	return b.moved(leg{"user:u_ada:given_held", "user:u_ada:given", given}, leg{"user:u_ada:held", "user:u_ada:available", price - given})
 }
 
 func failed(id domain.PredictionID, price domain.Credits) step {
 	return func(b *book) []domain.Event {
-		b.available, b.held = b.available+price, b.held-price
 		return []domain.Event{domain.PredictionFailed{User: ada, Prediction: id, Price: price, Reason: domain.FailedWorker,
-			Movement: b.moved("user:u_ada:held", "user:u_ada:available", price)}}
+			Movement: b.released(id, price)}}
 	}
 }
 
 func expired(id domain.PredictionID, price domain.Credits) step {
 	return func(b *book) []domain.Event {
-		b.available, b.held = b.available+price, b.held-price
-		return []domain.Event{domain.PredictionExpired{User: ada, Prediction: id, Price: price,
-			Movement: b.moved("user:u_ada:held", "user:u_ada:available", price)}}
+		return []domain.Event{domain.PredictionExpired{User: ada, Prediction: id, Price: price, Movement: b.released(id, price)}}
+	}
+}
+
+// oldBonus went to the credits that can be withdrawn, and undivided makes a fact one of
+// version 1, of before given credits were told apart.
+func oldBonus(n domain.Credits) step {
+	return func(b *book) []domain.Event {
+		b.available += n
+		return []domain.Event{domain.BonusGranted{User: ada, Amount: n, Movement: b.moved(leg{"house:bonus", "user:u_ada:available", n})}}
+	}
+}
+
+func undivided(fact step) step {
+	return func(b *book) []domain.Event {
+		return []domain.Event{withMovement(fact(b)[0], func(m *domain.Movement) { m.Undivided = true })}
+	}
+}
+
+// boughtFirst makes postings lead through the book of bought credits.
+func boughtFirst(fact step) step {
+	return func(b *book) []domain.Event {
+		return []domain.Event{withMovement(fact(b)[0], func(m *domain.Movement) {
+			for i, p := range m.Postings {
+				m.Postings[i].Account = map[domain.LedgerAccount]domain.LedgerAccount{
+					domain.GivenOf(ada): domain.AvailableOf(ada), domain.GivenHeldOf(ada): domain.HeldOf(ada)}[p.Account]
+			}
+			m.Given, m.GivenHeld = m.Given+m.GivenHeld, 0
+		})}
 	}
 }
 
@@ -175,8 +240,8 @@ func (d decision) check(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if account.Available != b.available || account.Held != b.held {
-			t.Errorf("the account has %d and %d held, want %d and %d", account.Available, account.Held, b.available, b.held)
+		if account.Available != b.available || account.Held != b.held || account.Given != b.given || account.GivenHeld != b.givenHeld {
+			t.Errorf("the account is %+v, want %+v", account, b)
 		}
 	})
 }

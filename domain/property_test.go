@@ -31,17 +31,38 @@ type question struct {
 	id   domain.PredictionID
 }
 
-// people of a town. The last one is not there yet, the first one is an admin.
+// people of a town. The last one is not there yet, the first one is an admin, and the
+// third one joined before there were two books.
 var people = []domain.UserID{"u_1", "u_2", "u_3", "u_4"}
 
 func newTown(t *rapid.T) *town {
 	w := &town{accounts: map[domain.UserID]domain.Account{}, streams: map[domain.UserID][]domain.Event{},
 		ledger: map[domain.LedgerAccount]domain.Credits{}, ends: map[domain.PredictionID]int{}, now: noon}
-	for _, u := range people[:3] {
+	for _, u := range people[:2] {
 		w.decide(t, u, func(a domain.Account) ([]domain.Event, error) { return a.SignUp(u, sealed, 10) })
 	}
 	w.decide(t, people[0], domain.Account.GrantAdmin)
+	w.joinedBefore(t, people[2])
 	return w
+}
+
+// joinedBefore opens an account by facts of version 1, with a bonus of bought credits
+// and a question that is still open.
+func (w *town) joinedBefore(t *rapid.T, u domain.UserID) {
+	var account domain.Account
+	moved := func(from, to domain.LedgerAccount, amount, available, held domain.Credits) domain.Movement {
+		return domain.Movement{Undivided: true, Available: available, Held: held,
+			Postings: []domain.Posting{{Account: from, Amount: -amount}, {Account: to, Amount: amount}}}
+	}
+	for _, e := range []domain.Event{
+		domain.SignedUp{User: u, Email: sealed},
+		domain.BonusGranted{User: u, Amount: 10, Movement: moved(domain.HouseBonus, domain.AvailableOf(u), 10, 10, 0)},
+		domain.PredictionRequested{User: u, Prediction: "p_1", Text: sealed, Price: 4, Limit: 10, ExpiresAt: w.now.Add(2 * time.Minute),
+			Movement: moved(domain.AvailableOf(u), domain.HeldOf(u), 4, 6, 4)},
+	} {
+		w.record(t, u, &account, e)
+	}
+	w.accounts[u] = account
 }
 
 // live runs a number of commands, and checks the town after each.
@@ -89,8 +110,15 @@ func (w *town) record(t *rapid.T, u domain.UserID, account *domain.Account, e do
 		if !m.Moved().Balanced() {
 			t.Fatalf("the postings of %+v do not sum to zero", e)
 		}
+		var given domain.Credits
 		for _, p := range m.Moved().Postings {
 			w.ledger[p.Account] += p.Amount
+			if p.Account.Given() {
+				given += p.Amount
+			}
+		}
+		if given != 0 {
+			t.Fatalf("%+v moves %d credits from one book to the other", e, given)
 		}
 	}
 	switch e := e.(type) {
@@ -121,29 +149,30 @@ func asText(t *rapid.T, a domain.Account) string {
 
 // check is all that is promised of any town at any moment.
 func (w *town) check(t *rapid.T) {
-	var total domain.Credits
-	for _, sum := range w.ledger {
-		total += sum
+	books := map[bool]domain.Credits{}
+	for account, sum := range w.ledger {
+		books[account.Given()] += sum
 	}
-	if total != 0 {
-		t.Fatalf("the ledger sums to %d: %v", total, w.ledger)
+	if books[false] != 0 || books[true] != 0 {
+		t.Fatalf("the books sum to %v: %v", books, w.ledger)
 	}
 	open := 0
 	for _, u := range people {
 		a := w.accounts[u]
-		if a.Available < 0 || a.Held < 0 || a.Available+a.Held > domain.MaxBalance {
-			t.Fatalf("%s has %d and %d held", u, a.Available, a.Held)
+		if a.Withdrawable() < 0 || a.Given < 0 || a.GivenHeld < 0 || a.Held < a.GivenHeld || a.Available+a.Held > domain.MaxBalance {
+			t.Fatalf("%s is %+v", u, a)
 		}
-		if a.Available != w.ledger[domain.AvailableOf(u)] || a.Held != w.ledger[domain.HeldOf(u)] {
-			t.Fatalf("%s has %d and %d held, the postings say %d and %d", u, a.Available, a.Held,
-				w.ledger[domain.AvailableOf(u)], w.ledger[domain.HeldOf(u)])
+		if a.Withdrawable() != w.ledger[domain.AvailableOf(u)] || a.Given != w.ledger[domain.GivenOf(u)] ||
+			a.Held-a.GivenHeld != w.ledger[domain.HeldOf(u)] || a.GivenHeld != w.ledger[domain.GivenHeldOf(u)] {
+			t.Fatalf("%s is %+v, the postings say %v", u, a, w.ledger)
 		}
-		var held domain.Credits
+		var held, given domain.Credits
 		for _, h := range a.Holds {
 			held += h.Price
+			given += h.Given
 		}
-		if held != a.Held || len(a.Holds) > domain.MaxOpenHolds {
-			t.Fatalf("%s holds %d for %d open questions of %d", u, a.Held, len(a.Holds), held)
+		if held != a.Held || given != a.GivenHeld || len(a.Holds) > domain.MaxOpenHolds {
+			t.Fatalf("%s holds %d (%d given) for %d open questions of %d (%d)", u, a.Held, a.GivenHeld, len(a.Holds), held, given)
 		}
 		open += len(a.Holds)
 	}
@@ -166,7 +195,11 @@ func (w *town) checkReplay(t *rapid.T, u domain.UserID, want domain.Account) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		read, err := domain.Decode(e.Type(), domain.SchemaVersion, payload)
+		version := e.Type().Version()
+		if m, ok := e.(domain.Mover); ok && m.Moved().Undivided {
+			version = 1
+		}
+		read, err := domain.Decode(e.Type(), version, payload)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -202,7 +235,8 @@ func (w *town) commands() map[string]func(*rapid.T) {
 		"deposit": func(t *rapid.T) { w.decide(t, anyone(t, "user"), deposit(amount(t))) },
 		"withdraw": func(t *rapid.T) {
 			u, n := anyone(t, "user"), amount(t)
-			enough := n > 0 && n <= min(w.accounts[u].Available, domain.MaxAmount)
+			account := w.accounts[u]
+			enough := n > 0 && n <= min(account.Withdrawable(), domain.MaxAmount)
 			if did := len(w.decide(t, u, withdraw(n))) > 0; did != enough {
 				t.Fatalf("withdrew %d: %v", n, did)
 			}
@@ -212,17 +246,27 @@ func (w *town) commands() map[string]func(*rapid.T) {
 			q := domain.Question{Prediction: domain.PredictionID(fmt.Sprintf("p_%d", len(w.asked)+1)), Text: sealed,
 				Price: price, Limit: 10, ExpiresAt: w.now.Add(2 * time.Minute)}
 			asking := func(a domain.Account) ([]domain.Event, error) { return a.RequestPrediction(q) }
+			before := w.accounts[u]
 			if w.twice(t, u, asking) {
 				t.Fatalf("%s was held twice", q.Prediction)
+			}
+			if after := w.accounts[u]; after.Held > before.Held && before.Given-after.Given != min(price, before.Given) {
+				t.Fatalf("%d were held of %+v, which leaves %+v: given credits are spent first", price, before, after)
 			}
 		},
 		"complete": func(t *rapid.T) { w.end(t, 0) },
 		"fail":     func(t *rapid.T) { w.end(t, 1) },
 		"expire":   func(t *rapid.T) { w.end(t, 2) },
 		"adjust": func(t *rapid.T) {
-			by := w.accounts[anyone(t, "admin")]
-			if events := w.decide(t, anyone(t, "user"), adjustBy(by, amount(t), "r", "")); len(events) > 0 && !by.Admin {
-				t.Fatal("adjusted by somebody who is no admin")
+			by, of := w.accounts[anyone(t, "admin")], anyone(t, "user")
+			c := domain.Correction{Amount: amount(t), Reason: "r",
+				Kind: rapid.SampledFrom([]domain.Kind{"", domain.GivenCredits, domain.BoughtCredits}).Draw(t, "kind")}
+			if rapid.Bool().Draw(t, "take") {
+				c.Amount = -c.Amount
+			}
+			events := w.decide(t, of, func(a domain.Account) ([]domain.Event, error) { return a.Adjust(by, c) })
+			if len(events) > 0 && (!by.Admin || by.User == of) {
+				t.Fatal("adjusted by somebody who is no admin, or their own")
 			}
 		},
 		"grant or revoke": func(t *rapid.T) {
@@ -304,7 +348,7 @@ func TestAnyForgedMovementIsBroken(t *testing.T) {
 		})
 		at := rapid.SampledFrom(moves).Draw(t, "event")
 		by := domain.Credits(rapid.Int64().Filter(func(n int64) bool { return n != 0 }).Draw(t, "by"))
-		where := rapid.IntRange(0, 3).Draw(t, "where")
+		where := rapid.IntRange(0, 5).Draw(t, "where")
 		forged := withMovement(w.streams[u][at], func(m *domain.Movement) {
 			m.Postings = slices.Clone(m.Postings)
 			switch where {
@@ -316,6 +360,10 @@ func TestAnyForgedMovementIsBroken(t *testing.T) {
 				m.Available += by
 			case 3:
 				m.Held += by
+			case 4:
+				m.Given += by
+			case 5:
+				m.GivenHeld += by
 			}
 		})
 		var a domain.Account

@@ -15,6 +15,7 @@ const (
 	InvalidEmail       Code = "invalid_email"
 	InvalidText        Code = "invalid_text"
 	InvalidLimit       Code = "invalid_limit"
+	InvalidKind        Code = "invalid_kind"
 	InvalidReason      Code = "invalid_reason"
 	InvalidReference   Code = "invalid_reference"
 	InvalidUser        Code = "invalid_user"

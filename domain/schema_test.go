@@ -19,10 +19,12 @@ import (
 
 const schemaDir = "../schema/events"
 
-func TestEveryEventTypeHasItsSchemaAndNoOtherIsThere(t *testing.T) {
+func TestEveryEventTypeHasItsSchemasAndNoOtherIsThere(t *testing.T) {
 	var want, got []string
 	for _, name := range eventTypes(t) {
-		want = append(want, schemaFile(name))
+		for version := 1; version <= name.Version(); version++ {
+			want = append(want, schemaFile(name, version))
+		}
 	}
 	entries, err := os.ReadDir(schemaDir)
 	if err != nil {
@@ -36,8 +38,21 @@ func TestEveryEventTypeHasItsSchemaAndNoOtherIsThere(t *testing.T) {
 	}
 }
 
-func schemaFile(name domain.EventType) string {
-	return fmt.Sprintf("%s.v%d.json", name, domain.SchemaVersion)
+func schemaFile(name domain.EventType, version int) string {
+	return fmt.Sprintf("%s.v%d.json", name, version)
+}
+
+// What was stored as version 1 is what its document says.
+func TestSchemasOfVersionOne(t *testing.T) {
+	for _, s := range storedAsVersionOne {
+		payload, err := jsonschema.UnmarshalJSON(strings.NewReader(s.payload))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := compileVersion(t, s.of, 1).Validate(payload); err != nil {
+			t.Errorf("%s: %v", s.of, err)
+		}
+	}
 }
 
 // The documents and the Go types say the same: what is encoded validates, what is
@@ -182,12 +197,18 @@ func sample(t *testing.T, of domain.EventType) domain.Event {
 	return events[i]
 }
 
+// compile reads the document of what is written today.
 func compile(t *testing.T, name domain.EventType) *jsonschema.Schema {
+	t.Helper()
+	return compileVersion(t, name, name.Version())
+}
+
+func compileVersion(t *testing.T, name domain.EventType, version int) *jsonschema.Schema {
 	t.Helper()
 	c := jsonschema.NewCompiler()
 	c.AssertFormat()
 	c.AssertContent()
-	schema, err := c.Compile(filepath.Join(schemaDir, schemaFile(name)))
+	schema, err := c.Compile(filepath.Join(schemaDir, schemaFile(name, version)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -213,7 +234,7 @@ func object(t *testing.T, e domain.Event) map[string]any {
 func fieldNames(of reflect.Type) []string {
 	var names []string
 	for _, f := range reflect.VisibleFields(of) {
-		if name, _, _ := strings.Cut(f.Tag.Get("json"), ","); name != "" {
+		if name, _, _ := strings.Cut(f.Tag.Get("json"), ","); name != "" && name != "-" {
 			names = append(names, name)
 		}
 	}

@@ -12,7 +12,7 @@ import (
 
 const (
 	snapshotEvery  = 256 // versions between two snapshots of a stream
-	snapshotFormat = 1   // rises when domain.Account changes its shape: old ones are then ignored
+	snapshotFormat = 2   // rises when domain.Account changes its shape: old ones are then ignored
 )
 
 // Loaded is a folded account and the version up to which it was folded.

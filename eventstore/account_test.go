@@ -1,8 +1,10 @@
 package eventstore_test
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"testing"
 
 	"kassa/audit/audittest"
@@ -32,6 +34,7 @@ func fill(t testing.TB, store *eventstore.Store, u domain.UserID, events eventst
 			}
 			must(t, err)
 			must(t, l.Account.Apply(decided[0]))
+			a.Writes = append(a.Writes, eventstoretest.ClaimsOf(decided)...)
 			write.Events = append(write.Events, decided...)
 			l.Version++
 		}
@@ -103,11 +106,42 @@ func TestSnapshotCannotBeWritten(t *testing.T) {
 	audittest.CheckLedger(t, store)
 }
 
+// The form of a stored account is a promise to every process that reads it: a change
+// here needs a new format, and what is of another format is read from the log instead.
+func TestSnapshotForm(t *testing.T) {
+	if eventstore.SnapshotFormat != 2 {
+		t.Fatal("the form below is that of format 2")
+	}
+	account := domain.Account{User: "u_ada", Admin: true, Available: 7, Held: 5, Given: 3, GivenHeld: 2,
+		Holds: []domain.Hold{{Prediction: "p_1", Price: 5, Given: 2, ExpiresAt: eventstore.Earliest}}}
+	for i, full := range []reflect.Value{reflect.ValueOf(account), reflect.ValueOf(account.Holds[0])} {
+		for n := range full.NumField() {
+			if full.Field(n).IsZero() {
+				t.Errorf("the sample of type %d leaves out %s", i, full.Type().Field(n).Name)
+			}
+		}
+	}
+	const want = `{"user_id":"u_ada","admin":true,"available":7,"held":5,"given":3,"given_held":2,` +
+		`"holds":[{"prediction_id":"p_1","price":5,"given":2,"expires_at":"2020-01-01T00:00:00Z"}]}`
+	if got, err := json.Marshal(account); err != nil || string(got) != want {
+		t.Errorf("an account is stored as\n%s, %v, want\n%s", got, err, want)
+	}
+
+	store, faults, open := withFaults(t)
+	fill(t, store, "u_ada", 3)
+	_, err := faults.File().Write.ExecContext(t.Context(), `INSERT INTO snapshots VALUES (?, 3, ?, ?)`,
+		string(eventstore.AccountStream("u_ada")), eventstore.SnapshotFormat-1, []byte(`{"user_id":"u_ada","available":1000000}`))
+	must(t, err)
+	if l, err := open().Account(t.Context(), "u_ada"); err != nil || l.Version != 3 || l.Account.Available != 2 {
+		t.Errorf("an account whose snapshot is of another format is %+v, %v", l, err)
+	}
+}
+
 // A snapshot that cannot be read is no new account: nobody is to decide on it.
 func TestUnreadableSnapshots(t *testing.T) {
 	store, faults, open := withFaults(t)
 	db := faults.File()
-	_, err := db.Write.ExecContext(t.Context(), `INSERT INTO snapshots VALUES (?, 3, 1, ?)`, string(eventstore.AccountStream("u_ada")), []byte(`{"user":`))
+	_, err := db.Write.ExecContext(t.Context(), `INSERT INTO snapshots VALUES (?, 3, ?, ?)`, string(eventstore.AccountStream("u_ada")), eventstore.SnapshotFormat, []byte(`{"user":`))
 	must(t, err)
 	if l, err := store.Account(t.Context(), "u_ada"); !errors.Is(err, eventstore.ErrCorrupt) {
 		t.Errorf("gave %+v, %v", l, err)

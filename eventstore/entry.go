@@ -36,9 +36,23 @@ func AccountStream(u domain.UserID) Stream { return Stream(accountPrefix + strin
 // to whoever signs up with that e-mail.
 func EmailStream(hash string) Stream { return Stream(emailPrefix + hash) }
 
+// PaymentStream is the stream of a provider's payment that came in, PayoutStream of one
+// that went out, which the provider may call the same. Its first version belongs to the
+// append that books it.
+func PaymentStream(provider, payment string) Stream {
+	return Stream(paymentPrefix + provider + "/" + payment)
+}
+
+// PayoutStream: see PaymentStream.
+func PayoutStream(provider, payment string) Stream {
+	return Stream(payoutPrefix + provider + "/" + payment)
+}
+
 const (
 	accountPrefix = "account-"
 	emailPrefix   = "email-"
+	paymentPrefix = "payment-"
+	payoutPrefix  = "payout-"
 )
 
 // User gives the person whose account stream this is.
@@ -49,6 +63,11 @@ func (s Stream) User() (domain.UserID, bool) {
 
 // OfEmail says whether this is the stream of an e-mail's hash.
 func (s Stream) OfEmail() bool { return strings.HasPrefix(string(s), emailPrefix) }
+
+// OfPayment says whether this is the stream of a payment, in or out.
+func (s Stream) OfPayment() bool {
+	return strings.HasPrefix(string(s), paymentPrefix) || strings.HasPrefix(string(s), payoutPrefix)
+}
 
 // Cause says why an entry was appended: by a client's command or by an earlier
 // entry.

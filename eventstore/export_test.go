@@ -11,6 +11,9 @@ import (
 	"kassa/schema"
 )
 
+// SnapshotFormat is the form of the snapshots that are written.
+const SnapshotFormat = snapshotFormat
+
 // Faults is an engine that does what a test wants at a named step, and counts
 // the rows that it reads.
 type Faults struct {

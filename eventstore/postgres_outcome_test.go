@@ -133,7 +133,7 @@ func TestOutcomeOfFileFaults(t *testing.T) {
 				append1(t, inFile(t, file)(), others)
 			}
 			a := town.Append(400) // more than fits into the pages that the file has
-			for ; len(a.Writes[0].Events) < 400; a = town.Append(400) {
+			for ; len(a.Writes[len(a.Writes)-1].Events) < 400; a = town.Append(400) {
 				_, err := store.Append(t.Context(), a)
 				must(t, err)
 			}

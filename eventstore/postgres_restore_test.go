@@ -21,7 +21,7 @@ func pay(t *testing.T, store *eventstore.Store, u domain.UserID, id string) erro
 	must(t, err)
 	_, err = store.Append(t.Context(), eventstore.Append{Time: eventstore.Earliest, Actor: "user:" + string(u),
 		Cause:  eventstore.Command{ID: id, Content: "deposit"}.Cause(),
-		Writes: []eventstore.Write{{Stream: eventstore.AccountStream(u), Expected: loaded.Version, Events: events}}})
+		Writes: append(eventstoretest.ClaimsOf(events), eventstore.Write{Stream: eventstore.AccountStream(u), Expected: loaded.Version, Events: events})})
 	return err
 }
 

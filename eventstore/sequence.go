@@ -273,7 +273,7 @@ func number(t *Tree, requests []*request, known known) ([]row, error) {
 			for _, event := range w.Events {
 				known.versions[w.Stream]++
 				env := Envelope{Position: Position(t.size + 1), Stream: w.Stream, Version: known.versions[w.Stream],
-					Type: event.Type(), Schema: domain.SchemaVersion, Time: r.Time.UTC().Truncate(time.Microsecond),
+					Type: event.Type(), Schema: event.Type().Version(), Time: r.Time.UTC().Truncate(time.Microsecond),
 					Actor: r.Actor, Cause: r.Cause}
 				entry := EncodeEntry(env, r.payloads[next])
 				nodes, err := t.Grow(LeafHash(entry))

@@ -103,7 +103,10 @@ func (s *Server) trial(w http.ResponseWriter, r *http.Request) error {
 		Accounts  map[domain.LedgerAccount]domain.Credits `json:"accounts"`
 		Available domain.Credits                          `json:"available"`
 		Held      domain.Credits                          `json:"held"`
+		Given     domain.Credits                          `json:"given"`      // of the available ones
+		GivenHeld domain.Credits                          `json:"given_held"` // of the held ones
+		Owed      domain.Credits                          `json:"owed"`       // bought, and not spent
 		Total     domain.Credits                          `json:"total"`
 		Users     int                                     `json:"users"`
-	}{t.Position, t.Accounts, t.Available, t.Held, t.Total(), t.Users})
+	}{t.Position, t.Accounts, t.Available, t.Held, t.Given, t.GivenHeld, t.Owed(), t.Total(), t.Users})
 }

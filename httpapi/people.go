@@ -94,13 +94,20 @@ func (s *Server) balance(w http.ResponseWriter, r *http.Request) error {
 }
 
 type balanceJSON struct {
-	Balance  domain.Credits      `json:"balance"`
-	Held     domain.Credits      `json:"held"`
+	walletJSON
 	Position eventstore.Position `json:"position"` // of the last event that moved it
 }
 
+// walletJSON is what a wallet holds, after a command or now.
+type walletJSON struct {
+	Balance      domain.Credits `json:"balance"` // given credits among them
+	Held         domain.Credits `json:"held"`
+	Given        domain.Credits `json:"given"` // how many of the balance were given
+	Withdrawable domain.Credits `json:"withdrawable"`
+}
+
 func balanceOf(b projections.Balance) balanceJSON {
-	return balanceJSON{Balance: b.Available, Held: b.Held, Position: b.Position}
+	return balanceJSON{walletJSON{b.Available, b.Held, b.Given, b.Withdrawable()}, b.Position}
 }
 
 // adjust is a deposit or a withdrawal of one's own, or an admin's adjustment of
@@ -111,8 +118,8 @@ func (s *Server) adjust(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	var amount domain.Credits
-	var of, reason, reference string
-	given, err := readBody(r, fields{"amount": &amount, "user_id": &of, "reason": &reason, "reference": &reference})
+	var of, kind, reason, reference string
+	given, err := readBody(r, fields{"amount": &amount, "user_id": &of, "kind": &kind, "reason": &reason, "reference": &reference})
 	if err != nil {
 		return err
 	}
@@ -122,9 +129,13 @@ func (s *Server) adjust(w http.ResponseWriter, r *http.Request) error {
 	who, _ := identity.From(r.Context())
 	// One's own id changes nothing about a deposit or a withdrawal. With a reason it
 	// would be a correction of one's own, which domain refuses.
-	explained := given["reason"] || given["reference"]
+	explained := given["reason"] || given["reference"] || given["kind"]
 	own := !given["user_id"] || of == string(who.User) && !explained
 	switch {
+	case given["kind"] && kind == "": // which the command takes for no kind given
+		return domain.Reject(domain.InvalidKind, "the kind of credits is %s or %s", domain.GivenCredits, domain.BoughtCredits)
+	case own && given["kind"]:
+		return domain.Reject(domain.InvalidKind, "a kind belongs to an adjustment of another's balance")
 	case own && given["reason"]:
 		return domain.Reject(domain.InvalidReason, "a reason belongs to an adjustment of another's balance")
 	case own && given["reference"]:
@@ -136,7 +147,7 @@ func (s *Server) adjust(w http.ResponseWriter, r *http.Request) error {
 	switch move := (commands.Move{User: who.User, Amount: amount, Key: key}); {
 	case !own:
 		done, err = s.Commands.Adjust(ctx, commands.Adjust{Admin: who.User, User: domain.UserID(of),
-			Correction: domain.Correction{Amount: amount, Reason: reason, Reference: reference}, Key: key})
+			Correction: domain.Correction{Amount: amount, Kind: domain.Kind(kind), Reason: reason, Reference: reference}, Key: key})
 	case amount < 0:
 		move.Amount = -amount
 		done, err = s.Commands.Withdraw(ctx, move)
@@ -147,11 +158,10 @@ func (s *Server) adjust(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return writeJSON(w, http.StatusOK, struct {
-		Balance domain.Credits `json:"balance"`
-		Held    domain.Credits `json:"held"`
+		walletJSON
 		receipt
 		Transaction string `json:"transaction_id"`
-	}{done.Available, done.Held, s.receiptOf(w, r, who.User, done), transactionID(done.Position)})
+	}{walletJSON{done.Available, done.Held, done.Given, done.Available - done.Given}, s.receiptOf(w, r, who.User, done), transactionID(done.Position)})
 }
 
 // transactionID names a transaction by the entry that made it.
@@ -162,6 +172,7 @@ type transactionJSON struct {
 	Type         projections.TransactionType `json:"type"`
 	Status       string                      `json:"status"`
 	Amount       domain.Credits              `json:"amount"`
+	Given        domain.Credits              `json:"given"` // how much of the amount is of given credits
 	BalanceAfter domain.Credits              `json:"balance_after"`
 	CreatedAt    time.Time                   `json:"created_at"`
 	Position     eventstore.Position         `json:"position"`
@@ -171,7 +182,7 @@ type transactionJSON struct {
 }
 
 func transactionOf(t projections.Transaction) transactionJSON {
-	return transactionJSON{ID: transactionID(t.Position), Type: t.Type, Amount: t.Amount, BalanceAfter: t.BalanceAfter,
+	return transactionJSON{ID: transactionID(t.Position), Type: t.Type, Amount: t.Amount, Given: t.Given, BalanceAfter: t.BalanceAfter,
 		// A charge's status is its prediction's state, and is called by the same words.
 		Status:    projections.Word(domain.PredictionState(t.Status)),
 		CreatedAt: t.At.UTC(), Position: t.Position, Prediction: t.Prediction, Reason: t.Reason, Reference: t.Reference}

@@ -135,8 +135,8 @@ func TestCommandEndsAlthoughTheClientLeft(t *testing.T) {
 	leave()
 	p.proceed <- nil
 	running.Wait()
-	if got := w.size(t); got != before+1 {
-		t.Errorf("the ledger grew by %d entries, want the deposit", got-before)
+	if got := w.size(t); got != before+2 {
+		t.Errorf("the ledger grew by %d entries, want the payment's claim and the deposit", got-before)
 	}
 }
 

@@ -135,7 +135,8 @@ func (balances) Expect() expectation {
 }
 
 func balanceFields(_ domain.UserID, b Balance) []field {
-	return []field{{"user_id", b.User, key}, {"available", b.Available, rest}, {"held", b.Held, rest}, {"position", b.Position, rest}}
+	return []field{{"user_id", b.User, key}, {"available", b.Available, rest}, {"held", b.Held, rest}, {"given", b.Given, rest},
+		{"given_held", b.GivenHeld, rest}, {"position", b.Position, rest}}
 }
 
 func expectBalances(rows map[domain.UserID]Balance, batch []eventstore.Recorded) error {
@@ -148,8 +149,7 @@ func expectBalances(rows map[domain.UserID]Balance, batch []eventstore.Recorded)
 		if !there {
 			return errNoWallet
 		}
-		b.Available += d.Available
-		b.Held += d.Held
+		b.add(domain.Wallet{Available: d.Available, Held: d.Held, Given: d.Given, GivenHeld: d.GivenHeld})
 		b.Position = d.Position
 		rows[d.User] = b
 	}
@@ -213,7 +213,7 @@ func (lineRows) rest(func(Row)) {}
 
 func transactionFields(t Transaction) []field {
 	return []field{{"user_id", t.User, key}, {"position", t.Position, key}, {"type", t.Type, rest}, {"status", t.Status, rest}, {"amount", t.Amount, rest},
-		{"balance_after", t.BalanceAfter, rest}, {"at", t.At, rest}, {"prediction", t.Prediction, rest}, {"admin", t.Admin, rest}, {"reason", t.Reason, rest},
+		{"given", t.Given, rest}, {"balance_after", t.BalanceAfter, rest}, {"at", t.At, rest}, {"prediction", t.Prediction, rest}, {"admin", t.Admin, rest}, {"reason", t.Reason, rest},
 		{"reference", t.Reference, rest}}
 }
 

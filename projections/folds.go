@@ -22,7 +22,7 @@ func sumWallets(batch []eventstore.Recorded) (opened, moved []Balance) {
 	var order []*sum
 	for _, rec := range batch {
 		_, opens := rec.Event.(domain.SignedUp)
-		available, held, _, moves := movementOf(rec.Event)
+		wallet, _, moves := movementOf(rec.Event)
 		if !opens && !moves {
 			continue
 		}
@@ -32,8 +32,7 @@ func sumWallets(batch []eventstore.Recorded) (opened, moved []Balance) {
 			s = &sum{Balance{User: u}, opens}
 			at[u], order = s, append(order, s)
 		}
-		s.Available += available
-		s.Held += held
+		s.add(wallet)
 		s.Position = rec.Position
 	}
 	for _, s := range order {
@@ -114,12 +113,18 @@ func sumTrial(batch []eventstore.Recorded) map[domain.LedgerAccount]domain.Credi
 		if _, ok := rec.Event.(domain.SignedUp); ok {
 			sums[allUsers]++
 		}
-		available, held, house, ok := movementOf(rec.Event)
+		wallet, house, ok := movementOf(rec.Event)
 		if !ok {
 			continue
 		}
-		sums[allAvailable] += available
-		sums[allHeld] += held
+		sums[allAvailable] += wallet.Available
+		sums[allHeld] += wallet.Held
+		if wallet.Given != 0 { // else no row: a log of before there were given credits has none
+			sums[allGiven] += wallet.Given
+		}
+		if wallet.GivenHeld != 0 {
+			sums[allGivenHeld] += wallet.GivenHeld
+		}
 		for _, p := range house {
 			sums[p.Account] += p.Amount
 		}

@@ -128,7 +128,7 @@ func entry(t testing.TB, at eventstore.Position, stream eventstore.Stream, e dom
 	payload, err := domain.Encode(e)
 	fatal(t, err)
 	rec, err := eventstore.Decode(eventstore.EncodeEntry(eventstore.Envelope{Position: at, Stream: stream, Version: 1, Type: e.Type(),
-		Schema: domain.SchemaVersion, Time: eventstore.Earliest}, payload))
+		Schema: 1, Time: eventstore.Earliest}, payload))
 	fatal(t, err)
 	return rec
 }

@@ -7,10 +7,19 @@ import (
 	"kassa/eventstore"
 )
 
-// inItsStream says whether a fact stands in the stream of the person whom it is
-// about. The stream of an e-mail holds nothing that views show.
+// claims says whether a fact is no account's: the streams of e-mails and of payments
+// hold nothing that views show.
+func claims(e domain.Event) bool {
+	switch e.(type) {
+	case domain.EmailClaimed, domain.PaymentClaimed:
+		return true
+	}
+	return false
+}
+
+// inItsStream says whether a fact stands in the stream of the person whom it is about.
 func inItsStream(rec eventstore.Recorded) error {
-	if _, ok := rec.Event.(domain.EmailClaimed); ok || rec.Stream == eventstore.AccountStream(rec.Event.Subject()) {
+	if claims(rec.Event) || rec.Stream == eventstore.AccountStream(rec.Event.Subject()) {
 		return nil
 	}
 	return fmt.Errorf("%w: %s of %s in the stream %s", domain.ErrBroken, rec.Type, rec.Event.Subject(), rec.Stream)
@@ -42,7 +51,9 @@ func transactionOf(rec eventstore.Recorded) (t Transaction, ok bool) {
 	default:
 		return Transaction{}, false
 	}
-	t.BalanceAfter = rec.Event.(domain.Mover).Moved().Available
+	moved := rec.Event.(domain.Mover).Moved()
+	wallet, _ := moved.Wallet(t.User)
+	t.BalanceAfter, t.Given = moved.Available, wallet.Given
 	return t, true
 }
 
@@ -82,25 +93,15 @@ func (p Prediction) end(rec eventstore.Recorded) (Prediction, bool) {
 	return p, true
 }
 
-// movementOf sorts what an event adds: to its person's two accounts, and to the
-// house's. ok is false where it moves nothing.
-func movementOf(e domain.Event) (available, held domain.Credits, house []domain.Posting, ok bool) {
+// movementOf sorts what an event adds: to its person's wallet, and to the house's
+// accounts. ok is false where it moves nothing.
+func movementOf(e domain.Event) (wallet domain.Wallet, house []domain.Posting, ok bool) {
 	m, ok := e.(domain.Mover)
 	if !ok {
-		return 0, 0, nil, false
+		return domain.Wallet{}, nil, false
 	}
-	mine, waiting := domain.AvailableOf(e.Subject()), domain.HeldOf(e.Subject())
-	for _, p := range m.Moved().Postings {
-		switch p.Account {
-		case mine:
-			available += p.Amount
-		case waiting:
-			held += p.Amount
-		default:
-			house = append(house, p)
-		}
-	}
-	return available, held, house, true
+	wallet, house = m.Moved().Wallet(e.Subject())
+	return wallet, house, true
 }
 
 // Word is the state of a prediction in the words of the API.

@@ -29,8 +29,7 @@ type Memory struct {
 	open        map[domain.PredictionID]*Prediction
 	ends        map[domain.PredictionID]chan struct{} // closed when it ends, for those who wait
 	house       map[domain.LedgerAccount]domain.Credits
-	available   domain.Credits
-	held        domain.Credits
+	all         Balance // of all persons together
 }
 
 // wallet is all that the views hold of one person.
@@ -105,7 +104,7 @@ func (m *Memory) Apply(batch []eventstore.Recorded) error {
 }
 
 func (m *Memory) apply(rec eventstore.Recorded) error {
-	if _, ok := rec.Event.(domain.EmailClaimed); ok {
+	if claims(rec.Event) {
 		return nil
 	}
 	if err := inItsStream(rec); err != nil {
@@ -148,15 +147,13 @@ func (m *Memory) apply(rec eventstore.Recorded) error {
 
 // post adds what the event moves to the wallet and to the trial balance.
 func (m *Memory) post(w *wallet, rec eventstore.Recorded) {
-	available, held, house, ok := movementOf(rec.Event)
+	wallet, house, ok := movementOf(rec.Event)
 	if !ok {
 		return
 	}
-	w.user.Balance.Available += available
-	w.user.Balance.Held += held
+	w.user.Balance.add(wallet)
 	w.user.Balance.Position = rec.Position
-	m.available += available
-	m.held += held
+	m.all.add(wallet)
 	for _, p := range house {
 		m.house[p.Account] += p.Amount
 	}

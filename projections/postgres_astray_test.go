@@ -22,7 +22,7 @@ func TestViewsThatDoNotFollowTheLog(t *testing.T) {
 			h.exec(t, `UPDATE kassa_views.positions SET position = position + 5`)
 			h.live(t, eventstoretest.NewTown(99, 10), 40)
 		},
-		"a table was dropped": func(t *testing.T, h house, _ func()) { h.asOwner(t, `DROP TABLE kassa_views.balances_v1`) },
+		"a table was dropped": func(t *testing.T, h house, _ func()) { h.asOwner(t, `DROP TABLE kassa_views.balances_v2`) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := newHouse(t)

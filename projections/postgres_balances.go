@@ -13,16 +13,18 @@ import (
 // balances is one row for each wallet.
 type balances struct{}
 
-const balancesTable = "balances_v1"
+const balancesTable = "balances_v2"
 
 func (balances) Table() string { return balancesTable }
 
 const (
-	openBalances = `INSERT INTO ` + balancesTable + ` (user_id, available, held, position)
-		SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[])`
+	openBalances = `INSERT INTO ` + balancesTable + ` (user_id, available, held, given, given_held, position)
+		SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[])`
 	addToBalances = `UPDATE ` + balancesTable + ` b
-		SET available = b.available + d.available, held = b.held + d.held, position = d.position
-		FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[]) d (user_id, available, held, position)
+		SET available = b.available + d.available, held = b.held + d.held,
+			given = b.given + d.given, given_held = b.given_held + d.given_held, position = d.position
+		FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[])
+			d (user_id, available, held, given, given_held, position)
 		WHERE b.user_id = d.user_id`
 )
 
@@ -40,6 +42,8 @@ func balanceColumns(list []Balance) []any {
 		column(list, func(b *Balance) string { return string(b.User) }),
 		column(list, func(b *Balance) int64 { return int64(b.Available) }),
 		column(list, func(b *Balance) int64 { return int64(b.Held) }),
+		column(list, func(b *Balance) int64 { return int64(b.Given) }),
+		column(list, func(b *Balance) int64 { return int64(b.GivenHeld) }),
 		column(list, func(b *Balance) int64 { return int64(b.Position) }),
 	}
 }
@@ -60,10 +64,11 @@ func (v *Postgres) Balance(ctx context.Context, u domain.UserID, least eventstor
 func (v *Postgres) readBalances(ctx context.Context, users []domain.UserID) (found map[domain.UserID]Balance, at eventstore.Position, err error) {
 	found = make(map[domain.UserID]Balance, len(users))
 	at, err = v.snapshot(ctx, []string{balancesTable}, func(pipe *pgx.Batch) {
-		pipe.Queue(`SELECT user_id, available, held, position FROM `+served+balancesTable+` WHERE user_id = ANY($1)`,
+		pipe.Queue(`SELECT user_id, available, held, given, given_held, position FROM `+served+balancesTable+` WHERE user_id = ANY($1)`,
 			column(users, func(u *domain.UserID) string { return string(*u) })).Query(func(rows pgx.Rows) error {
 			var b Balance
-			_, err := pgx.ForEachRow(rows, []any{(*string)(&b.User), (*int64)(&b.Available), (*int64)(&b.Held), (*int64)(&b.Position)}, func() error {
+			_, err := pgx.ForEachRow(rows, []any{(*string)(&b.User), (*int64)(&b.Available), (*int64)(&b.Held),
+				(*int64)(&b.Given), (*int64)(&b.GivenHeld), (*int64)(&b.Position)}, func() error {
 				found[b.User] = b
 				return nil
 			})

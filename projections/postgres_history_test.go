@@ -26,12 +26,12 @@ func (h house) longWallet(t testing.TB) {
 	t.Helper()
 	h.asOwner(t,
 		// Nobody will need these rows after a crash.
-		`ALTER TABLE kassa_views.transactions_v1 SET UNLOGGED`, `ALTER TABLE kassa_views.predictions_v1 SET UNLOGGED`,
+		`ALTER TABLE kassa_views.transactions_v2 SET UNLOGGED`, `ALTER TABLE kassa_views.predictions_v1 SET UNLOGGED`,
 		`INSERT INTO kassa_views.users_v1 SELECT 'u_long', '\x00', false, now(), 1`,
-		`INSERT INTO kassa_views.transactions_v1 SELECT 'u_long', n, CASE WHEN n <= 10 THEN 'deposit' ELSE 'prediction' END,
-			CASE WHEN n <= 10 THEN 'completed' ELSE 'held' END, -5, 1000, now(), CASE WHEN n <= 10 THEN '' ELSE 'p_' || n END, '', '', ''
+		`INSERT INTO kassa_views.transactions_v2 SELECT 'u_long', n, CASE WHEN n <= 10 THEN 'deposit' ELSE 'prediction' END,
+			CASE WHEN n <= 10 THEN 'completed' ELSE 'held' END, -5, 0, 1000, now(), CASE WHEN n <= 10 THEN '' ELSE 'p_' || n END, '', '', ''
 			FROM generate_series(1, `+fmt.Sprint(longHistory)+`) n`,
-		`INSERT INTO kassa_views.transactions_v1 SELECT 'u_' || n % 20000, 2000000 + n, 'deposit', 'completed', 5, 10, now(), '', '', '', ''
+		`INSERT INTO kassa_views.transactions_v2 SELECT 'u_' || n % 20000, 2000000 + n, 'deposit', 'completed', 5, 0, 10, now(), '', '', '', ''
 			FROM generate_series(1, 200000) n`,
 		`INSERT INTO kassa_views.predictions_v1 SELECT 'p_' || n, 'u_long', 'captured', '\x00', 5, 10, now(), now(), n, now(), n + 1,
 			'[{"movie_id": "jaws-1975", "score": 0.7}]', 'm', 'c', 0.01, '' FROM generate_series(11, 120000) n`,
@@ -39,7 +39,7 @@ func (h house) longWallet(t testing.TB) {
 			NULL, '', '', 0, '' FROM generate_series(1, 50000) n`,
 		`INSERT INTO kassa_views.predictions_v1 SELECT 'r_' || n, 'u_long', 'released', '\x00', 5, 10, now(), now(), 3000000 + n, now(), n + 1,
 			NULL, '', '', 0, '' FROM generate_series(1, 3) n`,
-		`ANALYZE kassa_views.transactions_v1`, `ANALYZE kassa_views.predictions_v1`)
+		`ANALYZE kassa_views.transactions_v2`, `ANALYZE kassa_views.predictions_v1`)
 }
 
 // historyPage is one of the questions that people ask of a long history.

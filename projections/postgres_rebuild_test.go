@@ -142,11 +142,11 @@ func TestRebuildFindsADifference(t *testing.T) {
 		name, tamper     string
 		onlyOld, onlyNew int
 	}{
-		{"balances", `UPDATE kassa_views.balances_v1 SET available = available + 1 WHERE user_id = (SELECT min(user_id) FROM kassa_views.balances_v1)`, 1, 1},
-		{"transactions", `DELETE FROM kassa_views.transactions_v1 WHERE (user_id, position) = (SELECT min(user_id), min(position) FROM kassa_views.transactions_v1 GROUP BY user_id ORDER BY 1 LIMIT 1)`, 0, 1},
+		{"balances", `UPDATE kassa_views.balances_v2 SET available = available + 1 WHERE user_id = (SELECT min(user_id) FROM kassa_views.balances_v2)`, 1, 1},
+		{"transactions", `DELETE FROM kassa_views.transactions_v2 WHERE (user_id, position) = (SELECT min(user_id), min(position) FROM kassa_views.transactions_v2 GROUP BY user_id ORDER BY 1 LIMIT 1)`, 0, 1},
 		{"predictions", `UPDATE kassa_views.predictions_v1 SET movies = '[]' WHERE id = (SELECT min(id) FROM kassa_views.predictions_v1 WHERE state = 'captured')`, 1, 1},
 		{"users", `INSERT INTO kassa_views.users_v1 VALUES ('u_forged', NULL, true, now(), 1000000)`, 1, 0},
-		{"trial", `UPDATE kassa_views.trial_v1 SET amount = amount - 1`, 7, 7},
+		{"trial", `UPDATE kassa_views.trial_v2 SET amount = amount - 1`, 8, 8},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			h.exec(t, tt.tamper)
@@ -172,7 +172,7 @@ func TestRebuildGivesWayToReads(t *testing.T) {
 	long, err := h.pool.Begin(t.Context())
 	fatal(t, err)
 	defer long.Rollback(context.WithoutCancel(t.Context()))
-	_, err = long.Exec(t.Context(), `SELECT FROM kassa_views.balances_v1 LIMIT 1`)
+	_, err = long.Exec(t.Context(), `SELECT FROM kassa_views.balances_v2 LIMIT 1`)
 	fatal(t, err)
 	drops := &watch{part: "kassa_views.switch"}
 	rebuilt := make(chan error, 1)
@@ -262,28 +262,28 @@ func TestAnotherVersion(t *testing.T) {
 	h := newHouse(t)
 	h.live(t, eventstoretest.NewTown(9, 10), 20)
 	fatal(t, h.runner(t, h.views, endless).CatchUp(t.Context()))
-	h.asOlderVersion(t, "balances_v1", "balances_v0")
-	h.asOwner(t, `ALTER TABLE kassa_views.balances_v0 DROP COLUMN held`)
+	h.asOlderVersion(t, "balances_v2", "balances_v1")
+	h.asOwner(t, `ALTER TABLE kassa_views.balances_v1 DROP COLUMN given, DROP COLUMN given_held`) // which it did not have
 	if _, err := h.views.Position(t.Context()); err == nil {
 		t.Error("views that lack one say how far they have come")
 	}
 
 	done := h.rebuild(t, "balances", false)
-	if !done.Switched || done.Against != "balances_v0" || done.Differs() || len(done.Columns) != 3 || done.Position != h.head(t) {
+	if !done.Switched || done.Against != "balances_v1" || done.Differs() || len(done.Columns) != 4 || done.Position != h.head(t) {
 		t.Fatalf("the rebuild says %+v", done)
 	}
 	h.same(t, h.views, h.head(t))
 	list, err := projections.ListViews(t.Context(), h.pool)
 	fatal(t, err)
-	if len(list) != 6 || list[0] != (projections.ViewTable{Name: "balances", Table: "balances_v0", Position: h.head(t)}) ||
-		list[1] != (projections.ViewTable{Name: "balances", Table: "balances_v1", Position: h.head(t), Used: true}) {
+	if len(list) != 6 || list[0] != (projections.ViewTable{Name: "balances", Table: "balances_v1", Position: h.head(t)}) ||
+		list[1] != (projections.ViewTable{Name: "balances", Table: "balances_v2", Position: h.head(t), Used: true}) {
 		t.Errorf("the views are %+v", list)
 	}
-	if err := projections.DropView(t.Context(), h.pool, "balances_v1"); err == nil {
+	if err := projections.DropView(t.Context(), h.pool, "balances_v2"); err == nil {
 		t.Error("a view in use was dropped")
 	}
-	fatal(t, projections.DropView(t.Context(), h.pool, "balances_v0"))
-	if err := projections.DropView(t.Context(), h.pool, "balances_v0"); err == nil {
+	fatal(t, projections.DropView(t.Context(), h.pool, "balances_v1"))
+	if err := projections.DropView(t.Context(), h.pool, "balances_v1"); err == nil {
 		t.Error("it was dropped twice")
 	}
 	h.same(t, h.views, h.head(t))

@@ -15,14 +15,14 @@ import (
 // read from there.
 type transactions struct{}
 
-const transactionsTable = "transactions_v1"
+const transactionsTable = "transactions_v2"
 
 func (transactions) Table() string { return transactionsTable }
 
 const addTransactions = `INSERT INTO ` + transactionsTable + `
-	(user_id, position, type, status, amount, balance_after, at, prediction, admin, reason, reference)
-	SELECT * FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::timestamptz[],
-		$8::text[], $9::text[], $10::text[], $11::text[])`
+	(user_id, position, type, status, amount, given, balance_after, at, prediction, admin, reason, reference)
+	SELECT * FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::bigint[], $8::timestamptz[],
+		$9::text[], $10::text[], $11::text[], $12::text[])`
 
 func (transactions) Write(pipe *pgx.Batch, batch []eventstore.Recorded) error {
 	var list []Transaction
@@ -37,6 +37,7 @@ func (transactions) Write(pipe *pgx.Batch, batch []eventstore.Recorded) error {
 		column(list, func(t *Transaction) string { return string(t.Type) }),
 		column(list, func(t *Transaction) string { return t.Status }),
 		column(list, func(t *Transaction) int64 { return int64(t.Amount) }),
+		column(list, func(t *Transaction) int64 { return int64(t.Given) }),
 		column(list, func(t *Transaction) int64 { return int64(t.BalanceAfter) }),
 		column(list, func(t *Transaction) time.Time { return t.At }),
 		column(list, func(t *Transaction) string { return string(t.Prediction) }),
@@ -49,7 +50,7 @@ func (transactions) Write(pipe *pgx.Batch, batch []eventstore.Recorded) error {
 const (
 	selectTransactions = `SELECT position, type, CASE status WHEN 'held'
 			THEN coalesce((SELECT p.state FROM ` + served + predictionsTable + ` p WHERE p.id = t.prediction), status) ELSE status END,
-		amount, balance_after, at, prediction, admin, reason, reference FROM ` + served + transactionsTable + ` t WHERE user_id = $3 `
+		amount, given, balance_after, at, prediction, admin, reason, reference FROM ` + served + transactionsTable + ` t WHERE user_id = $3 `
 	pageOfTransactions = selectTransactions + `AND position < $1 ORDER BY position DESC LIMIT $2`
 	// The type is asked for as a range, and the rows in the order of the index: were
 	// it a plain condition, a planner that knows only averages might read a long
@@ -63,7 +64,7 @@ func (v *Postgres) Transactions(ctx context.Context, u domain.UserID, q Transact
 		at: func(t *Transaction) eventstore.Position { return t.Position }, of: (*string)(&u),
 		scan: func(row pgx.CollectableRow) (Transaction, error) {
 			t := Transaction{User: u}
-			err := row.Scan(&t.Position, &t.Type, &t.Status, &t.Amount, &t.BalanceAfter, &t.At, &t.Prediction, &t.Admin, &t.Reason, &t.Reference)
+			err := row.Scan(&t.Position, &t.Type, &t.Status, &t.Amount, &t.Given, &t.BalanceAfter, &t.At, &t.Prediction, &t.Admin, &t.Reason, &t.Reference)
 			t.At = t.At.UTC()
 			return t, err
 		}}

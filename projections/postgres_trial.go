@@ -15,7 +15,7 @@ import (
 // persons.
 type trial struct{}
 
-const trialTable = "trial_v1"
+const trialTable = "trial_v2"
 
 func (trial) Table() string { return trialTable }
 
@@ -24,6 +24,8 @@ func (trial) Table() string { return trialTable }
 const (
 	allAvailable domain.LedgerAccount = "users:available"
 	allHeld      domain.LedgerAccount = "users:held"
+	allGiven     domain.LedgerAccount = "users:given"
+	allGivenHeld domain.LedgerAccount = "users:given_held"
 	allUsers     domain.LedgerAccount = "users"
 )
 
@@ -61,6 +63,10 @@ func (t *Trial) scan(rows pgx.Rows) error {
 			t.Available = amount
 		case allHeld:
 			t.Held = amount
+		case allGiven:
+			t.Given = amount
+		case allGivenHeld:
+			t.GivenHeld = amount
 		case allUsers:
 			t.Users = int(amount)
 		default:

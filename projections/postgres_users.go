@@ -45,11 +45,12 @@ func adminColumns(list []User) []any {
 
 // A wallet whose row has not come yet is empty since its person signed up.
 const selectUsers = `SELECT u.id, u.email, u.admin, u.signed_up_at, u.position,
-	coalesce(b.available, 0), coalesce(b.held, 0), coalesce(b.position, u.position)
+	coalesce(b.available, 0), coalesce(b.held, 0), coalesce(b.given, 0), coalesce(b.given_held, 0), coalesce(b.position, u.position)
 	FROM ` + served + usersTable + ` u LEFT JOIN ` + served + balancesTable + ` b ON b.user_id = u.id `
 
 func scanUser(row pgx.CollectableRow) (u User, err error) {
-	err = row.Scan(&u.ID, (*[]byte)(&u.Email), &u.Admin, &u.SignedUpAt, &u.Position, &u.Balance.Available, &u.Balance.Held, &u.Balance.Position)
+	err = row.Scan(&u.ID, (*[]byte)(&u.Email), &u.Admin, &u.SignedUpAt, &u.Position, &u.Balance.Available, &u.Balance.Held,
+		&u.Balance.Given, &u.Balance.GivenHeld, &u.Balance.Position)
 	u.SignedUpAt, u.Balance.User = u.SignedUpAt.UTC(), u.ID
 	return u, err
 }

@@ -191,7 +191,7 @@ func (m *Memory) User(ctx context.Context, u domain.UserID, least eventstore.Pos
 // Trial gives the sums of the whole ledger.
 func (m *Memory) Trial(ctx context.Context, least eventstore.Position) (t Trial, err error) {
 	_, err = m.read(ctx, least, func() error {
-		t = Trial{Position: m.position, Accounts: maps.Clone(m.house), Available: m.available, Held: m.held, Users: len(m.users)}
+		t = Trial{Position: m.position, Accounts: maps.Clone(m.house), Available: m.all.Available, Held: m.all.Held, Given: m.all.Given, GivenHeld: m.all.GivenHeld, Users: len(m.users)}
 		return nil
 	})
 	return t, err

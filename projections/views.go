@@ -63,9 +63,22 @@ var ErrBadCursor = errors.New("projections: bad cursor")
 // Balance is what a wallet holds.
 type Balance struct {
 	User      domain.UserID
-	Available domain.Credits
-	Held      domain.Credits
+	Available domain.Credits      // given ones among them
+	Held      domain.Credits      // given ones among them
+	Given     domain.Credits      // how many of the available ones are given
+	GivenHeld domain.Credits      // how many of the held ones are given
 	Position  eventstore.Position // of the last event that moved it
+}
+
+// Withdrawable is how many credits can be paid out: the bought ones.
+func (b Balance) Withdrawable() domain.Credits { return b.Available - b.Given }
+
+// add takes what an event moves into the balance.
+func (b *Balance) add(w domain.Wallet) {
+	b.Available += w.Available
+	b.Held += w.Held
+	b.Given += w.Given
+	b.GivenHeld += w.GivenHeld
 }
 
 // TransactionType is what people see of a movement.
@@ -97,6 +110,7 @@ type Transaction struct {
 	Type         TransactionType
 	Status       string
 	Amount       domain.Credits
+	Given        domain.Credits // how much of the amount is of given credits, with its sign
 	BalanceAfter domain.Credits // available
 	At           time.Time
 	Prediction   domain.PredictionID // of a prediction's lines
@@ -136,20 +150,38 @@ type User struct {
 }
 
 // Trial is the sum of every account of the ledger, persons' together. Its total
-// is zero, or the ledger is broken.
+// is zero, and so is that of each book, or the ledger is broken.
 type Trial struct {
 	Position  eventstore.Position
 	Accounts  map[domain.LedgerAccount]domain.Credits // the house's
-	Available domain.Credits                          // of all persons
+	Available domain.Credits                          // of all persons, given ones among them
 	Held      domain.Credits
+	Given     domain.Credits // how many of the available ones are given
+	GivenHeld domain.Credits
 	Users     int
 }
 
+// Owed is what people bought and have not spent, and could take back.
+func (t Trial) Owed() domain.Credits { return t.Available + t.Held - t.Outstanding() }
+
+// Outstanding is what was given to people and is not spent.
+func (t Trial) Outstanding() domain.Credits { return t.Given + t.GivenHeld }
+
 // Total is zero.
-func (t Trial) Total() domain.Credits {
-	sum := t.Available + t.Held
-	for _, c := range t.Accounts {
-		sum += c
+func (t Trial) Total() domain.Credits { return t.Bought() + t.GivenAway() }
+
+// Bought is the sum of the book of bought credits, which is zero.
+func (t Trial) Bought() domain.Credits { return t.Owed() + t.house(false) }
+
+// GivenAway is the sum of the book of given credits, which is zero.
+func (t Trial) GivenAway() domain.Credits { return t.Outstanding() + t.house(true) }
+
+// house sums the house's accounts of one book.
+func (t Trial) house(given bool) (sum domain.Credits) {
+	for account, c := range t.Accounts {
+		if account.Given() == given {
+			sum += c
+		}
 	}
 	return sum
 }

@@ -81,3 +81,32 @@ func TestEveryTableHasItsRights(t *testing.T) {
 		}
 	}
 }
+
+// A database that is used keeps the views of before there were two books, for processes
+// that still run, beside the new ones; a new one has the new ones alone.
+func TestUpgradeToTwoBooks(t *testing.T) {
+	for _, used := range []bool{false, true} {
+		url := schematest.Empty(t)
+		if _, err := schema.MigratePostgresTo(t.Context(), url, 11); err != nil {
+			t.Fatal(err)
+		}
+		if used {
+			exec(t, connect(t, url), `INSERT INTO kassa_views.balances_v1 VALUES ('u_ada', 7, 0, 3); UPDATE kassa_views.positions SET position = 3`)
+		}
+		if _, err := schema.MigratePostgres(t.Context(), url); err != nil {
+			t.Fatal(err)
+		}
+		service := connect(t, schematest.Service(t, url))
+		var before, now int
+		err := service.QueryRow(t.Context(), `SELECT count(*) FILTER (WHERE view ^@ 'balances_v1' OR view ^@ 'transactions_v1' OR view ^@ 'trial_v1'),
+			count(*) FILTER (WHERE view IN ('balances_v2', 'transactions_v2', 'trial_v2') AND position = 0 AND to_regclass('kassa_views.' || view) IS NOT NULL)
+			FROM kassa_views.positions`).Scan(&before, &now)
+		if want := map[bool]int{false: 0, true: 3}[used]; err != nil || before != want || now != 3 {
+			t.Errorf("used %t: %d views of before, %d of now, %v", used, before, now, err)
+		}
+		var again bool
+		if err := service.QueryRow(t.Context(), `SELECT kassa_views.make('kassa_views', 'balances_v1')`).Scan(&again); err != nil || again == used {
+			t.Errorf("used %t: a program of before makes its table: %t, %v", used, again, err)
+		}
+	}
+}

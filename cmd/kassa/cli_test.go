@@ -177,7 +177,7 @@ func checkEvents(t *testing.T, data string, size int) {
 			t.Errorf("the log says %q", personal)
 		}
 	}
-	if _, out, _ := kassa(t, "events", "--data", data, "--type", "BalanceAdjusted", "--limit", "1"); !strings.Contains(out, "house:adjustments") {
+	if _, out, _ := kassa(t, "events", "--data", data, "--type", "BalanceAdjusted", "--limit", "1"); !strings.Contains(out, "house:given_adjustments") {
 		t.Errorf("events of one type: %q", out)
 	}
 }

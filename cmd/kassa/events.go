@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 	"time"
 
 	"kassa/domain"
@@ -99,6 +101,10 @@ func movement(e domain.Event) string {
 	if !ok {
 		return ""
 	}
-	p := m.Moved().Postings
-	return fmt.Sprintf("%s → %s  %d  (available %d, held %d)", p[0].Account, p[1].Account, p[1].Amount, m.Moved().Available, m.Moved().Held)
+	moved := m.Moved()
+	var pairs []string
+	for p := range slices.Chunk(moved.Postings, 2) {
+		pairs = append(pairs, fmt.Sprintf("%s → %s  %d", p[0].Account, p[1].Account, p[1].Amount))
+	}
+	return fmt.Sprintf("%s  (available %d, %d of them given, held %d)", strings.Join(pairs, ", "), moved.Available, moved.Given, moved.Held)
 }

@@ -100,7 +100,7 @@ func forgedEntries(t *testing.T, at eventstore.Position, mallory, ada domain.Use
 			t.Fatal(err)
 		}
 		entry := eventstore.EncodeEntry(eventstore.Envelope{Position: at + 1, Stream: eventstore.AccountStream(e.Subject()), Version: 3,
-			Type: e.Type(), Schema: domain.SchemaVersion, Time: time.Now(), Actor: "operator", Cause: "operator"}, payload)
+			Type: e.Type(), Schema: e.Type().Version(), Time: time.Now(), Actor: "operator", Cause: "operator"}, payload)
 		body, err := json.Marshal([]map[string]any{{"specversion": "1.0", "id": strconv.FormatInt(int64(at+1), 10), "source": "/kassa/log",
 			"type": e.Type(), "subject": eventstore.AccountStream(e.Subject()), "datacontenttype": "application/octet-stream", "data_base64": entry}})
 		if err != nil {

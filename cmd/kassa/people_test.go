@@ -46,7 +46,7 @@ func TestFiveHundredPeople(t *testing.T) {
 		t.Errorf("exit code %d after Ctrl-C", code)
 	}
 	v := mustVerify(t, data)
-	if v.Available != 0 || v.Held != 0 || v.House[domain.HouseRevenue] != 10*people || v.Events[domain.TypePredictionCompleted] != 2*people {
+	if v.Available != 0 || v.Held != 0 || v.House[domain.HouseGivenSpent] != 10*people || v.Events[domain.TypePredictionCompleted] != 2*people {
 		t.Errorf("the ledger says %+v", v)
 	}
 }

@@ -53,6 +53,8 @@ type verdict struct {
 	House     map[domain.LedgerAccount]domain.Credits `json:"house,omitempty"`
 	Available domain.Credits                          `json:"users_available"`
 	Held      domain.Credits                          `json:"users_held"`
+	Given     domain.Credits                          `json:"users_given"` // of the available ones
+	GivenHeld domain.Credits                          `json:"users_given_held"`
 	Events    map[domain.EventType]int                `json:"events,omitempty"`
 	Snapshots int                                     `json:"snapshots"`
 	Views     []audit.ServedView                      `json:"views"` // that were compared, row by row
@@ -148,20 +150,32 @@ func (v verifyCommand) printServed(w io.Writer, r audit.Report, tables bool) {
 // printBooks prints the counts of events, and the trial balance.
 func printBooks(w io.Writer, r audit.Report) {
 	for _, t := range slices.Sorted(maps.Keys(r.Events)) {
-		fmt.Fprintf(w, "  %-22s %12d\n", t, r.Events[t])
+		fmt.Fprintf(w, "  %-24s %12d\n", t, r.Events[t])
 	}
 	fmt.Fprintln(w)
-	sum := r.Available + r.Held
+	printBook(w, "bought", r, false, r.Available-r.Given, r.Held-r.GivenHeld)
+	fmt.Fprintln(w)
+	printBook(w, "given", r, true, r.Given, r.GivenHeld)
+}
+
+// printBook prints one book of the ledger, which sums to zero.
+func printBook(w io.Writer, name string, r audit.Report, given bool, available, held domain.Credits) {
+	line := func(account string, amount domain.Credits) { fmt.Fprintf(w, "  %-24s %12d\n", account, amount) }
+	sum := available + held
 	for _, account := range slices.Sorted(maps.Keys(r.House)) {
-		fmt.Fprintf(w, "  %-22s %12d\n", account, r.House[account])
-		sum += r.House[account]
+		if account.Given() == given {
+			line(string(account), r.House[account])
+			sum += r.House[account]
+		}
 	}
-	fmt.Fprintf(w, "  %-22s %12d\n  %-22s %12d\n  %-22s %12d\n", "users available", r.Available, "users held", r.Held, "sum", sum)
+	line("users "+name, available)
+	line("users "+name+", held", held)
+	line("sum of what is "+name, sum)
 }
 
 func printVerdict(w io.Writer, r audit.Report, err error) error {
 	out := verdict{OK: err == nil, Faults: []*audit.Fault{}, Size: r.Head.Size, Proved: r.Proved, Root: r.Head.Root, Accounts: r.Accounts,
-		House: r.House, Available: r.Available, Held: r.Held, Events: r.Events, Snapshots: r.Snapshots, Views: r.Views,
+		House: r.House, Available: r.Available, Held: r.Held, Given: r.Given, GivenHeld: r.GivenHeld, Events: r.Events, Snapshots: r.Snapshots, Views: r.Views,
 		BackAt: r.Back.Position, Back: r.Back.By.Seconds(), Seconds: r.Duration.Seconds()}
 	var found *audit.Faults
 	if errors.As(err, &found) {

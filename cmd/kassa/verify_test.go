@@ -89,16 +89,16 @@ func TestVerifyComparesWhatIsServed(t *testing.T) {
 	address, pool, _ := lived(t)
 	reader := auditor(t, address)
 	code, out, complaints := kassa(t, "verify", "--database-url", reader)
-	for _, says := range []string{"The ledger is whole", "balances_v1 is what the log gives: 10 rows at position", "transactions_v1 is", "predictions_v1 is", "users_v1 is", "trial_v1 is"} {
+	for _, says := range []string{"The ledger is whole", "balances_v2 is what the log gives: 10 rows at position", "transactions_v2 is", "predictions_v1 is", "users_v1 is", "trial_v2 is"} {
 		if code != 0 || !strings.Contains(out, says) {
 			t.Errorf("exit code %d, want %q:\n%s%s", code, says, out, complaints)
 		}
 	}
-	if _, err := pool.Exec(t.Context(), `UPDATE kassa_views.balances_v1 SET available = 1000110 WHERE user_id = 'u_1_1'`); err != nil {
+	if _, err := pool.Exec(t.Context(), `UPDATE kassa_views.balances_v2 SET available = 1000110 WHERE user_id = 'u_1_1'`); err != nil {
 		t.Fatal(err)
 	}
 	code, out, complaints = kassa(t, "verify", "--database-url", reader)
-	if code != exitFailed || !strings.Contains(out, `balances_v1 user_id="u_1_1"`) || !strings.Contains(out, "available=1000110") ||
+	if code != exitFailed || !strings.Contains(out, `balances_v2 user_id="u_1_1"`) || !strings.Contains(out, "available=1000110") ||
 		!strings.Contains(complaints, "the ledger is broken") || strings.Contains(out, "whole") {
 		t.Errorf("exit code %d\n%s%s", code, out, complaints)
 	}
@@ -107,7 +107,7 @@ func TestVerifyComparesWhatIsServed(t *testing.T) {
 	if err := json.Unmarshal([]byte(out), &v); err != nil || code != exitFailed || v.OK || len(v.Faults) != 1 || len(v.Views) != 5 {
 		t.Fatalf("exit code %d, %s", code, out)
 	}
-	if f := v.Faults[0]; f.Code != audit.ViewDiffers || f.View != "balances_v1" || f.Key != `user_id="u_1_1"` || f.Position != v.Size {
+	if f := v.Faults[0]; f.Code != audit.ViewDiffers || f.View != "balances_v2" || f.Key != `user_id="u_1_1"` || f.Position != v.Size {
 		t.Errorf("the finding is %+v", f)
 	}
 	code, out, _ = kassa(t, "verify", "--database-url", reader, "--no-views")

@@ -57,13 +57,13 @@ func TestViews(t *testing.T) {
 		says       []string
 		complaints string
 	}{
-		{"list", 0, []string{"VIEW", "LAG", "balances", "balances_v1", fmt.Sprintf("%d", filled), fmt.Sprintf("%d", size-filled)}, ""},
-		{"rebuild balances", 0, []string{"balances_v1 and what the log gives are the same", "balances_v1 was replaced"}, "balances: "},
+		{"list", 0, []string{"VIEW", "LAG", "balances", "balances_v2", fmt.Sprintf("%d", filled), fmt.Sprintf("%d", size-filled)}, ""},
+		{"rebuild balances", 0, []string{"balances_v2 and what the log gives are the same", "balances_v2 was replaced"}, "balances: "},
 		{"rebuild users", exitFailed, []string{"users_v1 has ", " rows that the log does not give"}, "users_v1 was left as it was"},
 		{"rebuild users --replace", 0, []string{"users_v1 was replaced"}, fmt.Sprintf("%d of %d entries (100 %%)", filled, filled)},
 		{"rebuild users", 0, []string{"users_v1 and what the log gives are the same"}, ""},
 		{"rebuild weather", exitFailed, nil, "balances, transactions, predictions, users, trial"},
-		{"drop balances_v1", exitFailed, nil, "in use"},
+		{"drop balances_v2", exitFailed, nil, "in use"},
 		{"drop balances_v0", exitFailed, nil, "there is no such view"},
 	} {
 		code, out, complaints := kassa(t, append(append([]string{"views"}, strings.Fields(step.args)...), "--database-url", url)...)

@@ -134,7 +134,7 @@ func refreshes(t *testing.T, open Open) {
 	if stale.Version != 2 || stale.Fresh {
 		t.Fatalf("memory has version %d (fresh %t) before anybody told it", stale.Version, stale.Fresh)
 	}
-	events, err = stale.Account.Withdraw(10, "sandbox", "p")
+	events, err = stale.Account.RequestPrediction(domain.Question{Prediction: "p_1", Price: 10, Limit: 1})
 	if err := decide(t, here, stale, u, events, err); !errors.Is(err, eventstore.ErrConflict) {
 		t.Fatalf("a decision on the past gave %v", err)
 	}
@@ -142,7 +142,7 @@ func refreshes(t *testing.T, open Open) {
 	must(t, err)
 	want, at := folded(t, there, u)
 	sameAccount(t, fresh, want, at)
-	events, err = fresh.Account.Withdraw(17, "sandbox", "p")
+	events, err = fresh.Account.Withdraw(7, "sandbox", "p")
 	must(t, decide(t, here, fresh, u, events, err))
 
 	// An append by one who knows more than this process remembers.
@@ -159,7 +159,7 @@ func refreshes(t *testing.T, open Open) {
 	want, at = folded(t, here, u)
 	if remembered.Version == at-2 {
 		want, at = fresh.Account, at-2 // not wrong, only behind: as it was after its own withdrawal
-		want.Available = 0
+		want.Available -= 7
 	}
 	sameAccount(t, remembered, want, at)
 	CheckLog(t, here)

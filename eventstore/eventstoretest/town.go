@@ -110,10 +110,30 @@ func (t *Town) signUp() eventstore.Append {
 // live lets the person do some of the things that people do.
 func (t *Town) live(p *person, facts int) eventstore.Append {
 	w := p.next()
+	var claims []eventstore.Write
 	for len(w.Events) < facts {
-		w.Events = append(w.Events, t.act(p)...)
+		events := t.act(p)
+		w.Events = append(w.Events, events...)
+		claims = append(claims, ClaimsOf(events)...)
 	}
-	return t.by("user:"+string(p.User), w)
+	return t.by("user:"+string(p.User), append(claims, w)...)
+}
+
+// ClaimsOf claims the payments that events book.
+func ClaimsOf(events []domain.Event) (claims []eventstore.Write) {
+	for _, e := range events {
+		var stream eventstore.Stream
+		switch e := e.(type) {
+		case domain.Deposited:
+			stream = eventstore.PaymentStream(e.Provider, e.Payment)
+		case domain.Withdrawn:
+			stream = eventstore.PayoutStream(e.Provider, e.Payment)
+		default:
+			continue
+		}
+		claims = append(claims, eventstore.Write{Stream: stream, Events: []domain.Event{domain.PaymentClaimed{User: e.Subject()}}})
+	}
+	return claims
 }
 
 func (t *Town) act(p *person) []domain.Event {
@@ -122,8 +142,10 @@ func (t *Town) act(p *person) []domain.Event {
 	switch n := t.rng.IntN(10); {
 	case p.Available < 5 || n < 2 || len(p.Holds) == domain.MaxOpenHolds && n < 7:
 		return p.done(p.Deposit(domain.Credits(5+t.rng.IntN(100)), "sandbox", payment))
-	case n < 3 || len(p.Holds) == domain.MaxOpenHolds:
-		return p.done(p.Withdraw(1+domain.Credits(t.rng.Int64N(int64(p.Available))), "sandbox", payment))
+	case p.Withdrawable() > 0 && (n < 3 || len(p.Holds) == domain.MaxOpenHolds):
+		return p.done(p.Withdraw(1+domain.Credits(t.rng.Int64N(int64(p.Withdrawable()))), "sandbox", payment))
+	case len(p.Holds) == domain.MaxOpenHolds:
+		return p.done(p.Deposit(1, "sandbox", payment))
 	}
 	return p.done(p.RequestPrediction(domain.Question{
 		Prediction: domain.PredictionID(fmt.Sprintf("p_%s_%d", p.User, p.acts)),
@@ -154,7 +176,16 @@ func (t *Town) anAdmin(of *person) *person {
 
 func (t *Town) adjust(p, by *person) eventstore.Append {
 	w := p.next()
-	w.Events = p.done(p.Adjust(by.Account, domain.Correction{Amount: domain.Credits(1 + t.rng.IntN(50)), Reason: "a gift"}))
+	c := domain.Correction{Amount: domain.Credits(1 + t.rng.IntN(50)), Reason: "a gift"}
+	switch t.rng.IntN(3) {
+	case 0:
+		c.Kind, c.Reason = domain.BoughtCredits, "paid and not booked"
+	case 1:
+		if p.Available > 0 {
+			c.Amount, c.Reason = -1-domain.Credits(t.rng.Int64N(int64(min(p.Available, 50)))), "taken back"
+		}
+	}
+	w.Events = p.done(p.Adjust(by.Account, c))
 	return t.by("user:"+string(by.User), w)
 }
 

@@ -85,6 +85,7 @@ var statuses = map[domain.Code]int{
 	domain.InvalidEmail:     http.StatusUnprocessableEntity,
 	domain.InvalidText:      http.StatusUnprocessableEntity,
 	domain.InvalidLimit:     http.StatusUnprocessableEntity,
+	domain.InvalidKind:      http.StatusUnprocessableEntity,
 	domain.InvalidReason:    http.StatusUnprocessableEntity,
 	domain.InvalidReference: http.StatusUnprocessableEntity,
 	domain.InvalidUser:      http.StatusUnprocessableEntity,

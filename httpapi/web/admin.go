@@ -90,14 +90,19 @@ func (p personPage) Own() bool { return p.Who.ID == p.Person.User }
 type adjustForm struct {
 	Take      bool
 	Typed     string
+	Kind      domain.Kind // of the credits; "" for what domain chooses
 	Reason    string
 	Reference string
 	Faults    faults
 }
 
-// adjustForm is a correction as it was typed; available is what the person has.
-func (v *visit) adjustForm(d draft, available domain.Credits) adjustForm {
-	return adjustForm{Take: d.get("direction") == "take", Typed: d.get("amount"),
+// adjustForm is a correction as it was typed; b is what the person has.
+func (v *visit) adjustForm(d draft, b projections.Balance) adjustForm {
+	kind, available := domain.Kind(d.get("kind")), b.Available
+	if kind == domain.BoughtCredits {
+		available = b.Withdrawable()
+	}
+	return adjustForm{Take: d.get("direction") == "take", Typed: d.get("amount"), Kind: kind,
 		Reason: strings.TrimSpace(d.get("reason")), Reference: strings.TrimSpace(d.get("reference")),
 		Faults: v.faultsOf(d.Code, available)}
 }
@@ -107,7 +112,7 @@ func (f adjustForm) correction(l *Language) domain.Correction {
 	if f.Take {
 		amount = -amount
 	}
-	return domain.Correction{Amount: amount, Reason: f.Reason, Reference: f.Reference}
+	return domain.Correction{Amount: amount, Kind: f.Kind, Reason: f.Reason, Reference: f.Reference}
 }
 
 // lastLines is how many transactions stand beside the form that corrects them.
@@ -136,7 +141,7 @@ func (v *visit) showPerson(status int, d draft) error {
 	if err != nil {
 		return err
 	}
-	page := personPage{Who: who, Form: v.adjustForm(d, who.Balance.Available)}
+	page := personPage{Who: who, Form: v.adjustForm(d, who.Balance)}
 	holds, _, err := v.pages.Views.Predictions(v.r.Context(), who.ID, projections.PredictionQuery{
 		PageQuery: projections.PageQuery{Limit: linesShown}, State: domain.StateHeld}, v.least)
 	if err != nil {
@@ -167,7 +172,7 @@ func (p *Pages) adjust(v *visit) error {
 	if v.r.PostForm.Has("edit") {
 		return v.back(adjustment, d, http.StatusOK, v.showPerson)
 	}
-	correction := v.adjustForm(d, 0).correction(v.Language)
+	correction := v.adjustForm(d, projections.Balance{}).correction(v.Language)
 	if !v.r.PostForm.Has("confirm") {
 		if _, err := v.preview(who.ID, correction); err != nil {
 			return v.refused(adjustment, err, v.showPerson)
@@ -186,7 +191,7 @@ func (p *Pages) adjust(v *visit) error {
 }
 
 // change is a balance before and after a correction.
-type change struct{ Was, Becomes domain.Credits }
+type change struct{ Was, Becomes, Withdrawable domain.Credits }
 
 // preview decides as the command does, on what the log says now: this process may
 // remember an account as it was before another one wrote.
@@ -203,10 +208,10 @@ func (v *visit) preview(u domain.UserID, c domain.Correction) (change, error) {
 	if err != nil {
 		return change{}, err
 	}
-	seen := change{account.Available, account.Available}
+	seen := change{account.Available, account.Available, account.Withdrawable()}
 	for _, e := range events {
 		if m, ok := e.(domain.Mover); ok {
-			seen.Becomes = m.Moved().Available
+			seen.Becomes, seen.Withdrawable = m.Moved().Available, m.Moved().Available-m.Moved().Given
 		}
 	}
 	return seen, nil
@@ -236,7 +241,7 @@ func (v *visit) showConfirm(status int, d draft) error {
 	if err != nil {
 		return err
 	}
-	page := confirmPage{Who: who, Form: v.adjustForm(d, who.Balance.Available), Key: d.get("idempotency_key")}
+	page := confirmPage{Who: who, Form: v.adjustForm(d, who.Balance), Key: d.get("idempotency_key")}
 	correction := page.Form.correction(v.Language)
 	page.change, err = v.preview(who.ID, correction)
 	if code, status, ok := v.codeOf(err); ok { // it was allowed a moment ago

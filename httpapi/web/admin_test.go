@@ -97,7 +97,7 @@ func TestAdjust(t *testing.T) {
 
 	v := h.guest("en")
 	v.open("/web/signin").fill("/web/signin", "email", "vera@example.org", "password", password)
-	v.open("/web/transaction-history").says("Correction by an admin Reason: за долгое ожидание Reference: письмо 3", "+7", "Correction by an admin Reason: ошибка", "−17")
+	v.open("/web/transaction-history").says("Correction by an admin Given credits in it: 7 Reason: за долгое ожидание Reference: письмо 3", "+7", "Correction by an admin Given credits in it: 17 Reason: ошибка", "−17")
 }
 
 func TestAdjustRefused(t *testing.T) {
@@ -127,12 +127,33 @@ func TestAdjustRefused(t *testing.T) {
 	check := form.fill(address+"/adjust", "direction", "take", "amount", "10", "reason", "r").is(http.StatusOK)
 	v := h.guest("en")
 	v.open("/web/signin").fill("/web/signin", "email", "vera@example.org", "password", password)
-	v.open("/web/deposit").fill("/web/withdraw", "withdraw", "4").is(http.StatusOK)
-	check.fill(address+"/adjust", ":confirm", "yes").is(http.StatusOK).says("6 credits can be taken")
+	v.open("/web").fill("/web/ask", "text", "a train "+patience).is(http.StatusOK)
+	check.fill(address+"/adjust", ":confirm", "yes").is(http.StatusOK).says("5 credits can be taken")
 	g.send("/web/admin/user/u_nobody/adjust", check.form(address+"/adjust")).is(http.StatusNotFound)
-	if available, _ := h.balance("vera@example.org"); available != 6 {
+	if available, _ := h.balance("vera@example.org"); available != 5 {
 		t.Errorf("Vera has %d credits", available)
 	}
+}
+
+// An admin says which credits a correction is about: given ones, which cannot be
+// withdrawn, or bought ones.
+func TestAdjustKinds(t *testing.T) {
+	h, g := boss(t, "en")
+	address := "/web/admin/user/" + string(h.user("vera@example.org"))
+	g.open(address).says("Balance 10 credits", "Given 10", "Cannot be withdrawn", "Can be withdrawn")
+	check := g.open(address).fill(address+"/adjust", "kind", "bought", "amount", "7", "reason", "paid and not booked").says("Now 10", "Then 17", "To withdraw 7")
+	if got := check.form(address + "/adjust").Get("kind"); got != "bought" {
+		t.Errorf("what was checked is of the kind %q", got)
+	}
+	edited := check.fill(address+"/adjust", ":edit", "yes")
+	if got := edited.form(address + "/adjust").Get("kind"); got != "bought" {
+		t.Errorf("the form comes back with the kind %q", got)
+	}
+	check.fill(address+"/adjust", ":confirm", "yes").says("Balance 17 credits", "Given 10").silent("Given credits in it")
+	g.open(address).fill(address+"/adjust", "kind", "bought", "direction", "take", "amount", "8", "reason", "r").says("7 credits can be taken")
+	g.open(address).fill(address+"/adjust", "direction", "take", "amount", "12", "reason", "r").says("Then 5", "To withdraw 5").
+		fill(address+"/adjust", ":confirm", "yes").says("Balance 5 credits", "Given 0", "Given credits in it: 10")
+	g.open(address).fill(address+"/adjust", "kind", "lent", "amount", "1", "reason", "r").says("That did not work")
 }
 
 // Nobody corrects their own wallet: the page has no form for it, and a form that is

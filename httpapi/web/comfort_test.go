@@ -98,6 +98,7 @@ func TestFocusAndBackAfterARefusal(t *testing.T) {
 		h := open(t, options{bonus: bonus})
 		b := h.browse(t, "en", scripts)
 		b.signUp("anna@example.org")
+		h.pay("anna@example.org", 10)
 		for _, tt := range []struct{ page, field, typed, button string }{
 			{"/web", "#text", "?!", "form[action='/web/ask'] button"},
 			{"/web/deposit", "#own", "much", "form[action='/web/deposit'] button"},

@@ -32,7 +32,7 @@ var (
 	signingForm = &form{"signin", on("/web/signin"), []string{"email", "back"}}
 	findingForm = &form{"find", on("/web/admin"), []string{"who"}}
 	adjustment  = &form{"adjust", func(r *http.Request) string { return strings.TrimSuffix(r.URL.Path, "/adjust") },
-		[]string{"direction", "amount", "reason", "reference", "idempotency_key"}}
+		[]string{"direction", "amount", "kind", "reason", "reference", "idempotency_key"}}
 
 	forms = []*form{askingForm, depositForm, payoutForm, openingForm, signingForm, findingForm, adjustment}
 )

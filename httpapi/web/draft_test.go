@@ -16,6 +16,7 @@ import (
 // answer to the POST, Back would ask whether to send the form again.
 func TestRefusedFormsAreRedirects(t *testing.T) {
 	h, g := boss(t, "en")
+	h.pay("boss@example.org", 10)
 	person := "/web/admin/user/" + string(h.user("vera@example.org"))
 	stranger := h.guest("en")
 	for _, tt := range []struct {
@@ -117,6 +118,7 @@ func TestForgedDrafts(t *testing.T) {
 // A session that ended meanwhile does not cost what was typed, in any form.
 func TestSessionEndsWhileTyping(t *testing.T) {
 	h, g := boss(t, "en")
+	h.pay("boss@example.org", 10)
 	person := "/web/admin/user/" + string(h.user("vera@example.org"))
 	for _, tt := range []struct{ page, action, field, typed string }{
 		{"/web", "/web/ask", "text", "a train\nin the snow"},

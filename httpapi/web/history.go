@@ -120,6 +120,14 @@ func (m movement) Undone() bool {
 	return m.Type == projections.Charge && !m.Back() && m.Status != string(domain.StateHeld) && m.Status != string(domain.StateCaptured)
 }
 
+// Gifts says how much of the amount is of given credits; of a gift its name says it.
+func (m movement) Gifts() string {
+	if m.Given == 0 || m.Type == projections.Bonus {
+		return ""
+	}
+	return m.T("money.given", m.Figure(max(m.Given, -m.Given)))
+}
+
 // Moved is the signed amount.
 func (m movement) Moved() string { return m.Signed(m.Transaction.Amount) }
 

@@ -373,6 +373,13 @@ func (h *house) colleague() domain.UserID {
 	return up.User
 }
 
+// pay deposits for a person, without a page.
+func (h *house) pay(email string, amount domain.Credits) {
+	h.t.Helper()
+	r, err := h.handler.Deposit(h.t.Context(), commands.Move{User: h.user(email), Amount: amount})
+	h.ended(r.Position, err)
+}
+
 // balance is what the views say a person has.
 func (h *house) balance(email string) (available, held domain.Credits) {
 	h.t.Helper()

@@ -16,7 +16,7 @@ import (
 func TestWallet(t *testing.T) {
 	h := open(t, options{bonus: bonus})
 	g := h.member("ru", "anna@example.org")
-	page := g.open("/web/deposit").says("10 кредитов", "Это песочница", "на 10 ответов", "Можно вывести до 10 кредитов")
+	page := g.open("/web/deposit").says("10 кредитов", "Это песочница", "на 10 ответов", "Подаренных среди них: 10.", "Выводить пока нечего.")
 	page = page.fill("/web/deposit").at("/web/deposit").says("Зачислено: 50 кредитов.", "60 кредитов")
 	page = page.fill("/web/deposit", "own", "1 000").says("Зачислено: 1000 кредитов.", "1060 кредитов")
 	for _, typed := range []string{"-5", "0", "сто", "1000001", "5.5"} {
@@ -25,12 +25,12 @@ func TestWallet(t *testing.T) {
 			t.Errorf("%q comes back as %q", typed, refused.value("own"))
 		}
 	}
-	page = page.fill("/web/withdraw", "withdraw", "60").at("/web/deposit").says("Выведено: 60 кредитов.", "1000 кредитов")
-	refused := page.fill("/web/withdraw", "withdraw", "1001").is(http.StatusOK).says("Столько взять нельзя: доступно 1000 кредитов.")
-	if refused.value("withdraw") != "1001" {
+	page = page.fill("/web/withdraw", "withdraw", "60").at("/web/deposit").says("Выведено: 60 кредитов.", "1000 кредитов", "Можно вывести до 990 кредитов")
+	refused := page.fill("/web/withdraw", "withdraw", "991").is(http.StatusOK).says("Столько взять нельзя: доступно 990 кредитов.")
+	if refused.value("withdraw") != "991" {
 		t.Errorf("what was typed is lost: %q", refused.value("withdraw"))
 	}
-	g.open("/web/lang?to=en&back=/web/deposit").says("This is a sandbox", "You can withdraw up to 1000 credits.")
+	g.open("/web/lang?to=en&back=/web/deposit").says("This is a sandbox", "Given credits among them: 10. They pay for answers first", "You can withdraw up to 990 credits.")
 	g.open("/web/withdraw").at("/web/deposit")
 }
 
@@ -52,11 +52,13 @@ func TestDepositTwice(t *testing.T) {
 		g.send("/web/deposit", form).is(http.StatusOK).at("/web/deposit").says("Зачислено: 50 кредитов.")
 	}
 	out := g.open("/web/deposit").form("/web/withdraw")
-	out.Set("withdraw", "60") // all there is: a second one would be refused
+	out.Set("withdraw", "50") // all that there is to withdraw: a second one would be refused
 	for range 3 {
-		g.send("/web/withdraw", out).is(http.StatusOK).says("Выведено: 60 кредитов.")
+		g.send("/web/withdraw", out).is(http.StatusOK).says("Выведено: 50 кредитов.", "Выводить пока нечего.")
 	}
-	if available, _ := h.balance("anna@example.org"); available != 0 {
+	out.Set("idempotency_key", "another")
+	g.send("/web/withdraw", out).is(http.StatusOK).says("Столько взять нельзя: доступно 0 кредитов.")
+	if available, _ := h.balance("anna@example.org"); available != bonus {
 		t.Errorf("there are %d credits", available)
 	}
 }
@@ -97,13 +99,13 @@ func TestTransactions(t *testing.T) {
 	h.ended(r.Position, err)
 
 	want := [][3]string{ // what, amount, balance after
-		{"Исправление администратора Причина: за терпение Основание: письмо 7", "+12", "Стало 12"},
-		{"Плата за ответ Придержано, ответ ещё ищем поезд терпение", "−5", "Стало 0"},
-		{"Плата за ответ Оплачено поезд", "−5", "Стало 5"},
-		{"Возврат за ответ Ответ не успел поезд терпение", "+5", "Стало 10"},
-		{"Плата за ответ Ответ не успел, кредиты вернулись поезд терпение", "−5", "Стало 5"},
-		{"Возврат за ответ Ответа не получилось ъъъъ щщщщ", "+5", "Стало 10"},
-		{"Плата за ответ Ответа не получилось, кредиты вернулись ъъъъ щщщщ", "−5", "Стало 5"},
+		{"Исправление администратора Из подаренных: 12 Причина: за терпение Основание: письмо 7", "+12", "Стало 12"},
+		{"Плата за ответ Придержано, ответ ещё ищем Из подаренных: 5 поезд терпение", "−5", "Стало 0"},
+		{"Плата за ответ Оплачено Из подаренных: 5 поезд", "−5", "Стало 5"},
+		{"Возврат за ответ Ответ не успел Из подаренных: 5 поезд терпение", "+5", "Стало 10"},
+		{"Плата за ответ Ответ не успел, кредиты вернулись Из подаренных: 5 поезд терпение", "−5", "Стало 5"},
+		{"Возврат за ответ Ответа не получилось Из подаренных: 5 ъъъъ щщщщ", "+5", "Стало 10"},
+		{"Плата за ответ Ответа не получилось, кредиты вернулись Из подаренных: 5 ъъъъ щщщщ", "−5", "Стало 5"},
 		{"Подарок", "+10", "Стало 10"},
 	}
 	rows := g.open("/web/transaction-history").rows()

@@ -44,7 +44,7 @@ func (p *Pages) wallet(v *visit) error {
 // showWallet shows the two forms of the wallet as they were typed.
 func (v *visit) showWallet(status int, in, out draft) error {
 	page := walletPage{Own: in.get("own"), Deposit: v.faultsOf(in.Code, v.Balance.Available),
-		Out: out.get("withdraw"), Withdraw: v.faultsOf(out.Code, v.Balance.Available)}
+		Out: out.get("withdraw"), Withdraw: v.faultsOf(out.Code, v.Balance.Withdrawable())}
 	if in.Fields.Has("text") {
 		question := v.askForm(in)
 		page.Draft = &question

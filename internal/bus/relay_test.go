@@ -290,7 +290,7 @@ func (p *paced) After(_ context.Context, at eventstore.Position, limit int) (bat
 			return nil, err
 		}
 		env := eventstore.Envelope{Position: at, Stream: "account-u_1", Version: eventstore.Version(at), Type: event.Type(),
-			Schema: domain.SchemaVersion, Time: eventstore.Earliest}
+			Schema: 1, Time: eventstore.Earliest}
 		batch = append(batch, eventstore.Recorded{Envelope: env, Event: event, Entry: eventstore.EncodeEntry(env, payload)})
 	}
 	return batch, p.refuse

@@ -38,7 +38,7 @@ func (l *Log) add(t testing.TB, a eventstore.Append) []eventstore.Recorded {
 			l.versions[w.Stream]++
 			rec, err := eventstore.Decode(eventstore.EncodeEntry(eventstore.Envelope{
 				Position: eventstore.Position(len(l.entries) + 1), Stream: w.Stream, Version: l.versions[w.Stream],
-				Type: e.Type(), Schema: domain.SchemaVersion, Time: a.Time, Actor: a.Actor, Cause: a.Cause}, payload))
+				Type: e.Type(), Schema: e.Type().Version(), Time: a.Time, Actor: a.Actor, Cause: a.Cause}, payload))
 			must(t, err)
 			l.entries = append(l.entries, rec)
 		}

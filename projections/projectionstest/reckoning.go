@@ -51,9 +51,12 @@ func (r reckoning) admin(u domain.UserID) (admin bool) {
 }
 
 func (r reckoning) balance(u domain.UserID, signedUp eventstore.Position) projections.Balance {
-	available, one := r.sum(domain.AvailableOf(u))
-	held, other := r.sum(domain.HeldOf(u))
-	return projections.Balance{User: u, Available: available, Held: held, Position: max(one, other, signedUp)}
+	bought, a := r.sum(domain.AvailableOf(u))
+	held, b := r.sum(domain.HeldOf(u))
+	given, c := r.sum(domain.GivenOf(u))
+	givenHeld, d := r.sum(domain.GivenHeldOf(u))
+	return projections.Balance{User: u, Available: bought + given, Held: held + givenHeld, Given: given, GivenHeld: givenHeld,
+		Position: max(a, b, c, d, signedUp)}
 }
 
 func (r reckoning) predictions(u domain.UserID) (list []projections.Prediction) {
@@ -96,12 +99,16 @@ func (r reckoning) transactions(u domain.UserID) (list []projections.Transaction
 	var balance domain.Credits
 	for _, rec := range r {
 		e, ok := rec.Event.(domain.Mover)
-		if !ok || e.Moved().Amount(domain.AvailableOf(u)) == 0 {
+		if !ok {
 			continue
 		}
-		amount := e.Moved().Amount(domain.AvailableOf(u))
+		given := e.Moved().Amount(domain.GivenOf(u))
+		amount := e.Moved().Amount(domain.AvailableOf(u)) + given
+		if amount == 0 {
+			continue
+		}
 		balance += amount
-		line := projections.Transaction{Position: rec.Position, User: u, Status: projections.StatusDone, Amount: amount, BalanceAfter: balance, At: rec.Time}
+		line := projections.Transaction{Position: rec.Position, User: u, Status: projections.StatusDone, Amount: amount, Given: given, BalanceAfter: balance, At: rec.Time}
 		switch e := rec.Event.(type) {
 		case domain.BonusGranted:
 			line.Type = projections.Bonus
@@ -144,8 +151,11 @@ func (r reckoning) trial() projections.Trial {
 		t.Users++
 		t.Available += u.Balance.Available
 		t.Held += u.Balance.Held
+		t.Given += u.Balance.Given
+		t.GivenHeld += u.Balance.GivenHeld
 	}
-	for _, account := range []domain.LedgerAccount{domain.HouseCash, domain.HouseBonus, domain.HouseRevenue, domain.HouseAdjustments} {
+	for _, account := range []domain.LedgerAccount{domain.HouseCash, domain.HouseBonus, domain.HouseRevenue, domain.HouseAdjustments,
+		domain.HouseGivenBonus, domain.HouseGivenSpent, domain.HouseGivenAdjustments} {
 		if sum, moved := r.sum(account); moved > 0 {
 			t.Accounts[account] = sum
 		}

@@ -27,6 +27,7 @@ func everyEvent(t *testing.T, log *Log, form Form) {
 		func() {
 			s.tell("u_poor", func(a domain.Account) ([]domain.Event, error) { return a.SignUp("u_poor", domain.Sealed{1}, 0) })
 		},
+		func() { s.add(eventstore.PaymentStream("till", "pay"), domain.PaymentClaimed{User: "u_ada"}) },
 		func() { s.deposit("u_ada", 30) },
 		func() {
 			s.tell("u_ada", func(a domain.Account) ([]domain.Event, error) { return a.Withdraw(5, "till", "pay") })
@@ -59,7 +60,7 @@ func everyEvent(t *testing.T, log *Log, form Form) {
 	for _, rec := range log.all() {
 		seen[rec.Type] = true
 	}
-	if len(seen) != 12 {
+	if len(seen) != 13 {
 		t.Fatalf("the story has only %d kinds of events", len(seen))
 	}
 }
@@ -87,6 +88,7 @@ func lines(t *testing.T, log *Log, form Form) {
 		kind     projections.TransactionType
 		status   string
 		amount   domain.Credits
+		given    domain.Credits
 		after    domain.Credits
 		of       domain.PredictionID
 	}
@@ -94,7 +96,7 @@ func lines(t *testing.T, log *Log, form Form) {
 	found, err := walk(transactionsOf(t.Context(), form, "u_ada", ""), 4)
 	must(t, err)
 	for _, f := range found {
-		got = append(got, line{f.Position, f.Type, f.Status, f.Amount, f.BalanceAfter, f.Prediction})
+		got = append(got, line{f.Position, f.Type, f.Status, f.Amount, f.Given, f.BalanceAfter, f.Prediction})
 		if want := log.all()[f.Position-1].Time; f.User != "u_ada" || !f.At.Equal(want) {
 			t.Errorf("the line at position %d is %+v", f.Position, f)
 		}
@@ -103,25 +105,25 @@ func lines(t *testing.T, log *Log, form Form) {
 		t.Errorf("the adjustment is %+v", a)
 	}
 	if want := []line{
-		{13, projections.Charge, "expired", 5, 20, "p_3"},
-		{12, projections.Charge, "released", 5, 15, "p_1"},
-		{10, projections.Charge, "held", -5, 10, "p_4"},
-		{9, projections.Charge, "expired", -5, 15, "p_3"},
-		{8, projections.Charge, "captured", -5, 20, "p_2"},
-		{7, projections.Charge, "released", -5, 25, "p_1"},
-		{6, projections.AdminAdjustment, "completed", -6, 30, ""},
-		{5, projections.Withdrawal, "completed", -4, 36, ""},
-		{4, projections.Deposit, "completed", 30, 40, ""},
-		{3, projections.Bonus, "completed", 10, 10, ""},
+		{13, projections.Charge, "expired", 5, 0, 20, "p_3"},
+		{12, projections.Charge, "released", 5, 4, 15, "p_1"},
+		{10, projections.Charge, "held", -5, 0, 10, "p_4"},
+		{9, projections.Charge, "expired", -5, 0, 15, "p_3"},
+		{8, projections.Charge, "captured", -5, 0, 20, "p_2"},
+		{7, projections.Charge, "released", -5, -4, 25, "p_1"},
+		{6, projections.AdminAdjustment, "completed", -6, -6, 30, ""},
+		{5, projections.Withdrawal, "completed", -4, 0, 36, ""},
+		{4, projections.Deposit, "completed", 30, 0, 40, ""},
+		{3, projections.Bonus, "completed", 10, 10, 10, ""},
 	}; !slices.Equal(got, want) {
 		t.Errorf("the lines are\n %+v, want\n %+v", got, want)
 	}
-	answer(t, "balance", projections.Balance{User: "u_ada", Available: 20, Held: 5, Position: 13})(plain(form.Balance(t.Context(), "u_ada", 0)))
+	answer(t, "balance", projections.Balance{User: "u_ada", Available: 20, Held: 5, Given: 4, Position: 13})(plain(form.Balance(t.Context(), "u_ada", 0)))
 	trial, err := form.Trial(t.Context(), 0)
-	answer(t, "trial balance", projections.Trial{Position: 13, Available: 20, Held: 5, Users: 1,
-		Accounts: map[domain.LedgerAccount]domain.Credits{"house:cash": -26, "house:bonus": -10, "house:revenue": 5, "house:adjustments": 6}})(trial, err)
-	if trial.Total() != 0 {
-		t.Errorf("the trial balance sums to %d", trial.Total())
+	answer(t, "trial balance", projections.Trial{Position: 13, Available: 20, Held: 5, Given: 4, Users: 1, Accounts: map[domain.LedgerAccount]domain.Credits{
+		"house:cash": -26, "house:revenue": 5, "house:given_bonus": -10, "house:given_adjustments": 6}})(trial, err)
+	if trial.Total() != 0 || trial.Bought() != 0 || trial.GivenAway() != 0 || trial.Owed() != 21 || trial.Outstanding() != 4 {
+		t.Errorf("the books sum to %d and %d; %d are owed, and %d given away", trial.Bought(), trial.GivenAway(), trial.Owed(), trial.Outstanding())
 	}
 }
 
