@@ -58,7 +58,7 @@ var outside = map[string][]string{
 
 // domainMay is all that the rule book needs of the standard library, and of its
 // next version of JSON: nothing that reads, writes, waits or draws lots.
-var domainMay = []string{"encoding/json", "errors", "fmt", "github.com/go-json-experiment/json", "golang.org/x/net/idna", "golang.org/x/text/unicode/norm", "net/mail", "slices", "strings", "time", "unicode", "unicode/utf8"}
+var domainMay = []string{"encoding/json", "errors", "fmt", "github.com/go-json-experiment/json", "golang.org/x/net/idna", "golang.org/x/text/unicode/norm", "maps", "net/mail", "slices", "strings", "time", "unicode", "unicode/utf8"}
 
 // homeless are names of packages in which things land that have no home yet.
 var homeless = []string{"util", "utils", "common", "helper", "helpers", "misc", "shared"}

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	jsonv2 "github.com/go-json-experiment/json"
 )
@@ -27,6 +29,9 @@ var readers = map[EventType][]func(payload []byte) (Event, error){
 	TypeAdminGranted:        {decode[AdminGranted]},
 	TypeAdminRevoked:        {decode[AdminRevoked]},
 }
+
+// EventTypes are all kinds of events that this program knows, sorted.
+func EventTypes() []EventType { return slices.Sorted(maps.Keys(readers)) }
 
 // Version is that of the payload which Encode writes, 1 for a type that is not known
 // to this program.

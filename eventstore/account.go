@@ -118,7 +118,7 @@ func (s *Store) keepExtended() {
 			return
 		case size := <-s.grown:
 			ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-			s.report("make space for the log to grow", s.engine.extend(ctx, size))
+			s.Report("make space for the log to grow", s.engine.extend(ctx, size))
 			cancel()
 		}
 	}
@@ -178,7 +178,7 @@ func (s *Store) keepSnapshots() {
 				}
 			}
 			ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-			s.report("save snapshots", s.engine.saveSnapshots(ctx, list)) // a cache: a lost one costs a longer read
+			s.Report("save snapshots", s.engine.saveSnapshots(ctx, list)) // a cache: a lost one costs a longer read
 			cancel()
 		}
 	}

@@ -53,9 +53,10 @@ func (s *Store) Troubles() []Trouble {
 	return list
 }
 
-// report notes how a piece of work in the background ended. The log has a line when
-// it begins to fail and when it succeeds again, not for each try.
-func (s *Store) report(what string, err error) {
+// Report notes how a piece of work in the background ended, of the store's or of what
+// follows it. The log has a line when it begins to fail and when it succeeds again, not
+// for each try.
+func (s *Store) Report(what string, err error) {
 	s.back.mu.Lock()
 	_, failed := s.back.troubles[what]
 	switch {

@@ -80,7 +80,7 @@ func (s *Store) Lead(ctx context.Context, name string, do func(context.Context, 
 		if ctx.Err() != nil {
 			return nil
 		}
-		s.report(leadThe+name, err)
+		s.Report(leadThe+name, err)
 		if term != nil {
 			if ended, err := s.hold(ctx, term, do); ended && !s.noteNewer(err) {
 				return err
@@ -143,7 +143,7 @@ func (s *Store) hold(ctx context.Context, term *Leadership, do func(context.Cont
 			if err = s.renew(ctx, term.lease); err == nil {
 				over.Reset(time.Until(asked.Add(s.leaseTime)))
 			}
-			if s.report(leadThe+term.lease.name, err); !errors.Is(err, ErrDeposed) {
+			if s.Report(leadThe+term.lease.name, err); !errors.Is(err, ErrDeposed) {
 				continue
 			}
 		case <-over.C:

@@ -172,7 +172,7 @@ func open(ctx context.Context, e engine) (*Store, error) {
 	s.stopped.Go(func() {
 		e.listen(hearing, s.Hint, func(err error) {
 			if hearing.Err() == nil {
-				s.report("listen for appends of other processes", err)
+				s.Report("listen for appends of other processes", err)
 			}
 		})
 	})

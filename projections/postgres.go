@@ -64,6 +64,7 @@ type Postgres struct {
 	ends  bells[domain.PredictionID]
 
 	balances gathered[domain.UserID, Balance] // reads of balances that come at once
+	reports  atomic.Pointer[func(what string, err error)]
 
 	stop   context.CancelFunc
 	behind sync.WaitGroup
@@ -87,6 +88,16 @@ func (v *Postgres) start(ctx context.Context, parts ...func(context.Context)) {
 	v.stop = stop
 	for _, part := range parts {
 		v.behind.Go(func() { part(behind) })
+	}
+}
+
+// ReportTo says where to report how work in the background goes (eventstore.Store.Report):
+// that it fails, and that it works again.
+func (v *Postgres) ReportTo(report func(what string, err error)) { v.reports.Store(&report) }
+
+func (v *Postgres) report(what string, err error) {
+	if report := v.reports.Load(); report != nil {
+		(*report)(what, err)
 	}
 }
 

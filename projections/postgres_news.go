@@ -22,6 +22,9 @@ import (
 // the tables.
 const newsChannel = "kassa_views"
 
+// listening is the name of what fails where no news come.
+const listening = "listen for news of the views"
+
 // lookEvery bounds how late something is noticed whose news got lost.
 const lookEvery = 250 * time.Millisecond
 
@@ -100,9 +103,13 @@ var errPooled = errors.New("a connection pooler stands before the database")
 // lost. Behind a pooler it hears nothing: who waits looks.
 func (v *Postgres) listen(ctx context.Context) {
 	for {
-		if err := v.hear(ctx); errors.Is(err, errPooled) {
+		err := v.hear(ctx)
+		if errors.Is(err, errPooled) {
 			return
-		} // another fault meets who waits, because they look meanwhile
+		}
+		if ctx.Err() == nil {
+			v.report(listening, err) // those who wait look meanwhile
+		}
 		// Views commit without waiting for the disk: a server that crashed may have
 		// lost their last moments, together with their positions.
 		v.hears.Store(false)
@@ -138,6 +145,7 @@ func (v *Postgres) hear(ctx context.Context) error {
 		return err
 	}
 	v.hears.Store(true)
+	v.report(listening, nil)
 	for {
 		news, err := conn.WaitForNotification(ctx)
 		if err != nil {

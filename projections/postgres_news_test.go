@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -45,6 +46,27 @@ func (h house) decide(t testing.TB, a *domain.Account, version *eventstore.Versi
 	fatal(t, err)
 	*version += eventstore.Version(len(events))
 	return receipt.Position()
+}
+
+// A connection for news that breaks is reported, and so is the next one that works.
+func TestListeningIsReported(t *testing.T) {
+	h := newHouse(t)
+	reported := make(chan error, 64)
+	h.views.ReportTo(func(_ string, err error) { reported <- err })
+	for broken := false; !broken; {
+		h.asOwner(t, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+			WHERE datname = current_database() AND query = 'LISTEN kassa_views' AND pid <> pg_backend_pid()`)
+		select {
+		case err := <-reported: // nil where it came to listen just now
+			broken = err != nil
+		case <-time.After(50 * time.Millisecond): // it did not listen yet
+		}
+	}
+	for err := range reported {
+		if err == nil {
+			return
+		}
+	}
 }
 
 // What one process does to the views wakes those who wait in another: by news

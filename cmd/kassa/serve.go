@@ -156,6 +156,7 @@ func (s *service) assembleProduction(ctx context.Context) (err error) {
 	if s.tables, err = projections.OpenPostgres(ctx, s.pool); err != nil {
 		return err
 	}
+	s.tables.ReportTo(s.store.Report)
 	s.views = s.tables
 	s.runner = projections.NewRunner(s.tables, s.store, s.log)
 	if !s.settings.has(brokerRoles...) {

@@ -3,6 +3,7 @@ package projectionstest
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -55,13 +56,39 @@ func everyEvent(t *testing.T, log *Log, form Form) {
 		step()
 		catchUp(t, log, form)
 		compare(t, log, form)
+		addsUp(t, log, form)
 	}
 	seen := map[domain.EventType]bool{}
 	for _, rec := range log.all() {
 		seen[rec.Type] = true
 	}
-	if len(seen) != 13 {
-		t.Fatalf("the story has only %d kinds of events", len(seen))
+	if got := slices.Sorted(maps.Keys(seen)); !slices.Equal(got, domain.EventTypes()) {
+		t.Fatalf("the story has the events %q, there are %q", got, domain.EventTypes())
+	}
+}
+
+// addsUp compares the history of each person with the postings in the log, which every
+// event that moves money carries: a kind of event that the history passes over, or shows
+// with another amount, does not add up, whatever the expectations of this suite know.
+func addsUp(t *testing.T, log *Log, form Form) {
+	t.Helper()
+	posted := map[domain.UserID]domain.Credits{}
+	for _, rec := range log.all() {
+		if m, ok := rec.Event.(domain.Mover); ok {
+			u := rec.Event.Subject()
+			posted[u] += m.Moved().Amount(domain.AvailableOf(u)) + m.Moved().Amount(domain.GivenOf(u))
+		}
+	}
+	for u, want := range posted {
+		found, err := walk(transactionsOf(t.Context(), form, u, ""), projections.MaxPage)
+		must(t, err)
+		var sum domain.Credits
+		for _, line := range found {
+			sum += line.Amount
+		}
+		if sum != want {
+			t.Errorf("the transactions of %s add up to %d, what was posted to %d", u, sum, want)
+		}
 	}
 }
 
