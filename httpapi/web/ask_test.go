@@ -63,7 +63,7 @@ func TestWaiting(t *testing.T) {
 	h := open(t, options{bonus: bonus})
 	g := h.member("ru", "anna@example.org")
 	waiting := g.open("/web").fill("/web/ask", "text", "поезд, "+patience).is(http.StatusOK)
-	waiting.says("Ищем фильмы", "Придержано: 5 кредитов. Без ответа они вернутся в кошелёк в", "Ждём уже:", "ждёт: 5")
+	waiting.says("Ищем фильмы", "Придержано: 5 кредитов. Без ответа они вернутся в кошелёк:", "Ждём уже:", "ждёт: 5")
 	refresh := find(waiting.root, func(n *node) bool { return attr(n, "http-equiv") == "refresh" })
 	if refresh == nil || refresh.Parent.Data != "noscript" {
 		// The parser of a browser with scripts leaves what is in noscript as text.

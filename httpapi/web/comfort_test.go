@@ -180,7 +180,7 @@ func TestHowLongItWaits(t *testing.T) {
 	b.until("wait", `document.querySelector('[data-elapsed]') !== null && document.title.startsWith('терпение and a train')`)
 	first := ask[string](b, `document.querySelector('[data-elapsed]').innerText`)
 	b.until("see it count", fmt.Sprintf(`document.querySelector('[data-elapsed]').innerText !== %q`, first))
-	if says := ask[string](b, `document.querySelector('.waiting').innerText`); !strings.Contains(says, "go back to your wallet at") {
+	if says := ask[string](b, `document.querySelector('.waiting').innerText`); !strings.Contains(says, "go back to your wallet:") {
 		t.Errorf("the page says %q", says)
 	}
 	h.later.Add(int64(3 * 60 * 1e9))

@@ -73,7 +73,7 @@ var englishTexts = map[string]string{
 	"answer.waiting":              "Looking for films",
 	"answer.waiting.text":         "This usually takes a fraction of a second. The page updates by itself.",
 	"answer.waiting.since":        "Waiting for:",
-	"answer.waiting.hold":         "Set aside: %s. Without an answer they go back to your wallet at",
+	"answer.waiting.hold":         "Set aside: %s. Without an answer they go back to your wallet:",
 	"n.seconds":                   "%s\u00a0second|%s\u00a0seconds",
 	"answer.found":                "Found: %s",
 	"answer.none":                 "Nothing comes close",

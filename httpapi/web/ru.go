@@ -73,7 +73,7 @@ var russianTexts = map[string]string{
 	"answer.waiting":              "Ищем фильмы",
 	"answer.waiting.text":         "Обычно это доли секунды. Страница обновится сама.",
 	"answer.waiting.since":        "Ждём уже:",
-	"answer.waiting.hold":         "Придержано: %s. Без ответа они вернутся в кошелёк в",
+	"answer.waiting.hold":         "Придержано: %s. Без ответа они вернутся в кошелёк:",
 	"n.seconds":                   "%s\u00a0секунду|%s\u00a0секунды|%s\u00a0секунд",
 	"answer.found":                "Нашлось: %s",
 	"answer.none":                 "Ничего похожего не нашлось",
