@@ -342,7 +342,7 @@ func (s *Store) Checkpoints(ctx context.Context) (map[string]Position, error) {
 	return all, nil
 }
 
-// SetCheckpoint moves it, whoever leads; see Leadership.SetCheckpoint.
+// SetCheckpoint moves it without a lease; see Leadership.SetCheckpoint.
 func (s *Store) SetCheckpoint(ctx context.Context, name string, at Position) error {
 	if err := s.engine.setCheckpoint(ctx, name, at, lease{}); err != nil {
 		return fmt.Errorf("move checkpoint %s to %d: %w", name, at, err)

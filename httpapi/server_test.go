@@ -26,6 +26,18 @@ import (
 // send sends one request, and holds the answer against the contract.
 func (w *world) send(h http.Handler, method, path, name, body string, headers ...string) *httptest.ResponseRecorder {
 	w.t.Helper()
+	return w.sendWith(http.Header.Set, h, method, path, name, body, headers)
+}
+
+// sendTwice is the same with headers that may be there twice.
+func (w *world) sendTwice(h http.Handler, method, path, name, body string, headers ...string) *httptest.ResponseRecorder {
+	w.t.Helper()
+	return w.sendWith(http.Header.Add, h, method, path, name, body, headers)
+}
+
+// sendWith puts each header into the request by put.
+func (w *world) sendWith(put func(http.Header, string, string), h http.Handler, method, path, name, body string, headers []string) *httptest.ResponseRecorder {
+	w.t.Helper()
 	r := httptest.NewRequest(method, path, strings.NewReader(body))
 	if name != "" {
 		basic(r, name)
@@ -34,7 +46,7 @@ func (w *world) send(h http.Handler, method, path, name, body string, headers ..
 		r.Header.Set("Content-Type", "application/json")
 	}
 	for i := 0; i < len(headers); i += 2 {
-		r.Header.Set(headers[i], headers[i+1])
+		put(r.Header, headers[i], headers[i+1])
 	}
 	answer := httptest.NewRecorder()
 	h.ServeHTTP(answer, r)

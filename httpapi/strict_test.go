@@ -14,25 +14,6 @@ import (
 	"kassa/projections"
 )
 
-// send with headers that may be there twice.
-func (w *world) sendTwice(h http.Handler, method, path, name, body string, headers ...string) *httptest.ResponseRecorder {
-	w.t.Helper()
-	r := httptest.NewRequest(method, path, strings.NewReader(body))
-	if name != "" {
-		basic(r, name)
-	}
-	if body != "" {
-		r.Header.Set("Content-Type", "application/json")
-	}
-	for i := 0; i < len(headers); i += 2 {
-		r.Header.Add(headers[i], headers[i+1])
-	}
-	answer := httptest.NewRecorder()
-	h.ServeHTTP(answer, r)
-	theContract(w.t).check(w.t, r, []byte(body), answer)
-	return answer
-}
-
 // namedViews fail the test where they are asked for what cannot be there.
 type namedViews struct {
 	projections.Views

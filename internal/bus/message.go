@@ -42,7 +42,7 @@ const (
 )
 
 // hint is all that a message of events says: how far the log has come. What happened is
-// read from the log, for whoever can publish to the broker can say anything.
+// read from the log, for anybody who can publish to the broker can say anything.
 type hint struct {
 	Position eventstore.Position `json:"position"`
 }

@@ -167,7 +167,7 @@ func confirmed(channel *amqp091.Channel) (*confirming, error) {
 
 // note keeps the ids of returned messages until they are asked for. A return comes
 // before the confirm of its message, and is in our hands before the confirm is read:
-// whoever asks after the confirm gets the truth.
+// a check after the confirm sees it.
 func (c *confirming) note(returns <-chan amqp091.Return) {
 	defer close(c.ended)
 	returned := map[string]bool{}
