@@ -1,5 +1,5 @@
-// Package kassa_test keeps what the whole house has promised: who may import
-// whom, and the manners of its files.
+// Package kassa_test checks what holds for the whole repository: which package may
+// import which, the form of its files, and that its documents name what exists.
 package kassa_test
 
 import (
@@ -12,6 +12,8 @@ import (
 	"io"
 	"os/exec"
 	"path/filepath"
+	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -19,72 +21,106 @@ import (
 
 const module = "kassa"
 
-// arrows says which rooms a room may import; a folder inside a room belongs to
-// it. What only a test imports is free: a test may stand anywhere.
-var arrows = map[string][]string{
-	"domain":      {},
-	"schema":      {},
-	"worker":      {},
-	"vault":       {"domain", "schema"},
-	"eventstore":  {"domain", "schema"},
-	"commands":    {"domain", "eventstore"}, // never projections: decisions come from the stream
-	"projections": {"domain", "eventstore", "schema"},
-	"catalog":     {"schema"},
-	"audit":       {"domain", "eventstore", "projections"},
+// allowed is which components a component may import. A component is a folder with
+// everything below it. Imports of tests are free. docs/architecture.md has the same
+// table.
+var allowed = map[string][]string{
+	"domain":                     {},
+	"schema":                     {},
+	"worker":                     {},
+	"internal/wait":              {},
+	"internal/listen":            {"schema", "internal/wait"},
+	"internal/security":          {"domain"},
+	"internal/mail":              {},
+	"internal/mail/mailtest":     {},
+	"internal/movein":            {"domain", "vault", "eventstore", "commands", "catalog", "catalog/formats"},
+	"internal/movein/moveintest": {"schema"},
+	"internal/tracing":           {"domain", "eventstore", "internal/bus"},
+	"internal/metrics":           {"domain", "eventstore", "internal/app", "internal/bus", "internal/security"},
+	"vault":                      {"domain", "schema"},
+	"eventstore":                 {"domain", "schema", "internal/wait", "internal/listen"},
+	"commands":                   {"domain", "eventstore", "internal/wait"}, // never projections: decisions come from the stream
+	"projections":                {"domain", "eventstore", "schema", "internal/wait", "internal/listen"},
+	"catalog":                    {"schema", "internal/wait"},
+	// a component of its own within catalog: the service does not measure
+	"catalog/eval":    {"catalog", "schema"},
+	"catalog/formats": {"catalog"}, // films come in by commands only
+	"transparency":    {"eventstore", "schema"},
+	"audit":           {"domain", "eventstore", "projections"},
+	"audit/reconcile": {"domain", "eventstore", "audit", "schema"}, // sorts in a temporary file
 	// eventstore and vault for the words of their answers: positions, ErrErased.
-	"httpapi":      {"domain", "commands", "projections", "catalog", "audit", "eventstore", "vault", "schema"},
-	"internal/bus": {"eventstore"},
-	"cmd/kassa":    {"domain", "schema", "worker", "vault", "eventstore", "commands", "projections", "catalog", "audit", "httpapi", "internal/bus"},
-	"cmd/modelgen": {"catalog", "worker"},
-	"tools/mutate": {},
+	"httpapi":          {"domain", "commands", "projections", "catalog", "audit", "transparency", "eventstore", "vault", "schema", "internal/security"},
+	"internal/bus":     {"eventstore", "internal/wait"},
+	"internal/matcher": {"domain", "worker", "vault", "eventstore", "commands", "catalog", "internal/bus"},
+	"internal/backup":  {"eventstore", "schema", "transparency"},
+	// without httpapi, whose tests wire the service by it
+	"internal/app":         {"domain", "schema", "vault", "eventstore", "transparency", "commands", "projections", "catalog", "internal/bus", "internal/mail", "internal/matcher", "worker"},
+	"internal/app/apptest": {"domain", "worker", "vault", "eventstore", "commands", "projections", "catalog", "audit", "internal/app", "internal/bus", "internal/mail"},
+	"internal/process":     {"domain", "worker", "catalog", "eventstore", "transparency", "commands", "httpapi", "internal/app", "internal/bus", "internal/matcher", "internal/metrics", "internal/security", "internal/tracing", "internal/wait"},
+	"cmd/kassa":            {"domain", "schema", "worker", "vault", "eventstore", "transparency", "commands", "projections", "catalog", "catalog/eval", "catalog/formats", "audit", "audit/reconcile", "internal/bus", "internal/mail", "internal/matcher", "internal/movein", "internal/security", "internal/app", "internal/backup", "internal/process"},
+	"cmd/modelgen":         {"catalog", "worker"},
+	"tools/mutate":         {},
+	"tools/measure":        {},
+	"tools/task":           {},
 }
 
-// outside says which rooms alone may import a package of others, and all below
-// it; with no room, tests alone may.
+// outside is which components may import a third-party package and everything below it;
+// with none, only tests may.
 var outside = map[string][]string{
 	"github.com/ThreeDotsLabs":     {"internal/bus"},
+	"github.com/cenkalti":          {"internal/wait"},
+	"github.com/prometheus":        {"internal/metrics"},
+	"go.opentelemetry.io":          {"internal/tracing"},
+	"github.com/wneessen":          {"internal/mail"},
+	"github.com/emersion":          {"internal/mail/mailtest"},
+	"net/http/pprof":               {"internal/metrics"}, // it registers itself at http.DefaultServeMux, which nobody serves
 	"github.com/gorilla":           {"httpapi"},
+	"github.com/rs/cors":           {"httpapi"},
+	"github.com/transparency-dev":  {"transparency"},
 	"github.com/knights-analytics": {"worker"},
+	"github.com/gomlx":             {"worker"},
 	"modernc.org":                  {"schema"},
 	"github.com/pressly/goose":     {"schema"},
-	"golang.org/x/mod/sumdb":       {"eventstore", "audit"},
-	"golang.org/x/crypto":          {"vault", "internal/bus"},
-	"database/sql":                 {"schema", "eventstore", "vault", "projections", "catalog"}, // the worker has none
-	"C":                            {},                                                          // one static binary, on any machine with Go
+	"golang.org/x/mod/sumdb":       {"eventstore", "audit", "transparency"},
+	"golang.org/x/crypto":          {"vault", "internal/bus", "internal/movein/moveintest"},
+	"database/sql":                 {"schema", "eventstore", "vault", "projections", "catalog", "transparency", "audit/reconcile"}, // the worker has none
+	"github.com/minio":             {"internal/backup"},
+	"C":                            {}, // one static binary, on any machine with Go
+	"github.com/johannesboyne":     {},
 	"net/http/httptest":            {},
 	"github.com/santhosh-tekuri":   {},
 	"pgregory.net/rapid":           {},
 }
 
-// domainMay is all that the rule book needs of the standard library, and of its
-// next version of JSON: nothing that reads, writes, waits or draws lots.
+// domainMay is all that domain may import of the standard library, and of the next
+// version of its JSON: nothing with I/O, waiting or randomness.
 var domainMay = []string{"encoding/json", "errors", "fmt", "github.com/go-json-experiment/json", "golang.org/x/net/idna", "golang.org/x/text/unicode/norm", "maps", "net/mail", "slices", "strings", "time", "unicode", "unicode/utf8"}
 
-// homeless are names of packages in which things land that have no home yet.
-var homeless = []string{"util", "utils", "common", "helper", "helpers", "misc", "shared"}
+// vague are package names that do not describe their content.
+var vague = []string{"util", "utils", "common", "helper", "helpers", "misc", "shared"}
 
-// pkg is what `go list -json` says of one package.
+// pkg is the output of `go list -json` for one package.
 type pkg struct {
 	ImportPath, Name, Dir string
 	Imports               []string
 }
 
-// violations are the broken rules, one sentence each.
+// violations lists the broken rules, one sentence each.
 func violations(pkgs []pkg) []string {
 	var list []string
 	for _, p := range pkgs {
-		room, ok := roomOf(p.ImportPath)
+		component, ok := componentOf(p.ImportPath)
 		if !ok {
-			list = append(list, fmt.Sprintf("%s stands in no room", p.ImportPath))
+			list = append(list, fmt.Sprintf("%s belongs to no component", p.ImportPath))
 		}
 		for _, part := range strings.Split(p.ImportPath, "/") {
-			if slices.Contains(homeless, part) || slices.Contains(homeless, p.Name) {
-				list = append(list, fmt.Sprintf("%s is no name for a package: what is in it has no home yet", p.ImportPath))
+			if slices.Contains(vague, part) || slices.Contains(vague, p.Name) {
+				list = append(list, fmt.Sprintf("%s is no name for a package: it says nothing of what is in it", p.ImportPath))
 				break
 			}
 		}
 		for _, path := range p.Imports {
-			if why := forbidden(room, p, path); why != "" {
+			if why := forbidden(component, p, path); why != "" {
 				list = append(list, fmt.Sprintf("%s imports %s: %s", p.ImportPath, path, why))
 			}
 		}
@@ -92,46 +128,50 @@ func violations(pkgs []pkg) []string {
 	return list
 }
 
-// forbidden says why p, of the room, may not import the path; "" where it may.
-func forbidden(room string, p pkg, path string) string {
+// forbidden is why p, of the component, may not import the path; "" if it may.
+func forbidden(component string, p pkg, path string) string {
 	if to, ours := strings.CutPrefix(path, module+"/"); ours {
-		other, _ := roomOf(path)
+		other, _ := componentOf(path)
 		switch {
 		case strings.HasSuffix(to, "test") && !strings.HasSuffix(p.Name, "test"):
 			return "that is for tests"
-		case other != room && !slices.Contains(arrows[room], other):
-			return fmt.Sprintf("%s may import of ours %v", room, arrows[room])
+		case other != component && !slices.Contains(allowed[component], other):
+			return fmt.Sprintf("%s may import of ours %v", component, allowed[component])
 		}
 		return ""
 	}
-	for prefix, rooms := range outside {
-		if strings.HasPrefix(path+"/", prefix+"/") && !slices.Contains(rooms, room) {
-			return fmt.Sprintf("only %v may", rooms)
+	for prefix, components := range outside {
+		if strings.HasPrefix(path+"/", prefix+"/") && !slices.Contains(components, component) {
+			return fmt.Sprintf("only %v may", components)
 		}
 	}
-	if room == "domain" && !slices.Contains(domainMay, path) {
+	if component == "domain" && !slices.Contains(domainMay, path) {
 		return "domain is pure"
 	}
 	return ""
 }
 
-// roomOf is the room in which a package of ours stands.
-func roomOf(path string) (string, bool) {
+// componentOf is the innermost component of one of our packages.
+func componentOf(path string) (string, bool) {
 	path = strings.TrimPrefix(path, module+"/")
-	for room := range arrows {
-		if path == room || strings.HasPrefix(path, room+"/") {
-			return room, true
+	innermost := ""
+	for component := range allowed {
+		if (path == component || strings.HasPrefix(path, component+"/")) && len(component) > len(innermost) {
+			innermost = component
 		}
 	}
-	return path, path == module // the root: tests alone
+	if innermost != "" {
+		return innermost, true
+	}
+	return path, path == module // the root has only tests
 }
 
-func TestImportArrows(t *testing.T) {
+func TestImports(t *testing.T) {
 	ours(t) // opened by this process, so that the test cache notices a change
 	pkgs := list(t)
-	for room := range arrows {
-		if !slices.ContainsFunc(pkgs, func(p pkg) bool { return p.ImportPath == module+"/"+room }) {
-			t.Errorf("the room %s is empty", room)
+	for component := range allowed {
+		if !slices.ContainsFunc(pkgs, func(p pkg) bool { return p.ImportPath == module+"/"+component }) {
+			t.Errorf("the component %s has no package", component)
 		}
 	}
 	for _, v := range violations(pkgs) {
@@ -161,8 +201,7 @@ func list(t *testing.T) []pkg {
 	}
 }
 
-// The checker itself, on a house that does not exist: each of these packages
-// breaks one rule, or none.
+// The checker itself, on made-up packages: each breaks one rule, or none.
 func TestViolations(t *testing.T) {
 	for _, tt := range []struct {
 		p    pkg
@@ -194,13 +233,15 @@ func TestViolations(t *testing.T) {
 		{pkg{ImportPath: "kassa/internal/bus", Name: "bus", Imports: []string{"github.com/ThreeDotsLabs/watermill/message", "kassa/eventstore"}}, ""},
 		{pkg{ImportPath: "kassa/internal/bus", Name: "bus", Imports: []string{"kassa/commands"}}, "internal/bus may import of ours"},
 		{pkg{ImportPath: "kassa/cmd/kassa", Name: "main", Imports: []string{"github.com/ThreeDotsLabs/watermill"}}, "only [internal/bus] may"},
-		{pkg{ImportPath: "kassa/cmd/kassa", Name: "main", Imports: []string{"kassa/httpapi", "kassa/internal/bus", "kassa/worker"}}, ""},
+		{pkg{ImportPath: "kassa/cmd/kassa", Name: "main", Imports: []string{"kassa/internal/process", "kassa/internal/bus", "kassa/worker"}}, ""},
 		{pkg{ImportPath: "kassa/httpapi", Name: "httpapi", Imports: []string{"github.com/gorilla/mux", "net/http"}}, ""},
 		{pkg{ImportPath: "kassa/httpapi", Name: "httpapi", Imports: []string{"kassa/worker"}}, "httpapi may import of ours"},
 		{pkg{ImportPath: "kassa/httpapi", Name: "httpapi", Imports: []string{"net/http/httptest"}}, "only [] may"},
 		{pkg{ImportPath: "kassa/audit", Name: "audit", Imports: []string{"kassa/httpapi"}}, "audit may import of ours"},
 		{pkg{ImportPath: "kassa/vault", Name: "vault", Imports: []string{"kassa/eventstore"}}, "vault may import of ours"},
-		{pkg{ImportPath: "kassa/domainish", Name: "domainish"}, "stands in no room"},
+		{pkg{ImportPath: "kassa/catalog/eval", Name: "eval", Imports: []string{"kassa/catalog", "kassa/catalog/words"}}, ""},
+		{pkg{ImportPath: "kassa/httpapi", Name: "httpapi", Imports: []string{"kassa/catalog/eval"}}, "httpapi may import of ours"},
+		{pkg{ImportPath: "kassa/domainish", Name: "domainish"}, "belongs to no component"},
 		{pkg{ImportPath: "kassa/catalog/utils", Name: "utils"}, "no name for a package"},
 		{pkg{ImportPath: "kassa/catalog/text", Name: "helpers"}, "no name for a package"},
 	} {
@@ -214,27 +255,42 @@ func TestViolations(t *testing.T) {
 	}
 }
 
-// The arrows have no circle: of any two rooms at most one knows the other.
-func TestArrowsHaveNoCircle(t *testing.T) {
-	var walk func(room string, path []string)
-	walk = func(room string, path []string) {
-		if slices.Contains(path, room) {
-			t.Fatalf("%v leads back to %s", path, room)
-		}
-		for _, next := range arrows[room] {
-			if _, ok := arrows[next]; !ok {
-				t.Errorf("%s may import %s, which is no room", room, next)
-			}
-			walk(next, append(slices.Clone(path), room))
+// docs/architecture.md contains the allowed imports.
+func TestArchitectureTable(t *testing.T) {
+	shown := map[string][]string{}
+	for _, m := range tableRow.FindAllStringSubmatch(ours(t)["docs/architecture.md"], -1) {
+		if shown[m[1]] = strings.Split(m[2], ", "); m[2] == "nothing" {
+			shown[m[1]] = []string{}
 		}
 	}
-	for room := range arrows {
-		walk(room, nil)
+	if !reflect.DeepEqual(shown, allowed) {
+		t.Errorf("docs/architecture.md shows %v, allowed is %v", shown, allowed)
 	}
 }
 
-// Time comes into the rule book as an argument: it may speak of moments, and
-// never look at a clock.
+// tableRow is a row of two columns with a component and what it may import.
+var tableRow = regexp.MustCompile("(?m)^\\| `([a-z/]+)` \\| ([^|]+) \\|$")
+
+// The allowed imports have no cycle.
+func TestImportsHaveNoCycle(t *testing.T) {
+	var walk func(component string, path []string)
+	walk = func(component string, path []string) {
+		if slices.Contains(path, component) {
+			t.Fatalf("%v leads back to %s", path, component)
+		}
+		for _, next := range allowed[component] {
+			if _, ok := allowed[next]; !ok {
+				t.Errorf("%s may import %s, which is no component", component, next)
+			}
+			walk(next, append(slices.Clone(path), component))
+		}
+	}
+	for component := range allowed {
+		walk(component, nil)
+	}
+}
+
+// domain gets the time as an argument, and never reads a clock.
 func TestDomainHasNoClock(t *testing.T) {
 	read := []string{"Now", "Since", "Until", "Sleep", "After", "AfterFunc", "Tick", "NewTimer", "NewTicker", "Local", "LoadLocation"}
 	files, err := filepath.Glob("domain/*.go")

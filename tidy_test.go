@@ -11,15 +11,14 @@ import (
 	"testing"
 )
 
-// linesMost is the length of a Go file that a reader still holds in mind.
+// linesMost is the maximum length of a Go file.
 const linesMost = 450
 
-// longer is the ratchet: files that are longer still, and how long. It only
-// shrinks.
+// longer are exceptions with their length; the list may only shrink.
 var longer = map[string]int{}
 
-// Words that no file of ours may hold, and what to do about it. (Written in two
-// halves, so that this file holds none.)
+// Words that none of our files may contain, and the remedy. (Written in two halves, so
+// that this file contains none.)
 var unwelcome = []struct {
 	where *regexp.Regexp // of the file's name
 	what  *regexp.Regexp
@@ -57,7 +56,44 @@ func untidy(name, text string) (faults []string) {
 			}
 		}
 	}
+	if !importsInOrder(text) {
+		faults = append(faults, name+": imports are in blocks: the standard library, other modules, ours")
+	}
 	return faults
+}
+
+var (
+	importBlock = regexp.MustCompile(`(?s)\nimport \((.*?)\n\)`)
+	importPath  = regexp.MustCompile(`(?m)^\s*(?:[\w.]+ )?"([^"]+)"`)
+)
+
+func importsInOrder(text string) bool {
+	block := importBlock.FindStringSubmatch(text)
+	if block == nil {
+		return true
+	}
+	last := -1
+	for _, lines := range strings.Split(block[1], "\n\n") {
+		kinds := map[int]bool{}
+		for _, path := range importPath.FindAllStringSubmatch(lines, -1) {
+			first, _, _ := strings.Cut(path[1], "/")
+			switch {
+			case first == "kassa":
+				kinds[2] = true
+			case strings.Contains(first, "."):
+				kinds[1] = true
+			default:
+				kinds[0] = true
+			}
+		}
+		for kind := range kinds {
+			if len(kinds) > 1 || kind < last {
+				return false
+			}
+			last = kind
+		}
+	}
+	return true
 }
 
 func TestUntidy(t *testing.T) {
@@ -72,6 +108,9 @@ func TestUntidy(t *testing.T) {
 		{"a.go", "// FIX" + "ME\n// X" + "XX\n", 2},
 		{"a_test.go", "\tt.Skip" + "(\"later\")\n\tb.SkipNow" + "()\n", 2},
 		{"a_test.go", "\ttime.Sleep" + "(time.Second)\n", 1},
+		{"a.go", "package a\n\nimport (\n\t\"fmt\"\n\n\t\"example.org/x\"\n\n\t\"kassa/domain\"\n)\n", 0},
+		{"a.go", "package a\n\nimport (\n\t\"fmt\"\n\n\t\"kassa/domain\"\n\n\t\"example.org/x\"\n)\n", 1},
+		{"a.go", "package a\n\nimport (\n\t\"fmt\"\n\n\t\"example.org/x\"\n\t\"kassa/domain\"\n)\n", 1},
 		{"a.go", "\ttime.Sleep" + "(time.Second)\n\tr.Skip" + "(7)\n", 0},
 	} {
 		if got := untidy(tt.name, tt.text); len(got) != tt.faults {
@@ -87,8 +126,8 @@ var (
 	testName = regexp.MustCompile("`((?:Test|Fuzz|Benchmark)[A-Z]\\w*)`")
 )
 
-// What our pages tell a reader to run, to open and to look up is there.
-func TestPagesSpeakOfWhatIsThere(t *testing.T) {
+// The tests, tasks and paths named in documents exist.
+func TestDocumentsNameExistingTests(t *testing.T) {
 	files := ours(t)
 	for name, text := range files {
 		if !strings.HasSuffix(name, ".md") {
@@ -129,8 +168,8 @@ func declared(files map[string]string, test string) bool {
 	return false
 }
 
-// ours reads the texts of this repository, by path. Folders that tools make (see
-// .gitignore), hidden ones and test data are not ours.
+// ours reads the texts of this repository, by path, without folders made by tools (see
+// .gitignore), hidden ones and test data.
 func ours(t *testing.T) map[string]string {
 	t.Helper()
 	files := map[string]string{}

@@ -8,14 +8,15 @@ import (
 	"kassa/eventstore"
 )
 
-// beside verifies a file with what is kept beside the log.
+// beside verifies a file together with what is kept beside the log.
 func (l ledger) beside(t testing.TB, kept *eventstore.Head) error {
 	t.Helper()
 	_, err := audit.Ledger{Store: l.read(t), Kept: kept}.Verify(t.Context())
 	return err
 }
 
-// What is kept beside the log: followers, guards, and a head that was kept elsewhere.
+// What is kept beside the log: checkpoints of followers, guards, and a head that was
+// kept elsewhere.
 func TestWhatIsKeptBesideTheLog(t *testing.T) {
 	l := newLedger(t, 13, 70)
 	guards := []want{{audit.GuardMissing, 0}, {audit.GuardMissing, 0}, {audit.GuardMissing, 0}, {audit.GuardMissing, 0}, {audit.GuardMissing, 0}}
@@ -39,7 +40,8 @@ func TestWhatIsKeptBesideTheLog(t *testing.T) {
 		{"a log that is broken", &other, `UPDATE events SET entry = x'00' WHERE position = 5`, []want{{audit.EntryUnreadable, 5}}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			// The forger's session took the triggers and indexes away: that is found too.
+			// The forger removed the triggers and indexes in this session: that is
+			// found too.
 			err := l.tampered(t, func(c *sql.Conn) { exec(t, c, tt.statement) }).beside(t, tt.kept)
 			finds(t, err, append(tt.want, guards...)...)
 		})

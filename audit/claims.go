@@ -1,30 +1,38 @@
 package audit
 
 import (
+	"context"
+	"errors"
+	"fmt"
+
 	"kassa/domain"
 	"kassa/eventstore"
 )
 
-// joined pairs a person's sign-up with the claim of their e-mail: the positions,
-// 0 for the one that did not come yet.
-type joined struct{ claim, signUp eventstore.Position }
+// signUpPair pairs a sign-up with the claim of its e-mail: their positions, 0 for the
+// one not seen yet.
+type signUpPair struct{ claim, signUp eventstore.Position }
 
-// paid pairs a deposit or withdrawal with the claim of its payment; zero for the one
-// that did not come yet.
-type paid struct{ claim, booked eventstore.Recorded }
+// paymentPair pairs a deposit or withdrawal with the claim of its payment; zero for the
+// one not seen yet.
+type paymentPair struct{ claim, booked eventstore.Recorded }
 
-func (p *paid) whole() bool {
+func (p *paymentPair) whole() bool {
 	return p.claim.Position > 0 && p.booked.Position > 0 && p.claim.Event.Subject() == p.booked.Event.Subject()
 }
 
-func (r *replay) claim(rec eventstore.Recorded, event domain.EmailClaimed) error {
+func (r *replay) claim(ctx context.Context, rec eventstore.Recorded, event domain.EmailClaimed) error {
 	if !rec.Stream.OfEmail() {
 		return fault(WrongStream, rec.Position, "an e-mail's claim is in %q", rec.Stream)
 	}
-	if _, taken := r.emails[rec.Stream]; taken || rec.Version != 1 {
-		return fault(ClaimNotAlone, rec.Position, "an e-mail's claim is not alone in its stream")
+	if rec.Version != 1 {
+		if err := r.released(ctx, rec); err != nil {
+			return err
+		}
 	}
-	r.emails[rec.Stream] = struct{}{}
+	if err := r.names.add(emailName, claimName(rec), rec.Position); err != nil {
+		return err
+	}
 	j := r.join(event.User)
 	if j.claim != 0 {
 		return fault(ClaimNotAlone, rec.Position, "%q claims two e-mails in one append", event.User)
@@ -33,17 +41,37 @@ func (r *replay) claim(rec eventstore.Recorded, event domain.EmailClaimed) error
 	return nil
 }
 
-func (r *replay) join(u domain.UserID) *joined {
-	j := r.joining[u]
+// claimName names one claim of an e-mail: each version of its stream is used once.
+func claimName(rec eventstore.Recorded) string { return fmt.Sprintf("%s %d", rec.Stream, rec.Version) }
+
+// released proves that an e-mail which is claimed again was that of a person who is erased.
+// The streams of e-mails are kept when entries are archived.
+func (r *replay) released(ctx context.Context, rec eventstore.Recorded) error {
+	before, err := r.store.Stream(ctx, rec.Stream, rec.Version-2, 1)
+	if err != nil && !errors.Is(err, eventstore.ErrCorrupt) {
+		return err
+	}
+	if err != nil || len(before) == 0 || before[0].Position >= rec.Position {
+		return fault(ClaimNotAlone, rec.Position, "an e-mail's claim does not follow in its stream")
+	}
+	holder := before[0].Event.Subject()
+	if a := r.accounts[holder]; a == nil || !a.Erased {
+		return fault(ClaimNotAlone, rec.Position, "an e-mail is claimed again, and %q, whose it is, was not erased", holder)
+	}
+	return nil
+}
+
+func (r *replay) join(u domain.UserID) *signUpPair {
+	j := r.signUps[u]
 	if j == nil {
-		j = &joined{}
-		r.joining[u] = j
+		j = &signUpPair{}
+		r.signUps[u] = j
 	}
 	return j
 }
 
-// claimPayment looks at the claim of a payment. That the same payment is not claimed
-// again follows: each claim has its booking, and no payment is booked twice.
+// claimPayment checks the claim of a payment. It need not check that the payment is not
+// claimed twice: each claim has its booking, and no payment is booked twice.
 func (r *replay) claimPayment(rec eventstore.Recorded) error {
 	if !rec.Stream.OfPayment() {
 		return fault(WrongStream, rec.Position, "a payment's claim is in %q", rec.Stream)
@@ -56,20 +84,26 @@ func (r *replay) claimPayment(rec eventstore.Recorded) error {
 	return nil
 }
 
-func (r *replay) pay(stream eventstore.Stream) *paid {
-	p := r.paying[stream]
+func (r *replay) pay(stream eventstore.Stream) *paymentPair {
+	p := r.payments[stream]
 	if p == nil {
-		p = &paid{}
-		r.paying[stream] = p
+		p = &paymentPair{}
+		r.payments[stream] = p
 	}
 	return p
 }
 
-// claimedInPairs looks back on an append that ended: who signed up claimed an e-mail
-// in it, who was paid or paid out claimed the payment, and the other way round.
-func (r *replay) claimedInPairs() error {
+// checkPairs checks an append that has ended: each sign-up in it claims an e-mail, each
+// deposit or withdrawal its payment, and the reverse.
+func (r *replay) checkPairs() error {
+	if r.part.continued { // its beginning was not read
+		r.part.continued = false
+		clear(r.payments)
+		clear(r.signUps)
+		return nil
+	}
 	var first *Fault
-	for _, p := range r.paying {
+	for _, p := range r.payments {
 		f := fault(PaymentUnpaired, p.booked.Position, "a payment is booked without being claimed by its person in the same append")
 		f.Stream = p.booked.Stream
 		if p.booked.Position == 0 {
@@ -80,8 +114,8 @@ func (r *replay) claimedInPairs() error {
 			first = f
 		}
 	}
-	clear(r.paying)
-	for user, j := range r.joining {
+	clear(r.payments)
+	for user, j := range r.signUps {
 		f := fault(SignUpUnpaired, j.signUp, "%q signs up without claiming an e-mail in the same append", user)
 		if j.signUp == 0 {
 			f = fault(SignUpUnpaired, j.claim, "%q claims an e-mail and does not sign up in the same append", user)
@@ -91,7 +125,7 @@ func (r *replay) claimedInPairs() error {
 			first = f
 		}
 	}
-	clear(r.joining)
+	clear(r.signUps)
 	if first != nil {
 		return first
 	}

@@ -2,17 +2,16 @@ package audit
 
 import (
 	"context"
-
-	"golang.org/x/mod/sumdb/tlog"
+	"errors"
 
 	"kassa/eventstore"
 )
 
-// Consistent proves that the log still begins with the entries that it had when
-// the kept head was read: nothing in them was changed, removed or inserted,
-// though everything since may have been rewritten. It looks at the tree's nodes
-// only, a few of them; Verify is what proves that the entries are the tree's. An
-// error is a *Fault where the log is another one than the kept head's.
+// Consistent proves that the log still begins with the entries that it had when the
+// kept head was read: none of them was changed, removed or inserted, though everything
+// since may have been rewritten. It reads only a few nodes of the tree; that the
+// entries are the tree's is proved by Verify. An error is a *Fault if the log is not a
+// continuation of the kept head's.
 func Consistent(ctx context.Context, store *eventstore.Store, kept eventstore.Head) error {
 	now, err := store.Head(ctx)
 	if err != nil {
@@ -27,12 +26,9 @@ func Consistent(ctx context.Context, store *eventstore.Store, kept eventstore.He
 		}
 		return nil
 	}
-	proof, err := tlog.ProveTree(int64(now.Size), int64(kept.Size), store.Nodes(ctx))
-	if err != nil {
-		return err
-	}
-	if err := tlog.CheckTree(proof, int64(now.Size), tlog.Hash(now.Root), int64(kept.Size), tlog.Hash(kept.Root)); err != nil {
+	err = store.Extends(ctx, now, kept)
+	if errors.Is(err, eventstore.ErrDiverged) {
 		return fault(HeadNotKept, kept.Size, "the log does not continue the kept head: an entry up to here was changed")
 	}
-	return nil
+	return err
 }

@@ -16,8 +16,7 @@ import (
 	"kassa/schema"
 )
 
-// forged is an entry that somebody writes past the store, with an envelope that says
-// what they like.
+// forged is an entry written without the store, with any envelope.
 type forged struct {
 	stream  eventstore.Stream
 	version eventstore.Version
@@ -28,8 +27,8 @@ type forged struct {
 	command string // the column
 }
 
-// forge writes a log whose positions, nodes and head are right, whatever its
-// entries say: the work of a forger who knows the tree.
+// forge writes a log with correct positions, nodes and head, whatever its entries
+// contain: the work of a forger who knows the tree.
 func forge(t testing.TB, entries []forged) ledger {
 	t.Helper()
 	ctx := t.Context()
@@ -53,15 +52,15 @@ func forge(t testing.TB, entries []forged) ledger {
 	})
 }
 
-// versionOf is that of the payload: what was not told apart is of version 1.
+// versionOf is the payload's version: the version before given credits is 1.
 func versionOf(e domain.Event) int {
-	if m, ok := e.(domain.Mover); ok && m.Moved().Undivided {
+	if m, ok := e.(domain.MoneyEvent); ok && m.Money().Undivided {
 		return 1
 	}
-	return e.Type().Version()
+	return domain.VersionOf(e)
 }
 
-// grown gives the column of nodes for the next entry of the tree.
+// grown returns the column of nodes for the next entry of the tree.
 func grown(t testing.TB, tree *eventstore.Tree, entry []byte) (column []byte) {
 	t.Helper()
 	nodes, err := tree.Grow(eventstore.LeafHash(entry))
@@ -83,45 +82,45 @@ const ada, bob, eve = domain.UserID("u_ada"), domain.UserID("u_bob"), domain.Use
 
 var answered = domain.Answer{Model: "model-1", Catalogue: "films-1", ProcessingTime: 0.25}
 
-// day is when the forged logs happen.
+// day is the time of the forged logs.
 var day = time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC)
 
-// chronicle is a log in the making: facts that could follow, with the envelopes that
-// the service would give them.
-type chronicle struct {
+// logBuilder builds a log of valid facts, with the envelopes that the service would
+// write.
+type logBuilder struct {
 	log      []forged
 	accounts map[domain.UserID]*domain.Account
 	versions map[eventstore.Stream]eventstore.Version
 }
 
-func newChronicle() *chronicle {
-	return &chronicle{accounts: map[domain.UserID]*domain.Account{}, versions: map[eventstore.Stream]eventstore.Version{}}
+func newLogBuilder() *logBuilder {
+	return &logBuilder{accounts: map[domain.UserID]*domain.Account{}, versions: map[eventstore.Stream]eventstore.Version{}}
 }
 
-func (c *chronicle) of(u domain.UserID) *domain.Account {
+func (c *logBuilder) of(u domain.UserID) *domain.Account {
 	if c.accounts[u] == nil {
 		c.accounts[u] = &domain.Account{}
 	}
 	return c.accounts[u]
 }
 
-// command is the name of the command whose append is the next.
-func (c *chronicle) command() string { return fmt.Sprint("c", len(c.log)+1) }
+// command is the id of the next append's command.
+func (c *logBuilder) command() string { return fmt.Sprint("c", len(c.log)+1) }
 
 func caused(command string) eventstore.Cause {
 	return eventstore.Command{ID: command, Content: "x"}.Cause()
 }
 
-// by adds an append by somebody's command, and gives its first entry.
-func (c *chronicle) by(actor string, events ...domain.Event) *forged {
+// by adds an append of a user's command, and returns its first entry.
+func (c *logBuilder) by(actor string, events ...domain.Event) *forged {
 	command := c.command()
 	first := c.add(actor, caused(command), events...)
 	first.command = command
 	return first
 }
 
-// add adds an append, and gives its first entry.
-func (c *chronicle) add(actor string, cause eventstore.Cause, events ...domain.Event) *forged {
+// add adds an append, and returns its first entry.
+func (c *logBuilder) add(actor string, cause eventstore.Cause, events ...domain.Event) *forged {
 	first := len(c.log)
 	for i, e := range events {
 		stream := eventstore.AccountStream(e.Subject())
@@ -129,7 +128,15 @@ func (c *chronicle) add(actor string, cause eventstore.Cause, events ...domain.E
 			stream = eventstore.EmailStream("hash-of-" + string(e.Subject()))
 		} else if _, claims := e.(domain.PaymentClaimed); claims {
 			stream = paymentOf(events[i+1])
-		} else if err := c.of(e.Subject()).Apply(e); err != nil {
+		} else if _, accepts := e.(domain.MoveInAccepted); accepts {
+			stream = eventstore.MoveInStream
+		} else if _, price := e.(domain.PriceSet); price {
+			stream = eventstore.PricesStream
+		} else if _, closes := e.(domain.PeriodClosed); closes {
+			stream = eventstore.PeriodsStream
+		} else if strings.HasPrefix(string(e.Type()), "Adjustment") {
+			stream = eventstore.AdjustmentsStream
+		} else if err := c.of(e.Subject()).Apply(e, day); err != nil {
 			panic(err)
 		}
 		c.versions[stream]++
@@ -149,62 +156,64 @@ func paymentOf(e domain.Event) eventstore.Stream {
 	panic("no payment")
 }
 
-// signUp takes three positions. The bonus is one of version 1, as are the deposits and
-// withdrawals below, so that an account has no given credits and no payment is claimed;
-// TestForgedClaims has those.
-func (c *chronicle) signUp(u domain.UserID) {
+// signUp takes three positions. The bonus is of version 1, as are the deposits and
+// withdrawals below, so that an account has no given credits and payments are not
+// claimed; TestForgedClaims covers those.
+func (c *logBuilder) signUp(u domain.UserID) {
 	c.by("user:"+string(u), domain.EmailClaimed{User: u}, domain.SignedUp{User: u}, bonusOf(c, u))
 }
 
-func (c *chronicle) deposit(u domain.UserID, amount domain.Credits, payment string) *forged {
+func (c *logBuilder) deposit(u domain.UserID, amount domain.Credits, payment string) *forged {
 	e := decided(c.of(u).Deposit(amount, "sandbox", payment))[0].(domain.Deposited)
 	e.Undivided = true
 	return c.by("user:"+string(u), e)
 }
 
-func (c *chronicle) withdraw(u domain.UserID, amount domain.Credits, payment string) *forged {
+func (c *logBuilder) withdraw(u domain.UserID, amount domain.Credits, payment string) *forged {
 	e := decided(c.of(u).Withdraw(amount, "sandbox", payment))[0].(domain.Withdrawn)
 	e.Undivided = true
 	return c.by("user:"+string(u), e)
 }
 
 // pay is a deposit that claims its payment: two positions.
-func (c *chronicle) pay(u domain.UserID, amount domain.Credits, payment string) {
+func (c *logBuilder) pay(u domain.UserID, amount domain.Credits, payment string) {
 	c.by("user:"+string(u), domain.PaymentClaimed{User: u}, decided(c.of(u).Deposit(amount, "sandbox", payment))[0])
 }
 
-// payOut is a withdrawal that does.
-func (c *chronicle) payOut(u domain.UserID, amount domain.Credits, payment string) {
+// payOut is a withdrawal that claims its payment.
+func (c *logBuilder) payOut(u domain.UserID, amount domain.Credits, payment string) {
 	c.by("user:"+string(u), domain.PaymentClaimed{User: u}, decided(c.of(u).Withdraw(amount, "sandbox", payment))[0])
 }
 
-// ask takes one position. The hold's time is up an hour later.
-func (c *chronicle) ask(u domain.UserID, id domain.PredictionID) *forged {
+// ask takes one position. The hold is due an hour later.
+func (c *logBuilder) ask(u domain.UserID, id domain.PredictionID) *forged { return c.askFor(u, id, 1) }
+
+func (c *logBuilder) askFor(u domain.UserID, id domain.PredictionID, price domain.Credits) *forged {
 	return c.by("user:"+string(u), decided(c.of(u).RequestPrediction(
-		domain.Question{Prediction: id, Price: 1, Limit: 3, ExpiresAt: day.Add(time.Hour)}))...)
+		domain.Question{Prediction: id, Price: price, Limit: 3, ExpiresAt: day.Add(time.Hour)}))...)
 }
 
-// fair is a log of ten entries as it should be: ada signs up (1 to 3), pays in (4), asks
-// (5) and is answered (6); bob signs up (7 to 9) and becomes an admin (10).
-func fair() *chronicle {
-	c := newChronicle()
+// validLog is a valid log of ten entries: ada signs up (1 to 3), deposits (4), asks (5)
+// and is answered (6); bob signs up (7 to 9) and becomes an admin (10).
+func validLog() *logBuilder {
+	c := newLogBuilder()
 	c.signUp(ada)
 	c.deposit(ada, 30, "pay-1")
-	c.ask(ada, "p_1").time = day.Add(-time.Hour) // another process, whose clock is behind
+	c.ask(ada, "p_1").time = day.Add(-time.Hour) // of another process, whose clock is behind
 	c.add("system:matcher", eventstore.ByPosition(5), decided(c.of(ada).Complete("p_1", answered))...)
 	c.signUp(bob)
 	c.by("operator", domain.AdminGranted{User: bob})
 	return c
 }
 
-// want is a fault that must be found: its code and position. The first one counts,
-// unless more are named.
+// want is an expected fault: its code and position. If one is given it must be the
+// first.
 type want struct {
 	code audit.Code
 	at   eventstore.Position
 }
 
-// finds insists that these faults were found, in this order and no others.
+// finds checks that exactly these faults were found, in this order.
 func finds(t testing.TB, err error, wanted ...want) {
 	t.Helper()
 	if len(wanted) == 0 {
@@ -219,7 +228,7 @@ func finds(t testing.TB, err error, wanted ...want) {
 	for _, f := range found.List {
 		got = append(got, want{f.Code, f.Position})
 		if f.What == "" || !strings.Contains(f.Error(), f.What) || !strings.Contains(f.Error(), f.Expected) || !strings.Contains(f.Error(), f.Found) {
-			t.Errorf("a fault does not say what it is: %v", f)
+			t.Errorf("a fault has no text: %v", f)
 		}
 	}
 	if !slices.Equal(got, wanted) {
@@ -227,34 +236,42 @@ func finds(t testing.TB, err error, wanted ...want) {
 	}
 }
 
-// What contradicts the facts before it, or its own place: the tree is right, the
-// entry is not.
+// february is the month before the day of the forged logs, closed by the admin of a valid one.
+var february = domain.PeriodClosed{Admin: bob, From: day.AddDate(0, -1, 0), Until: day, Zone: "UTC", Digest: strings.Repeat("0a", 32)}
+
+func closing(change func(*domain.PeriodClosed)) domain.PeriodClosed {
+	e := february
+	change(&e)
+	return e
+}
+
+// Entries that contradict the facts before them, or their own place; the tree is right.
 func TestForgedFacts(t *testing.T) {
 	stream, email := eventstore.AccountStream(ada), eventstore.EmailStream("hash-of-u_ada")
-	// more adds an entry behind the ten of a fair log, by a command of its own.
-	more := func(stream eventstore.Stream, version eventstore.Version, actor string, e domain.Event) func(*chronicle) {
-		return func(c *chronicle) {
+	// more adds an entry after the ten of a valid log, by a command of its own.
+	more := func(stream eventstore.Stream, version eventstore.Version, actor string, e domain.Event) func(*logBuilder) {
+		return func(c *logBuilder) {
 			command := c.command()
 			c.log = append(c.log, forged{stream, version, e, actor, caused(command), day, command})
 		}
 	}
-	edit := func(at eventstore.Position, change func(*forged)) func(*chronicle) {
-		return func(c *chronicle) { change(&c.log[at-1]) }
+	edit := func(at eventstore.Position, change func(*forged)) func(*logBuilder) {
+		return func(c *logBuilder) { change(&c.log[at-1]) }
 	}
 	// eve signs up in one append of these parts.
-	joins := func(version eventstore.Version, claim, account eventstore.Stream) func(*chronicle) {
-		return func(c *chronicle) {
+	joins := func(version eventstore.Version, claim, account eventstore.Stream) func(*logBuilder) {
+		return func(c *logBuilder) {
 			c.log = append(c.log, forged{claim, version, domain.EmailClaimed{User: eve}, "user:u_eve", caused("c11"), day, "c11"},
 				forged{account, 1, domain.SignedUp{User: eve}, "user:u_eve", caused("c11"), day, ""})
 		}
 	}
-	amounts := func(change func(*domain.Deposited)) func(*chronicle) {
+	amounts := func(change func(*domain.Deposited)) func(*logBuilder) {
 		return edit(4, func(f *forged) { e := f.event.(domain.Deposited); change(&e); f.event = e })
 	}
 	for _, tt := range []struct {
 		name string
 		want want
-		lie  func(*chronicle)
+		lie  func(*logBuilder)
 	}{
 		{"a version left out", want{audit.VersionGap, 4}, edit(4, func(f *forged) { f.version = 4 })},
 		{"a version used twice", want{audit.VersionGap, 6}, edit(6, func(f *forged) { f.version = 4 })},
@@ -263,11 +280,11 @@ func TestForgedFacts(t *testing.T) {
 		{"postings that do not balance", want{audit.FactBroken, 4}, amounts(func(e *domain.Deposited) {
 			e.Postings = []domain.Posting{{Account: domain.HouseCash, Amount: -30}, {Account: domain.AvailableOf(ada), Amount: 31}}
 		})},
-		{"a hold that ends twice", want{audit.FactBroken, 11}, func(c *chronicle) {
+		{"a hold that ends twice", want{audit.FactBroken, 11}, func(c *logBuilder) {
 			c.log = append(c.log, c.log[5])
 			c.log[10].version = 6
 		}},
-		{"a command done twice", want{audit.CommandRepeated, 11}, func(c *chronicle) {
+		{"a command done twice", want{audit.CommandRepeated, 11}, func(c *logBuilder) {
 			c.deposit(ada, 5, "pay-2")
 			c.log[10].cause, c.log[10].command = c.log[3].cause, c.log[3].command
 		}},
@@ -275,34 +292,49 @@ func TestForgedFacts(t *testing.T) {
 		{"a mark without a command", want{audit.ColumnDiffers, 6}, edit(6, func(f *forged) { f.command = "6" })},
 		{"a mark in the middle of an append", want{audit.ColumnDiffers, 2}, edit(2, func(f *forged) { f.command = "c1" })},
 		{"a fact of another person", want{audit.WrongStream, 11}, more(stream, 6, "operator", domain.AdminGranted{User: bob})},
-		{"a fact of nobody", want{audit.FactBroken, 11}, more(eventstore.AccountStream(eve), 1, "operator", domain.AdminGranted{User: eve})},
+		{"a fact of an unknown account", want{audit.FactBroken, 11}, more(eventstore.AccountStream(eve), 1, "operator", domain.AdminGranted{User: eve})},
 		{"an account's fact in an e-mail's stream", want{audit.WrongStream, 11}, more(email, 2, "operator", domain.AdminGranted{User: ada})},
-		{"a stream of no kind", want{audit.WrongStream, 11}, more("till-1", 1, "operator", domain.AdminGranted{User: ada})},
+		{"a stream of no kind", want{audit.WrongStream, 11}, more("unknown-1", 1, "operator", domain.AdminGranted{User: ada})},
 		{"a claim in an account's stream", want{audit.WrongStream, 11}, more(stream, 6, "user:u_ada", domain.EmailClaimed{User: ada})},
 		{"an e-mail claimed again", want{audit.ClaimNotAlone, 11}, joins(2, email, eventstore.AccountStream(eve))},
 		{"a claim that begins an e-mail's stream again", want{audit.ClaimNotAlone, 11}, joins(1, email, eventstore.AccountStream(eve))},
 		{"a claim that is not the first of its stream", want{audit.ClaimNotAlone, 11}, joins(2, eventstore.EmailStream("e"), eventstore.AccountStream(eve))},
 		{"a sign-up in another's stream", want{audit.WrongStream, 12}, joins(1, eventstore.EmailStream("e"), eventstore.AccountStream("u_zoe"))},
 		{"a claim without a sign-up, at the end", want{audit.SignUpUnpaired, 11}, more(eventstore.EmailStream("e"), 1, "user:u_eve", domain.EmailClaimed{User: eve})},
-		{"a claim and a sign-up in two appends", want{audit.SignUpUnpaired, 11}, func(c *chronicle) {
+		{"a claim and a sign-up in two appends", want{audit.SignUpUnpaired, 11}, func(c *logBuilder) {
 			more(eventstore.EmailStream("e"), 1, "user:u_eve", domain.EmailClaimed{User: eve})(c)
 			more(eventstore.AccountStream(eve), 1, "user:u_eve", domain.SignedUp{User: eve})(c)
 		}},
-		{"a sign-up without a claim", want{audit.SignUpUnpaired, 11}, func(c *chronicle) {
+		{"a sign-up without a claim", want{audit.SignUpUnpaired, 11}, func(c *logBuilder) {
 			more(eventstore.AccountStream(eve), 1, "user:u_eve", domain.SignedUp{User: eve})(c)
 			more(stream, 6, "operator", domain.AdminGranted{User: ada})(c)
 		}},
-		{"two claims of one person", want{audit.ClaimNotAlone, 12}, func(c *chronicle) {
+		{"two claims of one person", want{audit.ClaimNotAlone, 12}, func(c *logBuilder) {
 			joins(1, eventstore.EmailStream("e"), eventstore.EmailStream("f"))(c)
 			c.log[11].event = domain.EmailClaimed{User: eve}
 		}},
-		{"a second claim of somebody who has signed up", want{audit.SignUpUnpaired, 11}, more(eventstore.EmailStream("e"), 1, "user:u_ada", domain.EmailClaimed{User: ada})},
+		{"a price in an account's stream", want{audit.WrongStream, 11}, more(stream, 6, "operator", domain.PriceSet{Price: 1})},
+		{"a price that does not follow in its stream", want{audit.VersionGap, 11}, more(eventstore.PricesStream, 2, "operator", domain.PriceSet{Price: 1})},
+		{"an account's fact among the prices", want{audit.WrongStream, 11}, more(eventstore.PricesStream, 1, "operator", domain.AdminGranted{User: ada})},
+		{"a price of nothing", want{audit.FactBroken, 11}, more(eventstore.PricesStream, 1, "operator", domain.PriceSet{})},
+		{"a price of a credit without a currency", want{audit.FactBroken, 11}, more(eventstore.PricesStream, 1, "operator", domain.PriceSet{Price: 1, CreditPrice: 150})},
+		{"a period closed in an account's stream", want{audit.WrongStream, 11}, more(stream, 6, "user:u_bob", february)},
+		{"a closed period that does not follow in its stream", want{audit.VersionGap, 11}, more(eventstore.PeriodsStream, 2, "user:u_bob", february)},
+		{"a period closed before its end", want{audit.FactBroken, 11}, more(eventstore.PeriodsStream, 1, "user:u_bob", closing(func(e *domain.PeriodClosed) { e.Until = day.Add(1) }))},
+		{"a period closed up to a later entry", want{audit.FactBroken, 11}, more(eventstore.PeriodsStream, 1, "user:u_bob", closing(func(e *domain.PeriodClosed) { e.Position = 11 }))},
+		{"a period closed twice", want{audit.FactBroken, 12}, func(c *logBuilder) {
+			c.by("user:u_bob", february)
+			c.by("user:u_bob", february)
+		}},
+		{"a second claim of a user who has signed up", want{audit.SignUpUnpaired, 11}, more(eventstore.EmailStream("e"), 1, "user:u_ada", domain.EmailClaimed{User: ada})},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			c := fair()
+			c := validLog()
 			tt.lie(c)
-			_, err := forge(t, c.log).verify(t)
+			l := forge(t, c.log)
+			_, err := l.verify(t)
 			finds(t, err, tt.want)
+			exportFinds(t, l, err)
 			var f *audit.Fault
 			if at := int(tt.want.at); errors.As(err, &f) && f.Stream != c.log[at-1].stream && f.Code != audit.SignUpUnpaired {
 				t.Errorf("the fault is in stream %q, the entry in %q", f.Stream, c.log[at-1].stream)
@@ -311,9 +343,9 @@ func TestForgedFacts(t *testing.T) {
 	}
 }
 
-// Where nothing is wrong nothing is found, at the edges too.
+// A valid log has no faults, at the limits too.
 func TestNothingIsForged(t *testing.T) {
-	c := fair()
+	c := validLog()
 	_, err := forge(t, c.log).verify(t)
 	must(t, err)
 	c.log[3].time = eventstore.Earliest
@@ -321,7 +353,7 @@ func TestNothingIsForged(t *testing.T) {
 	must(t, err)
 }
 
-// decided takes a decision that cannot be refused.
+// decided returns the events of a decision that must not be refused.
 func decided(events []domain.Event, err error) []domain.Event {
 	if err != nil {
 		panic(err)
@@ -329,8 +361,8 @@ func decided(events []domain.Event, err error) []domain.Event {
 	return events
 }
 
-// A forger who rewrites an entry, the tree and the head leaves a log that is
-// sound in itself. Only a head that was kept elsewhere tells.
+// A forger who rewrites an entry, the tree and the head leaves a log without
+// contradictions. Only a head that was kept elsewhere reveals it.
 func TestRewrittenHistoryIsFoundByAKeptHead(t *testing.T) {
 	l := newLedger(t, 11, 70)
 	kept := l.head
@@ -342,7 +374,7 @@ func TestRewrittenHistoryIsFoundByAKeptHead(t *testing.T) {
 	}
 	faultAt(t, audit.Consistent(t.Context(), rewritten.read(t), kept), kept.Size)
 
-	// Every head from the forged entry on tells, and none before it.
+	// Every head from the forged entry on reveals it, and none before it.
 	honest, forger := l.headAt(t, at), rewritten.read(t)
 	faultAt(t, audit.Consistent(t.Context(), forger, honest), at)
 	must(t, audit.Consistent(t.Context(), forger, l.headAt(t, at-1)))
@@ -364,7 +396,7 @@ func TestConsistent(t *testing.T) {
 	faultAt(t, audit.Consistent(t.Context(), store, longer), 0)
 }
 
-// headAt is the head that the log had at this size.
+// headAt is the head of the log at this size.
 func (l ledger) headAt(t testing.TB, size eventstore.Position) eventstore.Head {
 	t.Helper()
 	var tree eventstore.Tree
@@ -382,8 +414,8 @@ func (l ledger) headAt(t testing.TB, size eventstore.Position) eventstore.Head {
 	return head
 }
 
-// rewritten changes when the entry, and what was appended with it, happened, and
-// every node that follows. It gives the first changed position too.
+// rewritten changes the time of the entry and of its append, and every node that
+// follows. It returns the first changed position too.
 func (l ledger) rewritten(t testing.TB, at eventstore.Position) (ledger, eventstore.Position) {
 	t.Helper()
 	var log []eventstore.Recorded

@@ -14,23 +14,23 @@ import (
 	"kassa/schema"
 )
 
-// ledger is a closed database file with a town's life in it.
+// ledger is a closed database file with a workload in it.
 type ledger struct {
 	file string
 	head eventstore.Head
 }
 
-// newLedger lets a town live for some appends. A few of its people have such
-// long streams that they have snapshots.
+// newLedger runs a workload of so many appends. Some of its users have long streams,
+// with snapshots.
 func newLedger(t testing.TB, seed uint64, appends int) ledger {
 	t.Helper()
 	ctx := t.Context()
 	l := ledger{file: filepath.Join(t.TempDir(), "kassa.db")}
 	store, shut := open(t, l.file)
 	defer shut()
-	town := eventstoretest.NewTown(seed, 3)
+	workload := eventstoretest.NewWorkload(seed, 3)
 	for range appends {
-		_, err := town.Live(ctx, store, 40)
+		_, err := workload.Step(ctx, store, 40)
 		must(t, err)
 	}
 	eventstoretest.Eventually(t, "a snapshot", func() bool {
@@ -44,7 +44,7 @@ func newLedger(t testing.TB, seed uint64, appends int) ledger {
 	return l
 }
 
-// open opens a log to be written, until shut is called.
+// open opens a log for writing, until shut is called.
 func open(t testing.TB, file string) (store *eventstore.Store, shut func()) {
 	t.Helper()
 	db, err := schema.OpenSQLite(t.Context(), file)
@@ -57,8 +57,8 @@ func open(t testing.TB, file string) (store *eventstore.Store, shut func()) {
 	}
 }
 
-// tampered gives a copy that was changed by these statements, in one session of
-// somebody who may do everything to the file.
+// tampered returns a copy that was changed by these statements, in one session with all
+// rights to the file.
 func (l ledger) tampered(t testing.TB, change func(*sql.Conn)) ledger {
 	t.Helper()
 	content, err := os.ReadFile(l.file)
@@ -79,7 +79,7 @@ func (l ledger) tampered(t testing.TB, change func(*sql.Conn)) ledger {
 	return l
 }
 
-// verify audits the file as `kassa verify` does: it opens it for reading only.
+// verify audits the file as `kassa verify` does: it opens it read-only.
 func (l ledger) verify(t testing.TB, checks ...audit.Check) (audit.Report, error) {
 	t.Helper()
 	store := l.read(t)
@@ -97,7 +97,7 @@ func (l ledger) read(t testing.TB) *eventstore.Store {
 	return store
 }
 
-// stored gives the bytes of an entry and of the nodes beside it.
+// stored returns the bytes of an entry and of its nodes.
 func (l ledger) stored(t testing.TB, at eventstore.Position) (entry, nodes []byte) {
 	t.Helper()
 	must(t, l.read(t).Rows(t.Context(), at-1, func(rows []eventstore.Stored) error {
@@ -112,8 +112,8 @@ func (l ledger) stored(t testing.TB, at eventstore.Position) (entry, nodes []byt
 	return entry, nodes
 }
 
-// commands finds an entry that has its command in the column, and one whose
-// append began before it.
+// commands finds an entry with its command in the column, and one whose append began
+// before it.
 func (l ledger) commands(t testing.TB) (marked, unmarked eventstore.Position) {
 	t.Helper()
 	must(t, l.read(t).Rows(t.Context(), 20, func(rows []eventstore.Stored) error {
@@ -129,7 +129,7 @@ func (l ledger) commands(t testing.TB) (marked, unmarked eventstore.Position) {
 	return marked, unmarked
 }
 
-// snapshot finds a stored one, and the position up to which it was folded.
+// snapshot finds a stored one, and its position.
 func (l ledger) snapshot(t testing.TB) (eventstore.Stream, eventstore.Position) {
 	t.Helper()
 	store := l.read(t)
@@ -140,7 +140,7 @@ func (l ledger) snapshot(t testing.TB) (eventstore.Stream, eventstore.Position) 
 	return found.Stream, entry[0].Position
 }
 
-// faultAt insists that err is a fault at the position.
+// faultAt checks that err is a fault at the position.
 func faultAt(t testing.TB, err error, at eventstore.Position) {
 	t.Helper()
 	var f *audit.Fault
@@ -151,7 +151,7 @@ func faultAt(t testing.TB, err error, at eventstore.Position) {
 		t.Fatalf("the fault is at position %d, found was %v", at, f)
 	}
 	if f.What == "" {
-		t.Fatalf("the fault at position %d says nothing", at)
+		t.Fatalf("the fault at position %d has no text", at)
 	}
 }
 

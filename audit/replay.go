@@ -16,43 +16,52 @@ import (
 	"kassa/eventstore"
 )
 
-// errBehindHead ends the reading of rows: the next one stands behind the head
-// that is being verified.
+// errBehindHead ends the reading of rows: the next one is after the head that is being
+// verified.
 var errBehindHead = errors.New("row behind the head")
 
-// replay is a verification under way.
+// replay is a verification in progress.
 type replay struct {
 	store  *eventstore.Store
 	head   eventstore.Head
 	checks []Check
+	each   Progress // nil, or called with every page
 
-	at        eventstore.Position // the last one proved
-	behind    eventstore.Position // of the first row behind the head, 0 where there is none
-	tree      eventstore.Tree
-	accounts  map[domain.UserID]*account
-	emails    map[eventstore.Stream]struct{}
-	snapshots map[eventstore.Stream]eventstore.Snapshot // those whose version was not met yet
-	last      eventstore.Envelope                       // of the entry before
-	names     names
-	joining   map[domain.UserID]*joined   // sign-ups of the append under way
-	paying    map[eventstore.Stream]*paid // payments of the append under way
-	now       time.Time                   // at which the head was read, and a tolerance
-	latest    time.Time                   // of all entries so far
-	report    Report
-	found     *Faults
+	at         eventstore.Position // the last one proved
+	behind     eventstore.Position // the first row after the head, 0 for none
+	tree       eventstore.Tree
+	accounts   map[domain.UserID]*account
+	snapshots  map[eventstore.Stream]eventstore.Snapshot // whose version was not reached yet
+	last       eventstore.Envelope                       // of the entry before
+	moveIn     MoveIn                                    // up to here
+	prices     Prices                                    // that are in force
+	periods    Periods                                   // that are closed
+	closedUpTo eventstore.Position                       // the last entry of the last one, whatever it states; where that cannot be read, an earlier one
+	names      *names
+	signUps    map[domain.UserID]*signUpPair      // of the current append
+	payments   map[eventstore.Stream]*paymentPair // of the current append
+	now        time.Time                          // when the head was read, with a tolerance
+	latest     time.Time                          // the maximum of all times so far
+	report     Report
+	found      *Faults
+	part       archivedPart
+
+	adjustments adjustments
 }
 
 type account struct {
 	domain.Account
 	version eventstore.Version
-	asked   map[domain.PredictionID]eventstore.Position // where each open hold was asked for
+	asked   map[domain.PredictionID]eventstore.Position // the request of each open hold; may be nil
+	erasure eventstore.Position                         // the request of the pending erasure; 0 where it is archived
 }
 
-func newReplay(store *eventstore.Store, head eventstore.Head, snapshots map[eventstore.Stream]eventstore.Snapshot, found *Faults, checks []Check) *replay {
-	return &replay{store: store, head: head, checks: checks, snapshots: snapshots, found: found,
-		accounts: map[domain.UserID]*account{}, emails: map[eventstore.Stream]struct{}{},
-		names: newNames(), joining: map[domain.UserID]*joined{}, paying: map[eventstore.Stream]*paid{}, now: time.Now().Add(ahead),
-		report: Report{Head: head, Snapshots: len(snapshots), House: map[domain.LedgerAccount]domain.Credits{}, Events: map[domain.EventType]int{}}}
+func newReplay(store *eventstore.Store, head eventstore.Head, snapshots map[eventstore.Stream]eventstore.Snapshot, part archivedPart, found *Faults, checks []Check) *replay {
+	part.kept = map[eventstore.Stream]eventstore.Version{}
+	return &replay{store: store, part: part, head: head, checks: checks, snapshots: snapshots, found: found,
+		accounts: map[domain.UserID]*account{},
+		names:    newNames(), signUps: map[domain.UserID]*signUpPair{}, payments: map[eventstore.Stream]*paymentPair{}, now: time.Now().Add(maxAhead),
+		report: Report{Head: head, Snapshots: len(snapshots), House: map[domain.LedgerAccount]domain.Credits{}, Events: map[domain.EventType]int{}, Erased: map[domain.UserID]eventstore.Position{}}}
 }
 
 func (r *replay) rows(ctx context.Context, rows []eventstore.Stored) error {
@@ -66,11 +75,17 @@ func (r *replay) rows(ctx context.Context, rows []eventstore.Stored) error {
 			return inStream(err, row.Stream)
 		}
 		r.at = row.Position
+		if err := r.endOfArchive(ctx, r.at); err != nil {
+			return err
+		}
+	}
+	if r.each != nil {
+		r.each(r.at, r.head.Size)
 	}
 	return nil
 }
 
-// inStream adds the stream of the entry to a fault that belongs to it.
+// inStream adds the entry's stream to a fault.
 func inStream(err error, s eventstore.Stream) error {
 	var f *Fault
 	if errors.As(err, &f) && f.Stream == "" && f.Position > 0 {
@@ -79,8 +94,19 @@ func inStream(err error, s eventstore.Stream) error {
 	return err
 }
 
-// row proves one row, from its place to its meaning.
+// row proves one row, from its position to its meaning.
 func (r *replay) row(ctx context.Context, row *eventstore.Stored) error {
+	if err := r.inPart(ctx, row); err != nil {
+		return err
+	}
+	if row.Archived {
+		if r.part.files == nil {
+			return r.pass(row)
+		}
+		if err := r.restore(row); err != nil {
+			return err
+		}
+	}
 	if err := r.place(row); err != nil {
 		return err
 	}
@@ -89,16 +115,17 @@ func (r *replay) row(ctx context.Context, row *eventstore.Stored) error {
 	}
 	rec := row.Recorded
 	if rec.Time.Before(eventstore.Earliest) {
-		return fault(TimeImpossible, rec.Position, "the entry says that it happened on %s", rec.Time)
+		return fault(TimeImpossible, rec.Position, "the entry has the time %s", rec.Time)
 	}
-	r.moment(rec)
-	follows := sameAppend(r.last, rec.Envelope)
+	r.checkTime(rec)
+	follows := rec.Continues(r.last)
 	if !follows {
-		if err := r.claimedInPairs(); err != nil {
+		r.checkAdjusted()
+		if err := r.checkPairs(); err != nil {
 			return err
 		}
 	}
-	if err := r.command(ctx, row, follows); err != nil {
+	if err := r.command(row, follows); err != nil {
 		return err
 	}
 	r.last = rec.Envelope
@@ -115,13 +142,12 @@ func (r *replay) row(ctx context.Context, row *eventstore.Stored) error {
 	return nil
 }
 
-// place proves that the row is the one that follows, and that its entry and its
-// columns agree.
+// place proves that the row is the next one, and that its entry and its columns agree.
 func (r *replay) place(row *eventstore.Stored) error {
 	want := r.at + 1
 	switch rec := row.Recorded; {
 	case row.Position < want:
-		return fault(EntryUnexpected, row.Position, "a row stands before the first position")
+		return fault(EntryUnexpected, row.Position, "a row is before the first position")
 	case row.Position > want:
 		return fault(EntryMissing, want, "the entry is missing, the next one is at %d", row.Position)
 	case errors.Is(row.Err, eventstore.ErrNewer):
@@ -138,8 +164,8 @@ func (r *replay) place(row *eventstore.Stored) error {
 	return nil
 }
 
-// newer stops before an entry that a later program wrote, once it is sure that it
-// was not one of ours which somebody has changed.
+// newer stops at an entry that a later program wrote, after proving that it is not a
+// changed entry of ours.
 func (r *replay) newer(row *eventstore.Stored) error {
 	if err := r.grow(row); err != nil {
 		return err
@@ -162,15 +188,9 @@ func (r *replay) grow(row *eventstore.Stored) error {
 	return nil
 }
 
-// sameAppend says whether b may have been appended together with a just before
-// it: what an append gives all its entries is the same in both.
-func sameAppend(a, b eventstore.Envelope) bool {
-	return a.Position > 0 && a.Cause == b.Cause && a.Actor == b.Actor && a.Time.Equal(b.Time)
-}
-
-// command proves the column that makes a command idempotent: the first entry of
-// its append has it, those that follow do not, and no other append has it again.
-func (r *replay) command(ctx context.Context, row *eventstore.Stored, follows bool) error {
+// command proves the column that makes a command idempotent: the first entry of its
+// append has it, and the following do not. That no other append has it is found by its name.
+func (r *replay) command(row *eventstore.Stored, follows bool) error {
 	command, ok := row.Recorded.Cause.Command()
 	want := command.ID
 	if !ok || follows {
@@ -183,59 +203,68 @@ func (r *replay) command(ctx context.Context, row *eventstore.Stored, follows bo
 	if want == "" {
 		return nil
 	}
-	first, err := r.earlier(ctx, "command", want, row.Position, func(rec eventstore.Recorded) bool {
-		then, _ := rec.Cause.Command()
-		return then.ID == want
-	})
-	if err == nil && first > 0 {
-		return fault(CommandRepeated, row.Position, "the command %s was done before, at position %d", want, first)
-	}
-	return err
+	return r.names.add(commandName, want, row.Position)
 }
 
-// fold proves that the entry is a fact that could follow in its stream.
+// fold proves that the entry is a valid next fact of its stream.
 func (r *replay) fold(ctx context.Context, rec eventstore.Recorded) error {
-	user, ofAccount := rec.Stream.User()
+	if rec.Stream == eventstore.AdjustmentsStream || ofAdjustments(rec.Type) {
+		return r.adjustment(rec)
+	}
+	user := rec.Event.Subject()
 	switch event := rec.Event.(type) {
 	case domain.EmailClaimed:
-		return r.claim(rec, event)
+		return r.claim(ctx, rec, event)
 	case domain.PaymentClaimed:
 		return r.claimPayment(rec)
+	case domain.MoveInAccepted:
+		return r.accept(rec, event)
+	case domain.PriceSet:
+		return r.setPrice(rec, event)
+	case domain.PeriodClosed:
+		return r.closePeriod(ctx, rec, event)
 	case domain.SignedUp:
 		r.join(event.User).signUp = rec.Position
 	}
-	if !ofAccount {
-		return fault(WrongStream, rec.Position, "%s is in %q, which is no account's stream", rec.Type, rec.Stream)
-	}
-	if rec.Event.Subject() != user {
-		return fault(WrongStream, rec.Position, "%s of one account is in the stream of another", rec.Type).between(user, rec.Event.Subject())
-	}
 	a := r.accounts[user]
 	if a == nil {
-		a = &account{asked: map[domain.PredictionID]eventstore.Position{}}
-		r.accounts[user] = a
+		a = &account{}
 	}
-	if rec.Version != a.version+1 {
-		return fault(VersionGap, rec.Position, "the version does not follow in its stream").between(a.version+1, rec.Version)
-	}
-	if err := r.deed(ctx, rec, a); err != nil {
+	if err := inOrder(rec, eventstore.AccountStream(user), a.version); err != nil {
 		return err
 	}
-	if err := a.Apply(rec.Event); err != nil {
+	r.accounts[user] = a
+	if err := r.checkAccountRules(rec, a); err != nil {
+		return err
+	}
+	if err := a.Apply(rec.Event, rec.Time); err != nil {
 		return fault(FactBroken, rec.Position, "%s", err)
 	}
 	a.version = rec.Version
-	if m, ok := rec.Event.(domain.Mover); ok {
-		for _, p := range m.Moved().Postings {
-			if strings.HasPrefix(string(p.Account), "house:") {
-				r.report.House[p.Account] += p.Amount
-			}
+	over := false
+	for _, p := range postingsIn(rec.Event) {
+		if strings.HasPrefix(string(p.Account), "house:") {
+			r.report.House[p.Account] = plus(r.report.House[p.Account], p.Amount, &over)
 		}
+	}
+	if err := counted(rec, over); err != nil {
+		return err
 	}
 	return r.snapshot(rec, a)
 }
 
-// snapshot compares the stored snapshot of this very version, where there is one.
+// inOrder proves that an entry is in its stream, and the next one there.
+func inOrder(rec eventstore.Recorded, stream eventstore.Stream, last eventstore.Version) error {
+	if rec.Stream != stream {
+		return fault(WrongStream, rec.Position, "%s is in another stream than its own", rec.Type).between(stream, rec.Stream)
+	}
+	if rec.Version != last+1 {
+		return fault(VersionGap, rec.Position, "the version does not follow in its stream").between(last+1, rec.Version)
+	}
+	return nil
+}
+
+// snapshot compares the stored snapshot of this version, if there is one.
 func (r *replay) snapshot(rec eventstore.Recorded, a *account) error {
 	s, ok := r.snapshots[rec.Stream]
 	if !ok || s.Version != rec.Version {
@@ -252,15 +281,16 @@ func (r *replay) snapshot(rec eventstore.Recorded, a *account) error {
 	return nil
 }
 
-// finish proves what can be said at the end only.
+// finish proves what can be proved only at the end.
 func (r *replay) finish(ctx context.Context) error {
 	if r.at < r.head.Size {
 		return fault(EntryMissing, r.at+1, "the entry is missing, the head counts %d", r.head.Size)
 	}
-	if err := r.claimedInPairs(); err != nil {
+	r.checkAdjusted()
+	if err := r.checkPairs(); err != nil {
 		return err
 	}
-	if r.behind > 0 { // fair where the log grew meanwhile
+	if r.behind > 0 { // valid if the log has grown meanwhile
 		now, err := r.store.Head(ctx)
 		if err != nil {
 			return err
@@ -279,28 +309,35 @@ func (r *replay) finish(ctx context.Context) error {
 	return r.sums()
 }
 
-// sums closes the books.
+// sums checks that all ledger accounts sum to zero.
 func (r *replay) sums() error {
 	if left := slices.Sorted(maps.Keys(r.snapshots)); len(left) > 0 {
 		f := fault(SnapshotDiffers, 0, "the snapshot is of version %d, which the log does not have", r.snapshots[left[0]].Version)
 		f.Stream = left[0]
 		return f
 	}
+	over := false
 	r.report.Accounts = len(r.accounts)
-	for _, a := range r.accounts {
-		r.report.Available += a.Available
-		r.report.Held += a.Held
-		r.report.Given += a.Given
-		r.report.GivenHeld += a.GivenHeld
+	for u, a := range r.accounts {
+		if _, known := r.report.Erased[u]; a.Erased && !known {
+			r.report.Erased[u] = r.part.upTo()
+		}
+		r.report.Available = plus(r.report.Available, a.Available, &over)
+		r.report.Held = plus(r.report.Held, a.Held, &over)
+		r.report.Given = plus(r.report.Given, a.Given, &over)
+		r.report.GivenHeld = plus(r.report.GivenHeld, a.GivenHeld, &over)
 	}
-	given := r.report.Given + r.report.GivenHeld
-	bought := r.report.Available + r.report.Held - given
+	given := plus(r.report.Given, r.report.GivenHeld, &over)
+	bought := plus(plus(r.report.Available, r.report.Held, &over), -given, &over)
 	for account, amount := range r.report.House {
 		if account.Given() {
-			given += amount
+			given = plus(given, amount, &over)
 		} else {
-			bought += amount
+			bought = plus(bought, amount, &over)
 		}
+	}
+	if over {
+		return fault(CreditsUnequal, r.at, "all credits together are more than can be counted")
 	}
 	if bought != 0 {
 		return fault(CreditsUnequal, r.at, "the book of bought credits does not sum to zero").between(0, bought)

@@ -14,21 +14,21 @@ import (
 	"kassa/projections"
 )
 
-// servedViews compares the tables that people's questions are answered from with what
-// the log gives, row by row and column by column, each at its own position.
+// servedViews compares the tables from which reads are served with what the log gives,
+// row by row and column by column, each at its own position.
 //
-//  1. readServed sums up hashes of the stored rows, in one short snapshot of the
+//  1. readServed sums hashes of the stored rows, in one short snapshot of the
 //     database
 //  2. check, as a check of Verify, folds the log up to each table's position and
-//     takes the hashes of the rows that it gives away from the sums
+//     subtracts the hashes of the expected rows from the sums
 //  3. compare: a sum that is not zero differs. Only then both are read again, and
-//     the rows behind those sums are compared one by one
+//     the rows of those sums are compared one by one
 //
 // So memory grows with accounts and open predictions, as the replay's does, and not
-// with rows; and no long transaction holds up the database's vacuum.
+// with rows; and no long transaction holds back the database's vacuum.
 type servedViews struct {
 	tables Tables
-	key    [32]byte // of the hashes: nobody can prepare rows whose sums agree
+	key    [32]byte // random, so that an attacker cannot prepare rows with equal sums
 	list   []*served
 	batch  []eventstore.Recorded // not folded yet
 }
@@ -36,7 +36,7 @@ type servedViews struct {
 // Tables reads the served tables: projections.ReadTables on its pool.
 type Tables func(ctx context.Context, begin func(projections.TableAt) (each func(projections.Row))) error
 
-// side says where a row comes from.
+// side is where a row comes from.
 type side int
 
 const (
@@ -47,30 +47,30 @@ const (
 // served is one table.
 type served struct {
 	projections.TableAt
-	fold  *projections.Expected
-	sums  []sum
-	rows  int                  // stored
-	kept  [2]map[string]string // by side: rows by key behind the suspect sums
-	again *suspects            // nil in the first reading
+	fold     *projections.Expected
+	sums     []sum
+	rows     int                  // stored
+	kept     [2]map[string]string // by side: rows by key, of the sums that differ
+	suspects *suspects            // nil in the first pass
 }
 
-// suspects are the sums of a table that differed.
+// suspects are the sums of a table that differ.
 type suspects struct {
 	places map[int]bool // at most sumsLookedAt
-	more   int          // that differed too
+	more   int          // others that differ
 }
 
-// sum adds up hashes of rows, whatever their order.
+// sum is the sum of hashes of rows, in any order.
 type sum [2]uint64
 
-// sumsATable is into how many sums the rows of a table go, by their keys: where one
-// row differs, a few others are looked at beside it.
+// sumsATable is the number of sums of a table. A row belongs to one by its key, so for
+// one wrong row only few others are compared.
 const sumsATable = 1 << 14
 
-// These bound what is looked at, and what is listed, of one table.
+// Limits of what is compared, and of what is reported, for one table.
 const (
-	sumsLookedAt    = 64
-	differencesMost = 20
+	sumsLookedAt   = 64
+	maxDifferences = 20
 )
 
 // readServed is step 1.
@@ -80,12 +80,13 @@ func readServed(ctx context.Context, tables Tables) (*servedViews, error) {
 	return s, s.read(ctx, nil)
 }
 
-// read reads the tables; differs says of each which sums differed, nil the first time.
+// read reads the tables; differs are the sums of each that differed, nil in the first
+// pass.
 func (s *servedViews) read(ctx context.Context, differs map[string]*suspects) error {
 	s.list = nil
 	return s.tables(ctx, func(at projections.TableAt) func(projections.Row) {
 		t := &served{TableAt: at, fold: projections.Expect(at.Table), sums: make([]sum, sumsATable),
-			kept: [2]map[string]string{{}, {}}, again: differs[at.Table]}
+			kept: [2]map[string]string{{}, {}}, suspects: differs[at.Table]}
 		s.list = append(s.list, t)
 		return func(row projections.Row) {
 			t.rows++
@@ -94,13 +95,13 @@ func (s *servedViews) read(ctx context.Context, differs map[string]*suspects) er
 	})
 }
 
-// add counts a row in: a stored one is added, an expected one taken away. In the second
-// reading it is kept instead, where its sum differed.
+// add adds a stored row's hash to its sum, or subtracts an expected one's. In the
+// second pass it keeps the row instead, if its sum differed.
 func (s *servedViews) add(t *served, from side, row projections.Row) {
 	place, hash := s.hash(row)
-	if t.again != nil {
-		if t.again.places[place] {
-			t.keep(from, row)
+	if t.suspects != nil {
+		if t.suspects.places[place] {
+			t.keepRow(from, row)
 		}
 		return
 	}
@@ -112,16 +113,16 @@ func (s *servedViews) add(t *served, from side, row projections.Row) {
 	}
 }
 
-// keep keeps a row to be compared. Two rows with one key, where the table has lost its
-// key, are one text.
-func (t *served) keep(from side, row projections.Row) {
+// keepRow keeps a row for comparison. Two rows with one key, where the table has lost
+// its key, are joined to one text.
+func (t *served) keepRow(from side, row projections.Row) {
 	if before, twice := t.kept[from][row.Key]; twice {
 		row.Text = before + ", and again " + row.Text
 	}
 	t.kept[from][row.Key] = row.Text
 }
 
-// hash gives the sum in which a row counts, by its key alone, and what it adds.
+// hash returns the sum to which a row belongs, by its key alone, and its hash.
 func (s *servedViews) hash(row projections.Row) (place int, h sum) {
 	b := sha256.Sum256(slices.Concat(s.key[:], []byte(row.Key)))
 	place = int(binary.BigEndian.Uint64(b[:]) % sumsATable)
@@ -140,7 +141,7 @@ func (s *servedViews) check(rec eventstore.Recorded) error {
 	return s.foldBatch()
 }
 
-// foldBatch folds the entries that came into each table that holds them.
+// foldBatch folds the batch into each table that has reached it.
 func (s *servedViews) foldBatch() error {
 	for _, t := range s.list {
 		held, _ := slices.BinarySearchFunc(s.batch, t.Position+1, func(rec eventstore.Recorded, at eventstore.Position) int {
@@ -154,7 +155,7 @@ func (s *servedViews) foldBatch() error {
 	return nil
 }
 
-// finish folds what is left, and counts in the rows that later entries could change.
+// finish folds the rest, and adds the rows that later entries could have changed.
 func (s *servedViews) finish() error {
 	err := s.foldBatch()
 	for _, t := range s.list {
@@ -171,7 +172,7 @@ type ServedView struct {
 }
 
 // compare is step 3, after the log was proved up to the head.
-func (s *servedViews) compare(ctx context.Context, store *eventstore.Store, head eventstore.Head, found *Faults) ([]ServedView, error) {
+func (s *servedViews) compare(ctx context.Context, log FullLog, head eventstore.Head, found *Faults) ([]ServedView, error) {
 	if err := s.finish(); err != nil {
 		return nil, err
 	}
@@ -185,7 +186,7 @@ func (s *servedViews) compare(ctx context.Context, store *eventstore.Store, head
 			found.add(t.fault(ViewAhead, "the view is ahead of the log").between(head.Size, t.Position))
 		default:
 			views = append(views, ServedView{t.Table, t.Position, t.rows})
-			if left := t.left(); left != nil {
+			if left := t.nonzero(); left != nil {
 				differs[t.Table] = left
 			}
 		}
@@ -193,18 +194,18 @@ func (s *servedViews) compare(ctx context.Context, store *eventstore.Store, head
 	if len(differs) == 0 {
 		return views, nil
 	}
-	return views, s.lookAgain(ctx, store, differs, found)
+	return views, s.compareRows(ctx, log, differs, found)
 }
 
-// fault is one of the whole table.
+// fault is a fault of the whole table.
 func (t *served) fault(code Code, format string, args ...any) *Fault {
 	f := fault(code, t.Position, format, args...)
 	f.View = t.Table
 	return f
 }
 
-// left gives the sums that are not zero, nil where all are.
-func (t *served) left() *suspects {
+// nonzero returns the sums that are not zero, nil if all are.
+func (t *served) nonzero() *suspects {
 	var found *suspects
 	for place, left := range t.sums {
 		if left == (sum{}) {
@@ -222,20 +223,20 @@ func (t *served) left() *suspects {
 	return found
 }
 
-// errPastViews ends a scan: no table holds more.
+// errPastViews ends a scan: no table has reached this entry.
 var errPastViews = errors.New("past the views")
 
-// lookAgain reads tables and log once more, and finds the rows that differ.
-func (s *servedViews) lookAgain(ctx context.Context, store *eventstore.Store, differs map[string]*suspects, found *Faults) error {
+// compareRows reads tables and log again, and finds the rows that differ.
+func (s *servedViews) compareRows(ctx context.Context, log FullLog, differs map[string]*suspects, found *Faults) error {
 	if err := s.read(ctx, differs); err != nil {
 		return err
 	}
-	s.list = slices.DeleteFunc(s.list, func(t *served) bool { return t.again == nil })
+	s.list = slices.DeleteFunc(s.list, func(t *served) bool { return t.suspects == nil })
 	var end eventstore.Position
 	for _, t := range s.list {
 		end = max(end, t.Position)
 	}
-	err := store.Scan(ctx, 0, func(page []eventstore.Recorded) error {
+	err := log.Scan(ctx, 0, func(page []eventstore.Recorded) error {
 		if page[0].Position > end {
 			return errPastViews
 		}
@@ -255,7 +256,7 @@ func (s *servedViews) lookAgain(ctx context.Context, store *eventstore.Store, di
 	return nil
 }
 
-// differences compares row with row.
+// differences compares the rows one by one.
 func (t *served) differences(found *Faults) {
 	have, want := t.kept[stored], t.kept[expected]
 	keys := map[string]bool{}
@@ -270,7 +271,7 @@ func (t *served) differences(found *Faults) {
 		found.add(t.fault(ViewDiffers, "rows were not what the log gives, and when they were looked at again they were"))
 	}
 	for i, key := range slices.Sorted(maps.Keys(keys)) {
-		if i == differencesMost {
+		if i == maxDifferences {
 			found.add(t.fault(ViewDiffers, "%d more rows are not what the log gives", len(keys)-i))
 			break
 		}
@@ -278,12 +279,12 @@ func (t *served) differences(found *Faults) {
 		f.Key = key
 		found.add(f)
 	}
-	if t.again.more > 0 {
-		found.add(t.fault(ViewDiffers, "there are more such rows: of %d sums over the table, %d more differ", sumsATable, t.again.more))
+	if t.suspects.more > 0 {
+		found.add(t.fault(ViewDiffers, "there are more such rows: of %d sums over the table, %d more differ", sumsATable, t.suspects.more))
 	}
 }
 
-// orNone is the row's text, or says that there is none.
+// orNone is the row's text, or "none".
 func orNone(rows map[string]string, key string) string {
 	if text, there := rows[key]; there {
 		return text

@@ -13,7 +13,7 @@ import (
 
 const tamperSeed = 7
 
-// picks are positions to tamper with: the ends, and some between.
+// picks are positions to tamper with: the first, the last, and some between.
 func picks(rng *rand.Rand, size eventstore.Position, n int) []eventstore.Position {
 	list := []eventstore.Position{1, 2, size - 1, size}
 	for range n {
@@ -86,7 +86,7 @@ func TestEntriesRemovedAndSwapped(t *testing.T) {
 	}
 }
 
-func TestWhatStandsBesideTheEntries(t *testing.T) {
+func TestTamperedBesideTheEntries(t *testing.T) {
 	l := newLedger(t, tamperSeed, 70)
 	size := l.head.Size
 	marked, unmarked := l.commands(t)
@@ -116,7 +116,7 @@ func TestWhatStandsBesideTheEntries(t *testing.T) {
 		{"a snapshot of another account", folded, `UPDATE snapshots SET state =
 			CAST(json_set(CAST(state AS TEXT), '$.user_id', 'u_other') AS BLOB) WHERE stream = ?`, []any{stream}},
 		{"a snapshot of a version to come", 0, `UPDATE snapshots SET version = version + 100000 WHERE stream = ?`, []any{stream}},
-		{"a snapshot of nobody", 0, `INSERT INTO snapshots SELECT 'account-nobody', version, format, state FROM snapshots LIMIT 1`, nil},
+		{"a snapshot of an unknown account", 0, `INSERT INTO snapshots SELECT 'account-nobody', version, format, state FROM snapshots LIMIT 1`, nil},
 		{"a row behind the head", size + 1, `INSERT INTO events VALUES (?3, 'account-u_x', 1, NULL, ?1, ?2)`, append(row, size+1)},
 		{"a row far behind the head", size + 50, `INSERT INTO events VALUES (?3, 'account-u_x', 1, NULL, ?1, ?2)`, append(row, size+50)},
 		{"a row before the first", -3, `INSERT INTO events VALUES (-3, 'account-u_x', 1, NULL, ?1, ?2)`, row},
@@ -137,12 +137,12 @@ func TestWhatStandsBesideTheEntries(t *testing.T) {
 	})
 	t.Run("nothing but triggers and indexes", func(t *testing.T) {
 		if _, err := l.tampered(t, func(*sql.Conn) {}).verify(t); err != nil {
-			t.Errorf("no entry was changed, and verify says %v", err)
+			t.Errorf("no entry was changed, and verify returned %v", err)
 		}
 	})
 }
 
-// entryAt is an entry that could stand there.
+// entryAt is a valid entry for the position.
 func entryAt(at eventstore.Position) []byte {
 	return eventstore.EncodeEntry(eventstore.Envelope{Position: at, Stream: "account-u_x", Version: 1,
 		Type: domain.TypeSignedUp, Schema: 1, Time: eventstore.Earliest}, []byte(`{"user_id":"u_x","email_sealed":""}`))

@@ -3,47 +3,60 @@ package audit
 import (
 	"context"
 	"errors"
-	"math"
+	"fmt"
 	"time"
 
 	"kassa/domain"
 	"kassa/eventstore"
 )
 
-// Report is what a ledger came to. Where faults were found it says how far the
+// Report is the result of a verification. With faults it contains how far the
 // verification came.
 type Report struct {
 	Head      eventstore.Head
-	Proved    eventstore.Position // up to where the replay came: the head's, unless something stopped it
+	Proved    eventstore.Position // the last position proved: the head's, unless a fault ended the replay
 	Accounts  int
 	House     map[domain.LedgerAccount]domain.Credits // by account of the house
-	Available domain.Credits                          // of all people together, given ones among them
+	Available domain.Credits                          // of all users, including given credits
 	Held      domain.Credits
-	Given     domain.Credits // how many of the available ones are given
-	GivenHeld domain.Credits // how many of the held ones are given
+	Given     domain.Credits // the given part of Available
+	GivenHeld domain.Credits // the given part of Held
 	Events    map[domain.EventType]int
-	Snapshots int // of long accounts, each compared with the fold of its entries
+	Erased    map[domain.UserID]eventstore.Position // by the last entry of the account, or the archive that has it
+	KeysSeen  bool                                  // that no erased account has a key was looked at
+	Snapshots int                                   // of long accounts, each compared with the fold of its entries
 	Back      StepBack
-	Views     []ServedView // of Ledger.Verify: those that were compared
+	Views     []ServedView // the compared ones, of Ledger.Verify
+	Signed    []string     // where the signed heads are kept that the log continues
+	Archived  ArchivedPart
+	Resumed   eventstore.Position // up to here the entries were proved by an earlier run, and not read; 0 for none
 	Duration  time.Duration
 }
 
-// StepBack is the widest step back of the entries' times. It is no fault: several
-// processes with their own clocks append. A wide one says that a clock was wrong.
+// ArchivedPart is the archived part of the log.
+type ArchivedPart struct {
+	UpTo     eventstore.Position // 0 for none
+	Manifest eventstore.Hash     // SHA-256 of the last archive's manifest
+	Proved   bool                // the archives were given, and their entries replayed
+}
+
+// StepBack is the widest step back of the entries' times. It is no fault, because
+// several processes with their own clocks append. A wide one means that a clock was
+// wrong.
 type StepBack struct {
-	Position eventstore.Position // of the entry that is earlier than one before it; 0 for none
+	Position eventstore.Position // of an entry that is earlier than its predecessor; 0 for none
 	By       time.Duration
 }
 
-// Check is given every entry in order once the entry is proved. Its error becomes a
-// fault at the entry, and the replay ends.
+// Check is called with every entry in order, after the entry is proved. Its error
+// becomes a fault at the entry, and ends the replay.
 type Check func(eventstore.Recorded) error
 
-// Verify replays the log from nothing up to the head that it finds at the
-// start, in one pass, and proves:
+// Verify replays the log from the beginning to the head at the start of the call, in
+// one pass, and proves:
 //
-//   - positions are dense, and no row stands behind the head or before 1;
-//   - every entry has its one spelling, and the indexed columns say what it says;
+//   - positions are dense, and no row is after the head or before 1;
+//   - every entry is in its canonical encoding, and the indexed columns equal its fields;
 //   - times are not before eventstore.Earliest and not in the future. They may go
 //     backwards: several processes with their own clocks append;
 //   - versions are dense in every stream;
@@ -52,31 +65,44 @@ type Check func(eventstore.Recorded) error
 //   - the stored nodes are those of the RFC 6962 tree over the entries, and the
 //     head's root is its root;
 //   - every account folds: postings balance and are those of their event, the
-//     balances that events state are the sums, no balance is below zero, holds end
-//     once;
-//   - an e-mail's claim stands alone in its stream, and is made by the append that
-//     signs its person up; nobody signs up without one. The same holds of a payment's
-//     claim and the deposit or withdrawal that books it, since there are such claims;
-//   - every entry could have been written by who says so, for the cause that it
-//     names; see rules.go;
+//     balances in events are the sums, no balance is below zero, holds end once;
+//   - an e-mail's claim is alone in its stream, or follows that of a person who was erased,
+//     and is made by the append that signs its user up; every sign-up has one. The same is true of a payment's claim and
+//     the deposit or withdrawal that books it, since such claims exist;
+//   - every entry could have been written by its actor, for its cause; see rules.go;
+//   - questions are charged with the price that was set before them, since there are such prices;
 //   - snapshots are the fold at their version;
-//   - all credits of each book, of the house and of people, sum to zero.
+//   - all credits, bought and given separately, of the house and of users, sum to zero.
 //
-// The log may grow meanwhile. An error that holds *Faults says that the ledger is
-// wrong; one that holds eventstore.ErrNewer that this program is too old to judge it
-// from there on; any other that it could not be read. A fact that contradicts the facts
-// before it ends the replay; where only a rule over several streams is broken, it
-// goes on, and finds the others too. Memory grows with accounts (some hundred bytes
-// each), commands, payments and predictions (some 20 bytes each), not with entries.
+// The entries of an archived part of the log are not read: see Ledger.Archives.
+//
+// The log may grow meanwhile. An error that contains *Faults means that the ledger is
+// wrong; one that contains eventstore.ErrNewer, that this program is too old to judge
+// it from there on; any other, that it could not be read. A fact that contradicts the
+// facts before it ends the replay; after a fault of the rules over several streams it
+// continues. Memory grows with accounts (some hundred bytes each), not with entries; a
+// temporary file takes 16 bytes for each command, payment, prediction and e-mail.
 func Verify(ctx context.Context, store *eventstore.Store, checks ...Check) (Report, error) {
 	var found Faults
-	report, err := verifyLog(ctx, store, &found, checks)
+	part, err := partOf(ctx, store, nil)
+	var report Report
+	if err == nil {
+		report, err = verifyLog(ctx, store, part, &found, checks, verifyOptions{})
+	} else {
+		err = found.take(err)
+	}
 	return report, found.with(err)
 }
 
-func verifyLog(ctx context.Context, store *eventstore.Store, found *Faults, checks []Check) (Report, error) {
+// verifyOptions are what Ledger has and the function Verify has not.
+type verifyOptions struct {
+	progress Progress
+	proved   string // see Ledger.Proved
+}
+
+func verifyLog(ctx context.Context, store *eventstore.Store, part archivedPart, found *Faults, checks []Check, o verifyOptions) (_ Report, err error) {
 	start := time.Now()
-	// The snapshots are read before the head, so that it covers them all.
+	// The snapshots are read before the head, so that it covers all of them.
 	snapshots, err := readSnapshots(ctx, store)
 	if err != nil {
 		return Report{}, err
@@ -85,12 +111,25 @@ func verifyLog(ctx context.Context, store *eventstore.Store, found *Faults, chec
 	if err != nil {
 		return Report{}, err
 	}
-	r := newReplay(store, head, snapshots, found, checks)
-	err = store.Rows(ctx, math.MinInt64, func(rows []eventstore.Stored) error { return r.rows(ctx, rows) })
-	if err == nil || errors.Is(err, errBehindHead) {
-		err = r.finish(ctx)
+	r := newReplay(store, head, snapshots, part, found, checks)
+	defer func() { err = errors.Join(err, r.names.close()) }()
+	r.each = o.progress
+	if n := len(part.records); n > 0 {
+		r.report.Archived = ArchivedPart{part.records[n-1].UpTo, part.records[n-1].Digest, part.files != nil}
 	}
-	r.report.Proved, r.report.Duration = r.at, time.Since(start)
+	if o.proved != "" {
+		err = r.resume(ctx, o.proved)
+	}
+	if err == nil {
+		err = r.run(ctx, r.finish)
+	}
+	r.report.Proved = r.at
+	if err == nil && len(found.List) == 0 && o.proved != "" {
+		if err := r.keep(o.proved); err != nil {
+			return r.report, fmt.Errorf("keep what was proved: %w", err)
+		}
+	}
+	r.report.Duration = time.Since(start)
 	return r.report, found.take(err)
 }
 

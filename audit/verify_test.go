@@ -16,14 +16,14 @@ import (
 	"kassa/eventstore/eventstoretest"
 )
 
-func TestVerifyReportsWhatTheLedgerCameTo(t *testing.T) {
+func TestVerifyReportsTotals(t *testing.T) {
 	l := newLedger(t, 1, 70)
 	var n int
 	var sums = map[domain.LedgerAccount]domain.Credits{}
 	report, err := l.verify(t, func(rec eventstore.Recorded) error {
 		n++
-		if m, ok := rec.Event.(domain.Mover); ok {
-			for _, p := range m.Moved().Postings {
+		if m, ok := rec.Event.(domain.MoneyEvent); ok {
+			for _, p := range m.Money().Postings {
 				sums[p.Account] += p.Amount
 			}
 		}
@@ -82,18 +82,18 @@ func TestVerifyOfAnEmptyLog(t *testing.T) {
 	}
 }
 
-// What a caller's own check finds has the position of the entry it was given.
-func TestVerifyNamesWhatAFurtherCheckFinds(t *testing.T) {
+// A fault found by a caller's check has the position of the entry.
+func TestVerifyReportsFaultsOfChecks(t *testing.T) {
 	_, err := newLedger(t, 2, 70).verify(t, func(rec eventstore.Recorded) error {
 		if rec.Position == 17 {
-			return errors.New("a view says otherwise")
+			return errors.New("a view differs")
 		}
 		return nil
 	})
 	faultAt(t, err, 17)
 }
 
-// The log grows while it is verified; that is no fault.
+// The log may grow during a verification.
 func TestVerifyBesideAppends(t *testing.T) {
 	ctx := t.Context()
 	store, shut := open(t, filepath.Join(t.TempDir(), "kassa.db"))
@@ -103,14 +103,14 @@ func TestVerifyBesideAppends(t *testing.T) {
 	var writers sync.WaitGroup
 	for seed := range uint64(4) {
 		writers.Go(func() {
-			town := eventstoretest.NewTown(seed+1, 20)
+			workload := eventstoretest.NewWorkload(seed+1, 20)
 			for {
 				select {
 				case <-verified:
 					return
 				default:
 				}
-				if _, err := town.Live(ctx, store, 2); err != nil {
+				if _, err := workload.Step(ctx, store, 2); err != nil {
 					t.Error(err)
 					return
 				}
@@ -134,9 +134,9 @@ func BenchmarkVerify(b *testing.B) {
 	ctx := b.Context()
 	store, shut := open(b, filepath.Join(b.TempDir(), "kassa.db"))
 	defer shut()
-	town := eventstoretest.NewTown(1, 20_000)
+	workload := eventstoretest.NewWorkload(1, 20_000)
 	for n := 0; n < entries; {
-		r, err := town.Live(ctx, store, 200)
+		r, err := workload.Step(ctx, store, 200)
 		must(b, err)
 		n += len(r.Events)
 	}

@@ -12,29 +12,34 @@ import (
 	"sync/atomic"
 	"time"
 
+	"kassa/catalog/question"
+	"kassa/internal/wait"
 	"kassa/schema"
 )
 
-// A Catalogue is the films of a database: their texts in memory, their vectors
-// where the database searches best. Its methods may be called from any goroutine.
-// It sees changes that were made through itself at once, and another process's
-// while Follow runs.
+// A Catalogue is the films of a database: their texts in memory, their vectors wherever
+// the database searches best. It is safe for concurrent use. Its own changes are
+// visible at once, those of other processes while Follow runs.
 type Catalogue struct {
 	store   store
 	writing sync.Mutex           // one Import or Remove at a time
-	reading sync.Mutex           // one refresh at a time, so that no older view replaces a newer one
-	now     atomic.Pointer[view] // never changed, only replaced
+	reading sync.Mutex           // one refresh at a time, so that an older view never replaces a newer one
+	now     atomic.Pointer[view] // immutable; replaced as a whole
 }
 
 // view is the catalogue at one moment.
 type view struct {
 	stored
-	wording *wording
-	version string
+	index      *lexicalIndex
+	vocabulary func() *question.Vocabulary // computed once, in the background or when the first question needs it
+	version    string
+	remembered remembered
+	shelves    func() *Shelves // computed once, when they are first needed
+	similar    sync.Map        // of the films that were asked for: number → numbers of the most similar
 }
 
-// Open reads the films and vectors of a database file, which are searched in
-// memory. The caller keeps db open for as long as it uses the Catalogue.
+// Open reads the films and vectors of a database file; they are searched in memory. The
+// caller keeps db open while the Catalogue is in use.
 func Open(ctx context.Context, db *schema.SQLite) (*Catalogue, error) {
 	return open(ctx, sqliteStore{db})
 }
@@ -47,7 +52,8 @@ func open(ctx context.Context, s store) (*Catalogue, error) {
 	return c, nil
 }
 
-// refresh replaces the view by what the database holds. Searches go on meanwhile.
+// refresh replaces the view by the current content of the database. Searches continue
+// meanwhile.
 func (c *Catalogue) refresh(ctx context.Context) error {
 	c.reading.Lock()
 	defer c.reading.Unlock()
@@ -55,36 +61,58 @@ func (c *Catalogue) refresh(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	c.now.Store(&view{stored: all, wording: newWording(all.movies), version: all.version()})
+	v := newView(all)
+	c.now.Store(v)
+	go v.vocabulary()
 	return nil
 }
 
-// followEvery is how old, at most, is what a search sees of other processes.
+func newView(all stored) *view {
+	index := newLexicalIndex(all.movies, shippedSynonyms().with(all.synonyms))
+	vocabulary := sync.OnceValue(func() *question.Vocabulary { return newVocabulary(all.movies, index) })
+	return &view{stored: all, index: index, vocabulary: vocabulary, version: all.version(), remembered: newRemembered(),
+		shelves: sync.OnceValue(func() *Shelves { return newShelves(all.movies) })}
+}
+
+// followEvery is the maximum age of a search's view of other processes' changes.
 const followEvery = time.Second
 
-// Follow looks every second whether another process has changed the films, and
-// takes in what it did, until ctx ends. While the database is away the catalogue
-// stays as it was.
+// Follow polls every second for other processes' changes of the catalogue, loads them,
+// and records that in the database, until ctx ends. While the database is unavailable
+// the catalogue stays as it is.
 func (c *Catalogue) Follow(ctx context.Context, log *slog.Logger) error {
-	away := false
-	for pause := followEvery; ; {
-		select {
-		case <-ctx.Done():
+	process := processName()
+	defer func() { // otherwise an import would wait for this process
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), followEvery)
+		defer cancel()
+		if err := c.store.dropReaders(ctx, []string{process}); err != nil {
+			log.Warn("imports may wait for this process, which has ended", "error", err)
+		}
+	}()
+	const never = -1
+	noted, away := int64(never), false
+	for pause := time.Duration(0); ; {
+		if !wait.For(ctx, pause) {
 			return nil
-		case <-time.After(pause):
 		}
 		start := time.Now()
 		err := c.catchUp(ctx)
+		if revision := c.now.Load().revision; err == nil && revision != noted {
+			if err = c.store.noteReader(ctx, reader{process, revision}); err == nil {
+				noted = revision
+			}
+		}
 		if err != nil && !away && ctx.Err() == nil {
 			log.Warn("changes of the catalogue cannot be seen", "error", err)
 		}
 		away = err != nil
-		// A large catalogue that is just being imported must not take all the time.
+		// While a large catalogue is being imported, refreshing must not take all the
+		// time.
 		pause = max(followEvery, time.Since(start))
 	}
 }
 
-// catchUp refreshes the view if the database has moved on.
+// catchUp refreshes the view if the database has changed.
 func (c *Catalogue) catchUp(ctx context.Context) error {
 	revision, err := c.store.revision(ctx)
 	if err != nil || revision == c.now.Load().revision {
@@ -98,10 +126,13 @@ func (a stored) version() string {
 	for i, m := range a.movies {
 		fmt.Fprintf(sum, "%s %x\n", m.ID, a.hashes[i])
 	}
+	for _, s := range a.synonyms {
+		fmt.Fprintf(sum, "synonyms %s\n", s.ID)
+	}
 	return hex.EncodeToString(sum.Sum(nil))[:12]
 }
 
-// Version names the films by their content: twelve hexadecimal digits.
+// Version is a hash of the films and of the operator's synonyms: twelve hexadecimal digits.
 func (c *Catalogue) Version() string { return c.now.Load().version }
 
 // Len is the number of films.
@@ -120,7 +151,7 @@ func (c *Catalogue) Movie(id string) (Movie, bool) {
 	return movies[i], true
 }
 
-// number is a film's place among all, sorted by id.
+// number is a film's index among all, sorted by id.
 func number(movies []Movie, id string) (int, bool) {
 	return slices.BinarySearchFunc(movies, id, func(m Movie, id string) int { return strings.Compare(m.ID, id) })
 }

@@ -12,7 +12,7 @@ import (
 	"kassa/schema/schematest"
 )
 
-// database is where a catalogue is kept: a file, or a PostgreSQL database.
+// database is a catalogue's storage: a file, or a PostgreSQL database.
 type database struct {
 	file string // path
 	url  string
@@ -24,7 +24,7 @@ func newFile(t testing.TB) database {
 
 func newPostgres(t testing.TB) database { return database{url: schematest.Postgres(t)} }
 
-// inEach runs a test on both forms of the catalogue.
+// inEach runs a test on both kinds of storage.
 func inEach(t *testing.T, test func(t *testing.T, db database)) {
 	t.Run("file", func(t *testing.T) { test(t, newFile(t)) })
 	t.Run("postgres", func(t *testing.T) { test(t, newPostgres(t)) })
@@ -87,7 +87,7 @@ func (d database) mustExec(t testing.TB, statement string) {
 	}
 }
 
-// count is the number that a query gives.
+// count is the result of a query.
 func (d database) count(t testing.TB, query string) (n int) {
 	t.Helper()
 	ctx := context.Background()
@@ -111,8 +111,8 @@ func (d database) count(t testing.TB, query string) (n int) {
 	return n
 }
 
-// filmsWith tells for each model which films have a vector of it, made from their
-// present texts.
+// filmsWith returns for each model which films have a vector of it, made from their
+// current texts.
 func filmsWith(v *view) map[string][]bool {
 	all := make(map[string][]bool)
 	for model, vectors := range v.vectors {

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Label is a code of the films' JSON and what people read for it.
+// Label is a code in the films' JSON and its displayed names.
 type Label struct {
 	Code   string
 	Name   string
@@ -27,9 +27,13 @@ func Genre(code string) (Label, bool) { return find(genres, code) }
 // Genres lists all genres, by code.
 func Genres() []Label { return slices.Clone(genres) }
 
-// Country returns the label of a country, by its ISO 3166-1 alpha-2 code, or
-// by the one that states of the past had (SU, YU, CS, DD).
+// Country returns the label of a country, by its ISO 3166-1 alpha-2 code, or by that of
+// a former state (SU, YU, CS, DD).
 func Country(code string) (Label, bool) { return find(countries, code) }
+
+// Region returns the label of several countries that a question asks for by one word, by
+// their codes as the question has them.
+func Region(codes string) (Label, bool) { return find(regions, codes) }
 
 // Countries lists all countries, by code.
 func Countries() []Label { return slices.Clone(countries) }
@@ -67,6 +71,14 @@ sport|Sport|спорт
 thriller|Thriller|триллер
 war|War|военный
 western|Western|вестерн
+`)
+	regions = labels(`
+CN,HK|China|Китай
+CZ,CS|Czechia|Чехия
+DE,DD|Germany|Германия
+DK,NO,SE,FI,IS|Scandinavia|Скандинавия
+JP,KR,CN,HK,TW,TH,IN,VN|Asia|Азия
+RS,YU|Serbia|Сербия
 `)
 	countries = labels(`
 AE|United Arab Emirates|ОАЭ
@@ -182,7 +194,7 @@ ZA|South Africa|ЮАР
 `)
 )
 
-// labels reads a table that is part of the program, so a fault in it stops.
+// labels reads an embedded table; it panics if the table is invalid.
 func labels(table string) []Label {
 	var list []Label
 	for line := range strings.Lines(strings.TrimSpace(table)) {

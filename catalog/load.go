@@ -6,19 +6,21 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"iter"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 )
 
-// fileBytesMax bounds one file, so that a wrong path does not fill the memory.
+// fileBytesMax limits the size of a file, so that a wrong path does not fill the
+// memory.
 const fileBytesMax = 64 << 20
 
 //go:embed films/*.json
 var shippedFiles embed.FS
 
-// Shipped returns the films that are part of the program, sorted by id.
+// Shipped returns the built-in films, sorted by id.
 func Shipped() ([]Movie, error) {
 	names, err := fs.Glob(shippedFiles, "films/*.json")
 	if err != nil {
@@ -64,8 +66,8 @@ func jsonFiles(dir string) ([]string, error) {
 
 var errNoFiles = errors.New("no file in this folder ends in .json")
 
-// load reads all files before it gives up, so that one run tells everything
-// that is to be mended.
+// load reads all files before it fails, so that one run reports everything that must be
+// corrected.
 func load(names []string, open func(string) (fs.File, error)) ([]Movie, error) {
 	var movies []Movie
 	var problems Problems
@@ -83,6 +85,38 @@ func load(names []string, open func(string) (fs.File, error)) ([]Movie, error) {
 	}
 	sortByID(movies)
 	return movies, nil
+}
+
+// Decoded is a film that was read, with the line of its beginning.
+type Decoded struct {
+	Movie
+	Line int
+}
+
+// decodedProblemsMax is how many problems Decode returns.
+const decodedProblemsMax = 20_000
+
+// Decode reads the films of a JSON file, an array or one film, and returns the valid
+// ones, and a Problem for everything wrong with the others.
+func Decode(file string, content []byte) iter.Seq2[Decoded, error] {
+	return func(yield func(Decoded, error) bool) {
+		problems := Problems{most: decodedProblemsMax}
+		d := decoder{file: file, problems: &problems, places: make(map[string]string)}
+		d.decode(content)
+		if problems.More > 0 {
+			problems.List = append(problems.List, Problem{File: file, What: fmt.Sprintf("has %d more problems; what is behind them was not read", problems.More)})
+		}
+		for _, p := range problems.List {
+			if !yield(Decoded{Line: p.Line}, p) {
+				return
+			}
+		}
+		for _, m := range d.sound {
+			if !yield(m, nil) {
+				return
+			}
+		}
+	}
 }
 
 func read(name string, open func(string) (fs.File, error)) ([]byte, error) {

@@ -9,13 +9,13 @@ import (
 	"sync"
 )
 
-// Errors of a search that asks with a wrong vector.
+// Errors of a search with an invalid vector.
 var (
 	ErrModel  = errors.New("the catalogue has no vectors of this model")
 	ErrVector = errors.New("vector cannot be searched with")
 )
 
-// parallelFrom is the number of rows from which a second goroutine pays.
+// parallelFrom is the number of rows from which a second goroutine is faster.
 const parallelFrom = 4096
 
 // A matrix holds the unit vectors of one model, one row for each film of the
@@ -24,6 +24,7 @@ const parallelFrom = 4096
 type matrix struct {
 	width int
 	data  []float32 // rows × width
+	films int       // that have a vector
 }
 
 func newMatrix(rows, width int) *matrix {
@@ -34,8 +35,14 @@ func (m *matrix) row(i int) []float32 { return m.data[i*m.width : (i+1)*m.width]
 
 func (m *matrix) dims() int { return m.width }
 
-func (m *matrix) nearest(_ context.Context, q []float32, _ int) (similarities, error) {
-	return similarities{of: m.similarities(q)}, nil
+func (m *matrix) len() int { return m.films }
+
+func (m *matrix) nearest(_ context.Context, directions [][]float32, _ int) ([]similarities, error) {
+	found := make([]similarities, len(directions))
+	for i, q := range directions {
+		found[i] = similarities{of: m.similarities(q)}
+	}
+	return found, nil
 }
 
 // similarities returns the inner product of q with every row.
@@ -53,22 +60,21 @@ func (m *matrix) similarities(q []float32) []float32 {
 	return out
 }
 
-// scan goes through its rows in two streams far apart. The processor reads
-// ahead in each; two rows side by side are one stream to it, read unevenly, and
-// took twice the time.
+// scan reads its rows in two distant streams. The processor prefetches each; two
+// adjacent rows are one stream to it, read irregularly, and took twice the time.
 func (m *matrix) scan(q, out []float32, from, to int) {
 	half := (to - from) / 2
 	for i := from; i < from+half; i++ {
 		out[i], out[i+half] = dots(q, m.row(i), m.row(i+half))
 	}
-	if last := to - 1; from+2*half == last { // by the same sums, lest the number of rows change its last bits
+	if last := to - 1; from+2*half == last { // summed in the same order, so that the number of rows does not change the last bits
 		out[last], _ = dots(q, m.row(last), m.row(last))
 	}
 }
 
-// dots are the inner products of q with two vectors of its length. Eight sums
-// do not wait for each other, a number of q once read serves twice, and slices
-// of fixed length spare the checks.
+// dots are the inner products of q with two vectors of its length. Eight independent
+// sums can be computed in parallel, each number of q is loaded once for both, and
+// slices of fixed length avoid bounds checks.
 func dots(q, a, b []float32) (float32, float32) {
 	var a0, a1, a2, a3, b0, b1, b2, b3 float32
 	for len(q) >= 8 && len(a) >= 8 && len(b) >= 8 {
@@ -100,7 +106,7 @@ func dots(q, a, b []float32) (float32, float32) {
 	return (a0 + a1) + (a2 + a3), (b0 + b1) + (b2 + b3)
 }
 
-// unit returns the vector with length 1. It refuses one that has no direction.
+// unit returns the vector normalised to length 1. It refuses the zero vector.
 func unit(v []float32) ([]float32, error) {
 	var square float64
 	for _, x := range v {
@@ -116,8 +122,7 @@ func unit(v []float32) ([]float32, error) {
 	return nil, fmt.Errorf("%w: it is zero, or holds what is no number", ErrVector)
 }
 
-// mean is the unit vector in the middle of vectors: that of a film among those
-// of its texts.
+// mean is the normalised mean of vectors: that of a film from those of its texts.
 func mean(vectors [][]float32) ([]float32, error) {
 	sum := make([]float32, len(vectors[0]))
 	for _, v := range vectors {
@@ -135,12 +140,12 @@ func mean(vectors [][]float32) ([]float32, error) {
 	return unit(sum)
 }
 
-// wrongWidth says that a film's vector has not as many numbers as others.
+// wrongWidth is the error for a film's vector with another length than the others.
 func wrongWidth(it item, model string, dims int) error {
 	return fmt.Errorf("embed film %s: %w: it has %d numbers, and those of model %s here have %d", it.movie.ID, ErrVector, len(it.vector), model, dims)
 }
 
-// toBlob and fromBlob are how a vector stands in the database.
+// toBlob and fromBlob convert vectors to and from their stored form.
 func toBlob(v []float32) []byte {
 	blob := make([]byte, 0, 4*len(v))
 	for _, x := range v {

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -15,10 +16,10 @@ import (
 	"testing"
 )
 
-// fewer is where tests of the index begin to have one.
+// fewer is the number of vectors from which tests use an index.
 const fewer = 300
 
-// indexed opens a catalogue that has an index from fewer films on.
+// indexed opens a catalogue that uses an index from fewer vectors on.
 func indexed(t testing.TB, db database) *Catalogue {
 	t.Helper()
 	c, err := open(context.Background(), postgresStore{db.open(t).store.(postgresStore).pool, fewer})
@@ -51,7 +52,7 @@ var questions = []string{
 	"film", "убийство", "a man and a woman", "1994",
 }
 
-// The two forms give the same answers where both look at every film.
+// Both kinds of storage give the same answers if they scan every film.
 func TestPostgresAgreesWithMemory(t *testing.T) {
 	movies := shipped(t)
 	file, postgres := newFile(t).open(t), newPostgres(t).open(t)
@@ -63,17 +64,17 @@ func TestPostgresAgreesWithMemory(t *testing.T) {
 	}
 	for _, text := range questions {
 		for _, m := range movies {
-			if a, b := file.Explain(text, m.ID), postgres.Explain(text, m.ID); !slices.Equal(a, b) {
+			if a, b := file.Explain(text, m.ID)[0], postgres.Explain(text, m.ID)[0]; !slices.Equal(a, b) {
 				t.Errorf("%q for %s: %q in a file, %q in PostgreSQL", text, m.ID, a, b)
 			}
 		}
 	}
 }
 
-// They also agree where the scan gives only some of the films: those that their
-// words bring in are not forgotten. (There are too few for an index, so nothing is approximate.)
-func TestPostgresAgreesWithMemoryBeyondTheNearest(t *testing.T) {
-	movies := clones(t, 6*scanned)
+// They also agree if words and vectors disagree, for queries sent one by one and
+// together, one of which is invalid.
+func TestPostgresAgreesWithMemoryOnManyQueries(t *testing.T) {
+	movies := clones(t, 1500)
 	file, postgres := newFile(t).open(t), newPostgres(t).open(t)
 	for _, c := range []*Catalogue{file, postgres} {
 		mustImport(t, c, movies, tilted{small}, Report{Added: len(movies), Embedded: len(movies)})
@@ -81,10 +82,37 @@ func TestPostgresAgreesWithMemoryBeyondTheNearest(t *testing.T) {
 	for _, limit := range []int{1, 10, 700} {
 		agree(t, file, postgres, limit)
 	}
+	var queries []Query
+	for i, text := range questions {
+		q := query(t, small, text)
+		q.Vector[0]++ // a text without words
+		q.Limit = 1 + i
+		queries = append(queries, q)
+	}
+	wrong := queries[0]
+	wrong.Vector = make([]float32, len(wrong.Vector))
+	words := Query{Text: movies[3].Title, Limit: 3}
+	queries = append(queries, wrong, words)
+	want, _ := file.FindAll(t.Context(), queries)
+	got, faults := postgres.FindAll(t.Context(), queries)
+	for i, q := range queries {
+		alone, err := postgres.Find(t.Context(), q)
+		if !alike(got[i], want[i]) || !alike(got[i], alone) || fmt.Sprint(err) != fmt.Sprint(faults[i]) {
+			t.Errorf("%q: together %v %v, alone %v %v, in a file %v", q.Text, got[i], faults[i], alone, err, want[i])
+		}
+		if bad := i == len(questions); errors.Is(faults[i], ErrVector) != bad || bad == (len(got[i].Matches) > 0) {
+			t.Errorf("%q: %v, %v", q.Text, got[i], faults[i])
+		}
+	}
 }
 
-// tilted moves every text in a direction of its own, so that its words and its
-// vector do not say the same, and no two vectors are equal.
+// alike compares answers. The last bits of a sum depend on its order.
+func alike(a, b Found) bool {
+	return slices.Equal(a.Matches, b.Matches) && !(math.Abs(a.Confidence-b.Confidence) > 1e-6)
+}
+
+// tilted moves every vector in a direction of its own, so that words and vectors
+// disagree, and no two vectors are equal.
 type tilted struct{ hashing }
 
 func (e tilted) EmbedAll(ctx context.Context, texts []string) ([][]float32, error) {
@@ -103,7 +131,7 @@ func agree(t *testing.T, file, postgres *Catalogue, limit int) {
 	t.Helper()
 	for _, text := range questions {
 		q := query(t, small, text)
-		q.Vector[0]++ // for a text without words
+		q.Vector[0]++ // a text without words
 		q.Limit = limit
 		want, err := file.Nearest(context.Background(), q)
 		if err != nil {
@@ -123,7 +151,7 @@ func agree(t *testing.T, file, postgres *Catalogue, limit int) {
 		for i, m := range got {
 			score, ok := scores[m.MovieID]
 			if !ok {
-				score = want[len(want)-1].Score // one of a tie at the end
+				score = want[len(want)-1].Score // a tie at the end
 			}
 			if math.Abs(m.Score-score) > 1e-3 || math.Abs(m.Score-want[i].Score) > 1e-3 {
 				t.Errorf("%q, limit %d: number %d is %v in PostgreSQL, %v in a file", text, limit, i, m, want[i])
@@ -132,8 +160,8 @@ func agree(t *testing.T, file, postgres *Catalogue, limit int) {
 	}
 }
 
-// Above a size an index finds the nearest; it is built by the import that passes
-// the size, is used, and goes with its model.
+// From some size on an index finds the nearest; it is built by the import that reaches
+// the size, is used, and is dropped with its model.
 func TestIndex(t *testing.T) {
 	ctx := context.Background()
 	const many = fewer + batchFilms
@@ -150,7 +178,7 @@ func TestIndex(t *testing.T) {
 		t.Errorf("%d indexes for one model", n)
 	}
 	mustImport(t, file, movies, tilted{small}, Report{Added: many, Embedded: many})
-	agree(t, file, c, 10) // an index of so few vectors finds all
+	agree(t, file, c, 10) // for so few vectors the index finds all
 	for _, conn := range c.store.(postgresStore).pool.AcquireAllIdle(ctx) {
 		var sorts string
 		if err := conn.QueryRow(ctx, `SHOW enable_sort`).Scan(&sorts); err != nil || sorts != "on" {
@@ -167,7 +195,7 @@ func TestIndex(t *testing.T) {
 	if n := db.count(t, indexes); n != 2 {
 		t.Errorf("%d indexes for two models", n)
 	}
-	if _, err := c.KeepModel(ctx, other.model); err != nil {
+	if _, err := c.Drop(ctx, small.model); err != nil {
 		t.Fatal(err)
 	}
 	if n := db.count(t, indexes); n != 1 {
@@ -178,14 +206,14 @@ func TestIndex(t *testing.T) {
 	}
 }
 
-// Where the index gives too few, all vectors are scanned: no film is missing.
+// If the index returns too few, all vectors are scanned: no film is missing.
 func TestIndexThatGivesTooFew(t *testing.T) {
 	ctx := context.Background()
 	movies := clones(t, 2*fewer)
 	db := newPostgres(t)
 	mustImport(t, indexed(t, db), movies, tilted{small}, Report{Added: len(movies), Embedded: len(movies)})
 	c := indexed(t, db)
-	// Another process has just dropped most vectors; this one has not seen it yet.
+	// Another process has just deleted most vectors; this one has not seen it yet.
 	db.mustExec(t, `DELETE FROM vectors WHERE movie_id >= 'clone-00050'`)
 	q := query(t, small, movies[7].Description)
 	v := c.now.Load().vectors[small.model].(*postgresVectors)
@@ -196,12 +224,12 @@ func TestIndexThatGivesTooFew(t *testing.T) {
 	if _, n, err := v.search(ctx, direction, searched); err != nil || n >= searched {
 		t.Fatalf("the index gave %d, %v: this test shows nothing", n, err)
 	}
-	want, err := v.scan(ctx, direction, scanned)
+	want, err := v.scan(ctx, [][]float32{direction})
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := v.nearest(ctx, direction, 10)
-	if err != nil || !slices.Equal(got.of, want.of) {
+	got, err := v.nearest(ctx, [][]float32{direction}, 10)
+	if err != nil || !slices.Equal(got[0].of, want[0].of) {
 		t.Errorf("after too few it is not what a scan gives, %v", err)
 	}
 	if near, err := c.Nearest(ctx, q); err != nil || len(near) != 10 || near[0].MovieID != movies[7].ID {
@@ -209,7 +237,7 @@ func TestIndexThatGivesTooFew(t *testing.T) {
 	}
 }
 
-// The database refuses by itself what the program never writes.
+// The database refuses what the program never writes.
 func TestPostgresRefuses(t *testing.T) {
 	db := newPostgres(t)
 	mustImport(t, db.open(t), append(shipped(t)[:1], solaris()), small, Report{Added: 2, Embedded: 2})
@@ -221,14 +249,14 @@ func TestPostgresRefuses(t *testing.T) {
 		`UPDATE vectors SET vector = ` + filled("0"):                                  "vectors_unit",
 		`UPDATE vectors SET vector = ` + filled("0.5"):                                "vectors_unit",
 		`UPDATE vectors SET vector = ` + filled("NaN"):                                "NaN not allowed",
-		`UPDATE vectors SET vector = '[1]'`:                                           "expected 384 dimensions",
+		`UPDATE vectors SET vector = '[1]'`:                                           "vectors_dims",
 		`UPDATE vectors SET model_id = ''`:                                            "vectors_model_id_check",
 		`SET ROLE kassa_app; DROP INDEX vectors_movie`:                                "must be owner",
 		`SET ROLE kassa_app; DELETE FROM catalogue`:                                   "permission denied",
 		`INSERT INTO vectors SELECT model_id, 'x', hash, vector FROM vectors LIMIT 1`: "vectors_movie_id_fkey",
 	} {
 		if err := db.exec(t, statement); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%s: %v, want %q", abridge(statement), err, want)
+			t.Errorf("%s: %v, want %q", Abridge(statement), err, want)
 		}
 	}
 	if err := db.exec(t, `UPDATE movies SET json = replace(json, '"id":"solaris', '"id":"polaris'), hash = sha256(convert_to(replace(json, '"id":"solaris', '"id":"polaris'), 'UTF8'))`); err != nil {
@@ -239,7 +267,7 @@ func TestPostgresRefuses(t *testing.T) {
 	}
 }
 
-// crashIn names the database in which the test binary, run as another process,
+// crashIn names the database into which the test binary, run as another process,
 // imports until it is killed.
 const crashIn = "KASSA_TEST_CATALOG_CRASH_IN"
 
@@ -251,8 +279,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// A process is killed in the middle of an import, and its connection in the middle
-// of a batch. What is there is whole, and the next import does the rest.
+// A process is killed during an import, and its connection during a batch. What is
+// stored is complete, and the next import does the rest.
 func TestImportKilled(t *testing.T) {
 	inEach(t, func(t *testing.T, db database) {
 		child := exec.CommandContext(t.Context(), os.Args[0])
@@ -276,8 +304,8 @@ func TestImportKilled(t *testing.T) {
 	})
 }
 
-// importUntilKilled says so when the second of three batches is being embedded,
-// and goes no further.
+// importUntilKilled prints a line when the second of three batches is being embedded,
+// and blocks.
 func importUntilKilled(at string) {
 	t := &outside{}
 	db := database{file: at}
@@ -299,14 +327,15 @@ func importUntilKilled(at string) {
 	panic(err)
 }
 
-// outside stands for the test in a process that is none.
+// outside is a testing.TB for a process that runs no test.
 type outside struct{ testing.TB }
 
 func (*outside) Helper()           {}
 func (*outside) Cleanup(func())    {}
 func (*outside) Fatal(args ...any) { panic(fmt.Sprint(args...)) }
 
-// rest checks that so many of three batches are there, whole, and imports the others.
+// rest checks that so many of three batches are stored completely, and imports the
+// others.
 func rest(t *testing.T, db database, n int) {
 	t.Helper()
 	movies := shipped(t)[:3*batchFilms]

@@ -1,20 +1,21 @@
 package catalog
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 )
 
-// problemsMax bounds how many problems of one load are told.
+// problemsMax is how many problems of a load are reported.
 const problemsMax = 50
 
 // A Problem is one thing wrong with the films of a load.
 type Problem struct {
-	File  string // as it was named; "" for a film that came from no file
-	Line  int    // from 1; 0 if it belongs to no line
-	Movie string // id, where it is known
+	File  string // as given; "" for a film that is not from a file
+	Line  int    // from 1; 0 for none
+	Movie string // id, if known
 	Field string // such as cast[2].name_ru; "" for the whole film or file
-	What  string // what is wrong, to read after the field
+	What  string // what is wrong, worded to follow the field
 }
 
 func (p Problem) Error() string {
@@ -34,11 +35,11 @@ func (p Problem) Error() string {
 	return s.String() + p.What
 }
 
-// Problems is all that is wrong with the films of a load, in the order of
-// files and lines.
+// Problems are all problems of a load, in the order of files and lines.
 type Problems struct {
 	List []Problem // the first 50
-	More int       // how many others there are
+	More int       // number of the others
+	most int       // maximum length of List; 0: 50
 }
 
 func (p *Problems) Error() string {
@@ -52,7 +53,7 @@ func (p *Problems) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// Unwrap gives the problems to errors.As.
+// Unwrap returns the problems to errors.As.
 func (p *Problems) Unwrap() []error {
 	list := make([]error, len(p.List))
 	for i, problem := range p.List {
@@ -62,12 +63,15 @@ func (p *Problems) Unwrap() []error {
 }
 
 func (p *Problems) add(problem Problem) {
-	if len(p.List) == problemsMax {
+	if len(p.List) == cmp.Or(p.most, problemsMax) {
 		p.More++
 		return
 	}
 	p.List = append(p.List, problem)
 }
+
+// count is how many there are.
+func (p *Problems) count() int { return len(p.List) + p.More }
 
 // err is p, or nil if nothing is wrong.
 func (p *Problems) err() error {

@@ -11,13 +11,11 @@ import (
 	"kassa/schema"
 )
 
-// sqliteStore is the catalogue's tables in an SQLite file. Their vectors are
-// searched in memory.
+// sqliteStore is the catalogue's tables in a SQLite file. Their vectors are searched in
+// memory.
 type sqliteStore struct{ db *schema.SQLite }
 
-func (sqliteStore) dims() int { return 0 }
-
-func (sqliteStore) tend(context.Context) error { return nil } // nothing stands beside the tables
+func (sqliteStore) maintain(context.Context) error { return nil } // there are no indexes to build
 
 func (s sqliteStore) read(ctx context.Context) (stored, error) {
 	tx, err := s.db.Read.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
@@ -26,16 +24,44 @@ func (s sqliteStore) read(ctx context.Context) (stored, error) {
 	}
 	defer tx.Rollback()
 	var all stored
-	if err := tx.QueryRowContext(ctx, `SELECT revision FROM catalogue`).Scan(&all.revision); err != nil {
+	if err := tx.QueryRowContext(ctx, `SELECT revision, coalesce(model, '') FROM catalogue`).Scan(&all.revision, &all.used); err != nil {
 		return stored{}, fmt.Errorf("read the catalogue's revision: %w", err)
+	}
+	if err := readModels(ctx, tx, &all); err != nil {
+		return stored{}, fmt.Errorf("read the models: %w", err)
 	}
 	if err := readMovies(ctx, tx, &all); err != nil {
 		return stored{}, fmt.Errorf("read films: %w", err)
+	}
+	if all.synonyms, err = scanSynonyms(ctx, tx); err != nil {
+		return stored{}, err
 	}
 	if all.vectors, err = readVectors(ctx, tx, all.movies); err != nil {
 		return stored{}, fmt.Errorf("read vectors: %w", err)
 	}
 	return all, nil
+}
+
+func readModels(ctx context.Context, tx *sql.Tx, all *stored) error {
+	rows, err := tx.QueryContext(ctx, `SELECT model_id, complete, weight FROM models`)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	all.finished, all.weights = make(map[string]bool), make(map[string]float64)
+	for rows.Next() {
+		var model string
+		var complete bool
+		var weight sql.Null[float64]
+		if err := rows.Scan(&model, &complete, &weight); err != nil {
+			return err
+		}
+		all.finished[model] = complete
+		if weight.Valid {
+			all.weights[model] = weight.V
+		}
+	}
+	return rows.Err()
 }
 
 func readMovies(ctx context.Context, tx *sql.Tx, all *stored) error {
@@ -87,6 +113,7 @@ func readVectors(ctx context.Context, tx *sql.Tx, movies []Movie) (map[string]ve
 		if _, err := unit(m.row(film)); err != nil {
 			return nil, fmt.Errorf("film %q, model %s: %w", id, model, err)
 		}
+		m.films++
 	}
 	return all, rows.Err()
 }
@@ -98,49 +125,95 @@ func (s sqliteStore) revision(ctx context.Context) (revision int64, err error) {
 	return revision, nil
 }
 
-func (s sqliteStore) known(ctx context.Context, model string) (map[string]known, error) {
-	rows, err := s.db.Read.QueryContext(ctx, `SELECT m.id, m.hash, m.own, v.hash FROM movies m
-		LEFT JOIN vectors v ON v.movie_id = m.id AND v.model_id = ?`, model)
+// selectFilmsKnown is what an import must know of films; a condition follows.
+const selectFilmsKnown = `SELECT m.id, m.hash, m.own, v.hash FROM movies m
+	LEFT JOIN vectors v ON v.movie_id = m.id AND v.model_id = ? `
+
+func (s sqliteStore) known(ctx context.Context, model string, ids []string) ([]known, error) {
+	list, err := json.Marshal(ids)
+	if err != nil {
+		return nil, err
+	}
+	return s.collectKnown(ctx, selectFilmsKnown+`WHERE m.id IN (SELECT value FROM json_each(?))`, model, string(list))
+}
+
+func (s sqliteStore) after(ctx context.Context, model, id string, limit int) ([]known, error) {
+	return s.collectKnown(ctx, selectFilmsKnown+`WHERE m.id > ? ORDER BY m.id LIMIT ?`, model, id, limit)
+}
+
+func (s sqliteStore) collectKnown(ctx context.Context, query string, args ...any) ([]known, error) {
+	rows, err := s.db.Read.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, fmt.Errorf("read what is known of films: %w", err)
 	}
 	defer rows.Close()
-	all := make(map[string]known)
+	var all []known
 	for rows.Next() {
 		var id string
+		var own bool
 		var hash, texts []byte
-		var k known
-		if err := rows.Scan(&id, &hash, &k.own, &texts); err != nil {
+		if err := rows.Scan(&id, &hash, &own, &texts); err != nil {
 			return nil, fmt.Errorf("read what is known of films: %w", err)
 		}
-		copy(k.hash[:], hash)
-		copy(k.texts[:], texts)
-		all[id] = k
+		all = append(all, newKnown(id, hash, own, texts))
 	}
-	return all, rows.Err()
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("read what is known of films: %w", err)
+	}
+	return all, nil
 }
 
-func (s sqliteStore) movie(ctx context.Context, id string) (Movie, error) {
-	var content []byte
-	if err := s.db.Read.QueryRowContext(ctx, `SELECT json FROM movies WHERE id = ?`, id).Scan(&content); err != nil {
-		return Movie{}, fmt.Errorf("read film %s: %w", id, err)
+func (s sqliteStore) films(ctx context.Context, ids, imdb []string) ([]storedFilm, error) {
+	if len(ids)+len(imdb) == 0 {
+		return nil, nil
 	}
-	var m Movie
-	if err := json.Unmarshal(content, &m); err != nil {
-		return Movie{}, fmt.Errorf("read film %s: %w", id, err)
+	lists, err := json.Marshal([][]string{ids, imdb})
+	if err != nil {
+		return nil, err
 	}
-	return m, nil
+	rows, err := s.db.Read.QueryContext(ctx, `SELECT json, own FROM movies WHERE id IN (SELECT value FROM json_each(?1, '$[0]'))
+		UNION SELECT json, own FROM movies WHERE json_extract(json, '$.ids.imdb') IN (SELECT value FROM json_each(?1, '$[1]'))`, string(lists))
+	if err != nil {
+		return nil, fmt.Errorf("read films: %w", err)
+	}
+	defer rows.Close()
+	var all []storedFilm
+	for rows.Next() {
+		var content []byte
+		var own bool
+		if err := rows.Scan(&content, &own); err != nil {
+			return nil, fmt.Errorf("read films: %w", err)
+		}
+		f, err := newStoredFilm(content, own)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, f)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("read films: %w", err)
+	}
+	return all, nil
+}
+
+func (s sqliteStore) count(ctx context.Context) (films int, err error) {
+	if err := s.db.Read.QueryRowContext(ctx, `SELECT count(*) FROM movies`).Scan(&films); err != nil {
+		return 0, fmt.Errorf("count films: %w", err)
+	}
+	return films, nil
 }
 
 func (s sqliteStore) save(ctx context.Context, model string, batch []item, now time.Time) error {
 	return s.write(ctx, func(tx *sql.Tx) error {
+		if _, err := tx.ExecContext(ctx, `INSERT INTO models (model_id, dims) VALUES (?, ?) ON CONFLICT DO NOTHING`, model, len(batch[0].vector)); err != nil {
+			return fmt.Errorf("save the model: %w", err)
+		}
 		var width int
-		err := tx.QueryRowContext(ctx, `SELECT length(vector) / 4 FROM vectors WHERE model_id = ? LIMIT 1`, model).Scan(&width)
-		if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		if err := tx.QueryRowContext(ctx, `SELECT dims FROM models WHERE model_id = ?`, model).Scan(&width); err != nil {
 			return fmt.Errorf("read how many numbers vectors have: %w", err)
 		}
 		for _, it := range batch {
-			if err == nil && len(it.vector) != width { // another process had another model of this name
+			if len(it.vector) != width { // another process had another model of this name
 				return wrongWidth(it, model, width)
 			}
 			if err := saveItem(ctx, tx, model, it, now); err != nil {
@@ -179,24 +252,65 @@ func (s sqliteStore) remove(ctx context.Context, ids []string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	return s.delete(ctx, `DELETE FROM movies WHERE id IN (SELECT value FROM json_each(?))`, string(list))
+	return s.change(ctx, `DELETE FROM movies WHERE id IN (SELECT value FROM json_each(?))`, string(list))
 }
 
-func (s sqliteStore) forget(ctx context.Context, keep string) (int, error) {
-	return s.delete(ctx, `DELETE FROM vectors WHERE model_id <> ?`, keep)
+func (s sqliteStore) complete(ctx context.Context, model string) (bool, error) {
+	var already bool
+	err := s.db.Read.QueryRowContext(ctx, `SELECT complete FROM models WHERE model_id = ?`, model).Scan(&already)
+	if already || errors.Is(err, sql.ErrNoRows) { // no row: no films
+		return false, nil
+	}
+	if err == nil {
+		_, err = s.change(ctx, `UPDATE models SET complete = 1 WHERE model_id = ?`, model)
+	}
+	if err != nil {
+		return false, fmt.Errorf("complete model %s: %w", model, err)
+	}
+	return true, nil
 }
 
-func (s sqliteStore) delete(ctx context.Context, query, arg string) (deleted int, err error) {
+func (s sqliteStore) use(ctx context.Context, model string) error {
+	_, err := s.change(ctx, `UPDATE catalogue SET model = nullif(?, '')`, model)
+	return err
+}
+
+func (s sqliteStore) weigh(ctx context.Context, model string, weight float64) (there bool, err error) {
 	err = s.write(ctx, func(tx *sql.Tx) error {
-		result, err := tx.ExecContext(ctx, query, arg)
-		if err != nil {
+		n, err := execute(ctx, tx, `UPDATE models SET weight = ? WHERE model_id = ?`, weight, model)
+		there = n > 0
+		return err
+	})
+	return there, err
+}
+
+func (s sqliteStore) deleteModel(ctx context.Context, model string) (deleted int, err error) {
+	err = s.write(ctx, func(tx *sql.Tx) error {
+		if deleted, err = execute(ctx, tx, `DELETE FROM vectors WHERE model_id = ?`, model); err != nil {
 			return err
 		}
-		n, err := result.RowsAffected()
-		deleted = int(n)
+		_, err = tx.ExecContext(ctx, `DELETE FROM models WHERE model_id = ?`, model)
 		return err
 	})
 	return deleted, err
+}
+
+// change is a transaction of one statement, and gives how many rows it changed.
+func (s sqliteStore) change(ctx context.Context, query, arg string) (changed int, err error) {
+	err = s.write(ctx, func(tx *sql.Tx) error {
+		changed, err = execute(ctx, tx, query, arg)
+		return err
+	})
+	return changed, err
+}
+
+func execute(ctx context.Context, tx *sql.Tx, query string, args ...any) (changed int, err error) {
+	result, err := tx.ExecContext(ctx, query, args...)
+	if err != nil {
+		return 0, err
+	}
+	n, err := result.RowsAffected()
+	return int(n), err
 }
 
 // write is a transaction that changes the tables.

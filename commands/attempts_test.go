@@ -18,13 +18,13 @@ func TestDoubtIsBounded(t *testing.T) {
 		away := errors.New("the database is away")
 		for _, every := range []error{eventstore.ErrUnknown, away} {
 			begin, attempts := time.Now(), 0
-			_, err := untilKnown(t.Context(), func() (eventstore.Receipt, error) {
+			_, err := untilSettled(t.Context(), func(bool) outcome {
 				if attempts++; attempts == 1 {
-					return eventstore.Receipt{}, eventstore.ErrUnknown
+					return outcomeOf(eventstore.Receipt{}, eventstore.ErrUnknown)
 				}
-				return eventstore.Receipt{}, every
+				return outcomeOf(eventstore.Receipt{}, every)
 			})
-			if !errors.Is(err, eventstore.ErrUnknown) || !errors.Is(err, every) || attempts != attemptsMax {
+			if !errors.Is(err, eventstore.ErrUnknown) || !errors.Is(err, every) || attempts != maxAttempts {
 				t.Errorf("after %d attempts: %v", attempts, err)
 			}
 			if took := time.Since(begin); took < 8*time.Second || took > 12*time.Second {
@@ -48,22 +48,22 @@ func TestAnswersAndDoubt(t *testing.T) {
 		{"a refusal", []error{no}, no, 1},
 		{"a fault", []error{fault}, fault, 1},
 		{"a conflict, then done", []error{eventstore.ErrConflict, nil}, nil, 2},
-		{"memory was behind, then a fault", []error{errStale, fault}, fault, 2},
+		{"a conflict, then a fault", []error{eventstore.ErrConflict, fault}, fault, 2},
 		{"unknown, then done", []error{eventstore.ErrUnknown, nil}, nil, 2},
 		{"unknown, then a refusal", []error{eventstore.ErrUnknown, no}, no, 2},
 		{"unknown, a fault, then done", []error{eventstore.ErrUnknown, fault, nil}, nil, 3},
 		{"unknown, a fault, then a refusal", []error{eventstore.ErrUnknown, fault, no}, no, 3},
-		{"unknown, then a fault for ever", []error{eventstore.ErrUnknown, fault}, eventstore.ErrUnknown, attemptsMax},
-		{"a conflict, unknown, then conflicts for ever", []error{eventstore.ErrConflict, eventstore.ErrUnknown, eventstore.ErrConflict}, eventstore.ErrUnknown, attemptsMax},
+		{"unknown, then a fault for ever", []error{eventstore.ErrUnknown, fault}, eventstore.ErrUnknown, maxAttempts},
+		{"a conflict, unknown, then conflicts for ever", []error{eventstore.ErrConflict, eventstore.ErrUnknown, eventstore.ErrConflict}, eventstore.ErrUnknown, maxAttempts},
 		{"unknown, then the store is shut", []error{eventstore.ErrUnknown, eventstore.ErrClosed}, eventstore.ErrUnknown, 2},
 		{"unknown, then the ledger is broken", []error{eventstore.ErrUnknown, domain.ErrBroken}, eventstore.ErrUnknown, 2},
 		{"unknown, then the log is corrupt", []error{eventstore.ErrUnknown, eventstore.ErrCorrupt}, eventstore.ErrUnknown, 2},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			n := 0
-			_, err := untilKnown(t.Context(), func() (eventstore.Receipt, error) {
+			_, err := untilSettled(t.Context(), func(bool) outcome {
 				n++
-				return eventstore.Receipt{}, tt.answers[min(n, len(tt.answers))-1]
+				return outcomeOf(eventstore.Receipt{}, tt.answers[min(n, len(tt.answers))-1])
 			})
 			if !errors.Is(err, tt.want) || n != tt.attempts {
 				t.Errorf("%s: %v after %d attempts", tt.name, err, n)
@@ -73,7 +73,7 @@ func TestAnswersAndDoubt(t *testing.T) {
 			}
 		})
 	}
-	_, err := untilKnown(t.Context(), func() (eventstore.Receipt, error) { return eventstore.Receipt{}, eventstore.ErrConflict })
+	_, err := untilSettled(t.Context(), func(bool) outcome { return outcomeOf(eventstore.Receipt{}, eventstore.ErrConflict) })
 	if r := domain.RefusalIn(err); r == nil || r.Code != domain.Busy || errors.Is(err, eventstore.ErrUnknown) {
 		t.Errorf("conflicts for ever give %v", err)
 	}
@@ -83,10 +83,10 @@ func TestAnswersAndDoubt(t *testing.T) {
 func TestAttemptsEndWithTheirCaller(t *testing.T) {
 	ctx, leave := context.WithCancel(t.Context())
 	n := 0
-	_, err := untilKnown(ctx, func() (eventstore.Receipt, error) {
+	_, err := untilSettled(ctx, func(bool) outcome {
 		n++
 		leave()
-		return eventstore.Receipt{}, eventstore.ErrUnknown
+		return outcomeOf(eventstore.Receipt{}, eventstore.ErrUnknown)
 	})
 	if !errors.Is(err, eventstore.ErrUnknown) || n != 1 {
 		t.Errorf("%v after %d attempts", err, n)

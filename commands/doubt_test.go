@@ -58,19 +58,19 @@ func (d *doubtful) Done(ctx context.Context, c eventstore.Command) (eventstore.R
 // comes after a longer pause.
 const patience = 3
 
-// After an append of unknown outcome, what fails afterwards says nothing about it: the
+// After an append of unknown outcome, what fails afterwards does not decide it: the
 // command stays of unknown outcome, whether it was done or not, its payment stays
 // where it is, and sent again it is done once.
 func TestOnceUnknownAlwaysUnknown(t *testing.T) {
 	for _, fault := range []struct {
 		name  string
 		reads bool // the log can be read, so a command that was done may be found
-		set   func(s *scene, log *doubtful, fails func() error)
+		set   func(s *prepared, log *doubtful, fails func() error)
 	}{
-		{"nothing can be read", false, func(_ *scene, log *doubtful, fails func() error) {
+		{"nothing can be read", false, func(_ *prepared, log *doubtful, fails func() error) {
 			log.unread, log.refused = func(domain.UserID) error { return fails() }, fails
 		}},
-		{"the admin cannot be read", true, func(s *scene, log *doubtful, fails func() error) {
+		{"the admin cannot be read", true, func(s *prepared, log *doubtful, fails func() error) {
 			log.unread = func(u domain.UserID) error {
 				if u == s.root {
 					return fails()
@@ -79,20 +79,20 @@ func TestOnceUnknownAlwaysUnknown(t *testing.T) {
 			}
 			log.refused = fails
 		}},
-		{"it cannot be looked up", true, func(_ *scene, log *doubtful, fails func() error) { log.refused, log.unfound = fails, fails }},
-		{"the next append fails", true, func(_ *scene, log *doubtful, fails func() error) { log.refused = fails }},
-		{"the store is shut", true, func(_ *scene, log *doubtful, _ func() error) {
+		{"it cannot be looked up", true, func(_ *prepared, log *doubtful, fails func() error) { log.refused, log.unfound = fails, fails }},
+		{"the next append fails", true, func(_ *prepared, log *doubtful, fails func() error) { log.refused = fails }},
+		{"the store is shut", true, func(_ *prepared, log *doubtful, _ func() error) {
 			log.refused = func() error { return eventstore.ErrClosed }
 		}},
-		{"somebody else is always faster", true, func(_ *scene, log *doubtful, fails func() error) {
+		{"somebody else is always faster", true, func(_ *prepared, log *doubtful, fails func() error) {
 			log.refused, log.unfound = func() error { return eventstore.ErrConflict }, fails
 		}},
 	} {
 		for _, appended := range []bool{false, true} {
 			for _, tt := range acts() {
 				t.Run(fmt.Sprintf("%s/%s/appended %t", fault.name, tt.name, appended), func(t *testing.T) {
-					s := newScene(t)
-					before := s.size()
+					s := newPrepared(t)
+					before := s.env.Size()
 					log := &doubtful{Store: s.store, appended: appended}
 					ctx, leave := context.WithCancel(t.Context())
 					defer leave()
@@ -115,8 +115,8 @@ func TestOnceUnknownAlwaysUnknown(t *testing.T) {
 					if n := s.count(tt.what, before); n != done {
 						t.Fatalf("%d events", n)
 					}
-					if len(s.till.returned) != 0 {
-						t.Fatalf("the provider gave back %v", s.till.returned)
+					if len(s.payments.returned) != 0 {
+						t.Fatalf("the provider gave back %v", s.payments.returned)
 					}
 					if _, err := tt.run(t.Context(), s, s.Handler); err != nil || s.count(tt.what, before) != 1 {
 						t.Errorf("sent again: %v, and %d events", err, s.count(tt.what, before))
@@ -130,7 +130,7 @@ func TestOnceUnknownAlwaysUnknown(t *testing.T) {
 // A refusal that was decided on what came after the unknown append ends the doubt: the
 // append cannot come any more. The deposit was not made, and its payment goes back.
 func TestARefusalEndsTheDoubt(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	ada := w.person("ada")
 	w.give(ada, domain.MaxBalance-5)
 	log := &doubtful{Store: w.store}
@@ -141,16 +141,16 @@ func TestARefusalEndsTheDoubt(t *testing.T) {
 	}
 	_, err := w.over(log).Deposit(t.Context(), commands.Move{User: ada, Amount: 5})
 	refused(t, err, domain.BalanceLimit)
-	if w.till.kept() != 0 || log.appends != 1 {
-		t.Errorf("the provider keeps %d after %d appends", w.till.kept(), log.appends)
+	if w.payments.kept() != 0 || log.appends != 1 {
+		t.Errorf("the provider keeps %d after %d appends", w.payments.kept(), log.appends)
 	}
 }
 
 // An append fails and certainly nothing was done: with a key the payment waits for the
-// client to send the deposit again; without one nobody can, and it goes back.
+// client to send the deposit again; without one it cannot be, and it goes back.
 func TestAPaymentWhoseDepositFails(t *testing.T) {
 	for _, key := range []string{"", "k"} {
-		w := newWorld(t)
+		w := newFixture(t)
 		w.unsettled = key != ""
 		ada := w.person("ada")
 		failing := w.over(eventstoretest.Failing{Store: w.store, Fails: eventstoretest.NewPattern(1, 1)})
@@ -158,31 +158,31 @@ func TestAPaymentWhoseDepositFails(t *testing.T) {
 		if !errors.Is(err, eventstoretest.ErrInjected) || errors.Is(err, eventstore.ErrUnknown) || domain.RefusalIn(err) != nil {
 			t.Errorf("key %q: the deposit gave %v", key, err)
 		}
-		if kept := w.till.kept() == 5; kept != (key != "") {
-			t.Errorf("key %q: the provider keeps %d", key, w.till.kept())
+		if kept := w.payments.kept() == 5; kept != (key != "") {
+			t.Errorf("key %q: the provider keeps %d", key, w.payments.kept())
 		}
 	}
 }
 
 // A provider that fails may have taken the money: the deposit is of unknown outcome.
 func TestAChargeOfUnknownOutcome(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	ada := w.person("ada")
-	w.till.before = func(string) error { return errors.New("the line is dead") }
+	w.payments.before = func(string) error { return errors.New("the line is dead") }
 	_, err := w.Deposit(t.Context(), commands.Move{User: ada, Amount: 5})
-	if !errors.Is(err, eventstore.ErrUnknown) || domain.RefusalIn(err) != nil || w.till.asked != 1 || len(w.till.returned) != 0 {
-		t.Errorf("the deposit gave %v; the provider was asked %d times and gave back %v", err, w.till.asked, w.till.returned)
+	if !errors.Is(err, eventstore.ErrUnknown) || domain.RefusalIn(err) != nil || w.payments.asked != 1 || len(w.payments.returned) != 0 {
+		t.Errorf("the deposit gave %v; the provider was asked %d times and gave back %v", err, w.payments.asked, w.payments.returned)
 	}
 }
 
 // What an adjustment rests on cannot be read: that is a fault, and nothing is adjusted.
 func TestAnAdminWhoCannotBeRead(t *testing.T) {
-	s := newScene(t)
-	before := s.size()
+	s := newPrepared(t)
+	before := s.env.Size()
 	_, err := s.over(blind{s.store, s.root}).Adjust(t.Context(), commands.Adjust{Admin: s.root, User: s.ada,
 		Correction: domain.Correction{Amount: 5, Reason: "a gift"}})
-	if !errors.Is(err, errUnreadable) || domain.RefusalIn(err) != nil || s.size() != before {
-		t.Errorf("the adjustment gave %v, the log went from %d to %d", err, before, s.size())
+	if !errors.Is(err, errUnreadable) || domain.RefusalIn(err) != nil || s.env.Size() != before {
+		t.Errorf("the adjustment gave %v, the log went from %d to %d", err, before, s.env.Size())
 	}
 }
 

@@ -9,16 +9,16 @@ import (
 
 // earlier is a vault that names e-mails as the first version did: by one spelling.
 type earlier struct {
-	commands.People
+	commands.Vault
 	spelling string
 }
 
-func (e earlier) EmailHash(string) string { return e.People.EmailHash(e.spelling) }
+func (e earlier) EmailHash(string) string { return e.Vault.EmailHash(e.spelling) }
 
 // Accounts that were opened when another spelling of their e-mail was the unique one
-// are found by what their owners type, and nobody opens a second one beside them.
+// are found by what their owners type, and no user opens a second one beside them.
 func TestAccountsOfEarlierSpellings(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	for _, tt := range []struct {
 		claimed string
 		finds   []string
@@ -27,7 +27,7 @@ func TestAccountsOfEarlierSpellings(t *testing.T) {
 		{"andre\u0301@example.org", []string{"andre\u0301@example.org", "andr\u00e9@example.org", "ANDR\u00c9@example.org"}},
 		{"ada@xn--e1afmkfd.xn--p1ai", []string{"ada@xn--e1afmkfd.xn--p1ai", "ada@пример.рф", "Ada@ПРИМЕР.рф"}},
 	} {
-		up, err := w.handler(w.store, earlier{w.People, tt.claimed}).SignUp(t.Context(), commands.SignUp{Email: "any@example.org", Password: password})
+		up, err := w.with(w.store, earlier{w.Vault, tt.claimed}).SignUp(t.Context(), commands.SignUp{Email: "any@example.org", Password: password})
 		must(t, err)
 		for _, typed := range tt.finds {
 			if u, err := w.FindUser(t.Context(), typed); err != nil || u != up.User {
@@ -43,7 +43,7 @@ func TestAccountsOfEarlierSpellings(t *testing.T) {
 
 // One mailbox has one account, however its address is typed.
 func TestOneAccountForAllSpellings(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	up, err := w.SignUp(t.Context(), commands.SignUp{Email: "Andre\u0301@xn--e1afmkfd.xn--p1ai", Password: password})
 	must(t, err)
 	if up.Email != "andr\u00e9@пример.рф" {

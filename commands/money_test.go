@@ -12,7 +12,7 @@ import (
 )
 
 func TestDepositAndWithdraw(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	ada := w.person("ada")
 	in, err := w.Deposit(t.Context(), commands.Move{User: ada, Amount: 30})
 	must(t, err)
@@ -25,13 +25,13 @@ func TestDepositAndWithdraw(t *testing.T) {
 		t.Errorf("the withdrawal came to %+v", out)
 	}
 	w.wants(ada, 0, 0)
-	log := w.log()
+	log := w.env.Log()
 	deposited, withdrawn := log[5].Event.(domain.Deposited), log[7].Event.(domain.Withdrawn)
 	if deposited.Provider != "till" || withdrawn.Provider != "till" || deposited.Payment == withdrawn.Payment {
 		t.Errorf("payments are %+v and %+v", deposited, withdrawn)
 	}
-	if w.till.kept() != 30 || w.till.asked != 1 {
-		t.Errorf("the provider has %d and was asked %d times", w.till.kept(), w.till.asked)
+	if w.payments.kept() != 30 || w.payments.asked != 1 {
+		t.Errorf("the provider has %d and was asked %d times", w.payments.kept(), w.payments.asked)
 	}
 	// Without a key each is a command of its own.
 	for range 2 {
@@ -42,11 +42,11 @@ func TestDepositAndWithdraw(t *testing.T) {
 }
 
 func TestDepositRefusals(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	ada := w.person("ada")
 	full := w.person("full")
 	w.give(full, domain.MaxBalance-5)
-	before := w.size()
+	before := w.env.Size()
 	for _, tt := range []struct {
 		name string
 		move commands.Move
@@ -64,8 +64,8 @@ func TestDepositRefusals(t *testing.T) {
 			t.Errorf("%s: refused with %q, want %q", tt.name, got, tt.want)
 		}
 	}
-	if w.till.asked != 0 || w.size() != before {
-		t.Errorf("the provider was asked %d times, the log grew by %d", w.till.asked, w.size()-before)
+	if w.payments.asked != 0 || w.env.Size() != before {
+		t.Errorf("the provider was asked %d times, the log grew by %d", w.payments.asked, w.env.Size()-before)
 	}
 	for u, most := range map[domain.UserID]domain.Credits{ada: domain.MaxAmount, full: 5} {
 		_, err := w.Deposit(t.Context(), commands.Move{User: u, Amount: most})
@@ -74,9 +74,9 @@ func TestDepositRefusals(t *testing.T) {
 }
 
 func TestWithdrawRefusals(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	ada := w.person("ada")
-	before := w.size()
+	before := w.env.Size()
 	for _, tt := range []struct {
 		amount domain.Credits
 		want   domain.Code
@@ -86,8 +86,8 @@ func TestWithdrawRefusals(t *testing.T) {
 			t.Errorf("%d: refused with %q, want %q", tt.amount, got, tt.want)
 		}
 	}
-	if w.size() != before {
-		t.Errorf("the log grew by %d", w.size()-before)
+	if w.env.Size() != before {
+		t.Errorf("the log grew by %d", w.env.Size()-before)
 	}
 	// What is held cannot be withdrawn.
 	_, err := w.Predict(t.Context(), commands.Predict{User: ada, Text: "a whale"})
@@ -99,10 +99,10 @@ func TestWithdrawRefusals(t *testing.T) {
 	w.wants(ada, 0, 5)
 }
 
-// Somebody whose key is gone, or never was, asks for nothing more: that is a
+// A user without a key can do nothing more: that is a
 // fault, and no money moves.
 func TestWithoutAKeyNothingIsAsked(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	_, err := w.Deposit(t.Context(), commands.Move{User: "u_nobody", Amount: 5})
 	if !errors.Is(err, vault.ErrErased) || domain.RefusalIn(err) != nil {
 		t.Errorf("the deposit gave %v", err)
@@ -111,22 +111,22 @@ func TestWithoutAKeyNothingIsAsked(t *testing.T) {
 	if !errors.Is(err, vault.ErrErased) {
 		t.Errorf("the question gave %v", err)
 	}
-	if w.till.asked != 0 || w.size() != 0 {
-		t.Errorf("the provider was asked %d times, the log has %d", w.till.asked, w.size())
+	if w.payments.asked != 0 || w.env.Size() != 0 {
+		t.Errorf("the provider was asked %d times, the log has %d", w.payments.asked, w.env.Size())
 	}
 }
 
 func TestAPaymentIsDeclined(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	ada := w.person("ada")
-	w.till.before = func(string) error { return domain.Reject(domain.PaymentDeclined, "no") }
+	w.payments.before = func(string) error { return domain.Reject(domain.PaymentDeclined, "no") }
 	_, err := w.Deposit(t.Context(), commands.Move{User: ada, Amount: 5, Key: "k"})
 	refused(t, err, domain.PaymentDeclined)
 	w.wants(ada, 10, 0)
-	if w.till.asked != 1 {
-		t.Errorf("the provider was asked %d times", w.till.asked)
+	if w.payments.asked != 1 {
+		t.Errorf("the provider was asked %d times", w.payments.asked)
 	}
-	w.till.before = nil
+	w.payments.before = nil
 	_, err = w.Deposit(t.Context(), commands.Move{User: ada, Amount: 5, Key: "k"})
 	must(t, err)
 	w.wants(ada, 15, 0)
@@ -135,15 +135,15 @@ func TestAPaymentIsDeclined(t *testing.T) {
 // A provider that fails leaves it open whether it took the money: the same key
 // again asks for the same payment, and it is taken once.
 func TestAPaymentFails(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	ada := w.person("ada")
 	broken := errors.New("the line is dead")
 	var payments []string
-	w.till.before = func(payment string) error {
+	w.payments.before = func(payment string) error {
 		payments = append(payments, payment)
-		w.till.mu.Lock()
-		w.till.taken[payment] = 5 // it was taken, and then the line died
-		w.till.mu.Unlock()
+		w.payments.mu.Lock()
+		w.payments.taken[payment] = 5 // it was taken, and then the line died
+		w.payments.mu.Unlock()
 		return broken
 	}
 	_, err := w.Deposit(t.Context(), commands.Move{User: ada, Amount: 5, Key: "k"})
@@ -151,31 +151,31 @@ func TestAPaymentFails(t *testing.T) {
 		t.Fatalf("the deposit gave %v", err)
 	}
 	w.wants(ada, 10, 0)
-	w.till.before = func(payment string) error { payments = append(payments, payment); return nil }
+	w.payments.before = func(payment string) error { payments = append(payments, payment); return nil }
 	_, err = w.Deposit(t.Context(), commands.Move{User: ada, Amount: 5, Key: "k"})
 	must(t, err)
 	w.wants(ada, 15, 0)
-	if len(payments) != 2 || payments[0] != payments[1] || w.till.kept() != 5 {
-		t.Errorf("payments %q, %d kept", payments, w.till.kept())
+	if len(payments) != 2 || payments[0] != payments[1] || w.payments.kept() != 5 {
+		t.Errorf("payments %q, %d kept", payments, w.payments.kept())
 	}
 }
 
 // While the provider takes the money, the wallet fills up in another process: the
 // deposit is refused after the charge, and the money goes back.
 func TestARefusedDepositIsRefunded(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	ada := w.person("ada")
 	w.give(ada, domain.MaxBalance-10)
-	other := w.process()
-	w.till.before = func(string) error {
-		w.till.before = nil
+	other := w.env.Process()
+	w.payments.before = func(string) error {
+		w.payments.before = nil
 		_, err := other.Deposit(t.Context(), commands.Move{User: ada, Amount: 10})
 		return err
 	}
 	_, err := w.Deposit(t.Context(), commands.Move{User: ada, Amount: 5, Key: "k"})
 	refused(t, err, domain.BalanceLimit)
-	if w.till.kept() != 10 || len(w.till.returned) != 1 {
-		t.Errorf("the provider keeps %d, and gave back %v", w.till.kept(), w.till.returned)
+	if w.payments.kept() != 10 || len(w.payments.returned) != 1 {
+		t.Errorf("the provider keeps %d, and gave back %v", w.payments.kept(), w.payments.returned)
 	}
 	// There is room again, and the same command again: its payment was given back,
 	// so it is no payment for it any more.
@@ -186,26 +186,26 @@ func TestARefusedDepositIsRefunded(t *testing.T) {
 	w.wants(ada, domain.MaxBalance-10, 0)
 }
 
-// A refund that fails is no refusal: somebody has to look at it.
+// A refund that fails is no refusal: an operator has to look at it.
 func TestAFailedRefundIsAFault(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	ada := w.person("ada")
 	w.give(ada, domain.MaxBalance-5)
-	other := w.process()
-	w.till.before = func(string) error {
-		w.till.before = nil
+	other := w.env.Process()
+	w.payments.before = func(string) error {
+		w.payments.before = nil
 		_, err := other.Deposit(t.Context(), commands.Move{User: ada, Amount: 5})
 		return err
 	}
-	w.till.refund, w.unsettled = errors.New("closed for today"), true
+	w.payments.refund, w.unsettled = errors.New("closed for today"), true
 	_, err := w.Deposit(t.Context(), commands.Move{User: ada, Amount: 5})
-	if !errors.Is(err, w.till.refund) || domain.RefusalIn(err) != nil {
+	if !errors.Is(err, w.payments.refund) || domain.RefusalIn(err) != nil {
 		t.Errorf("the deposit gave %v", err)
 	}
 }
 
 func TestAdjust(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	root, ada := w.admin("root"), w.person("ada")
 	full := w.person("full")
 	w.give(full, domain.MaxBalance)
@@ -215,7 +215,7 @@ func TestAdjust(t *testing.T) {
 	}
 	r, err := give(root, ada, 7, "a gift")
 	must(t, err)
-	e := w.log()[r.Position-1].Event.(domain.BalanceAdjusted)
+	e := w.env.Log()[r.Position-1].Event.(domain.BalanceAdjusted)
 	if r.Available != 17 || e.Admin != root || e.User != ada || e.Amount != 7 || e.Reason != "a gift" || e.Reference != "T-1" {
 		t.Errorf("adjusted %+v to %+v", e, r)
 	}
@@ -223,7 +223,7 @@ func TestAdjust(t *testing.T) {
 	must(t, err)
 	w.wants(ada, 0, 0)
 
-	before := w.size()
+	before := w.env.Size()
 	for _, tt := range []struct {
 		name   string
 		by, to domain.UserID
@@ -252,15 +252,15 @@ func TestAdjust(t *testing.T) {
 	_, err = w.Adjust(t.Context(), commands.Adjust{Admin: root, User: ada,
 		Correction: domain.Correction{Amount: 1, Reason: "r", Reference: strings.Repeat("t", domain.MaxReferenceRunes+1)}})
 	refused(t, err, domain.InvalidReference)
-	if w.size() != before {
-		t.Errorf("refusals appended %d events", w.size()-before)
+	if w.env.Size() != before {
+		t.Errorf("refusals appended %d events", w.env.Size()-before)
 	}
 }
 
 func TestSandboxTakesEverything(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	ada := w.person("ada")
-	h := w.process()
+	h := w.env.Process()
 	h.Payments = commands.Sandbox{}
 	if h.Payments.Name() != "sandbox" || h.Payments.Charge(context.Background(), "p", ada, 5) != nil || h.Payments.Refund(context.Background(), "p") != nil {
 		t.Error("the sandbox refuses")

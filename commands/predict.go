@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -9,7 +10,7 @@ import (
 	"kassa/eventstore"
 )
 
-// DefaultLimit is how many films an answer has when nobody says.
+// DefaultLimit is how many films an answer has by default.
 const DefaultLimit = 5
 
 // Predict asks for films.
@@ -18,49 +19,132 @@ type Predict struct {
 	Text  string
 	Limit int    // 0: DefaultLimit
 	Key   string // Idempotency-Key, may be empty
+
+	// Sent is what the client sent, where Text was made from it with words of the catalogue,
+	// which may be others when the request is repeated; "": Text.
+	Sent string
+
+	// InsteadOf is an earlier prediction, whose credits come back in the same append if its
+	// answer can be refunded; "": none.
+	InsteadOf domain.PredictionID
 }
 
 // Asked is a question whose price is held.
-type Asked struct {
+type Requested struct {
 	Prediction  domain.PredictionID
 	Price       domain.Credits
 	Limit       int // films
 	RequestedAt time.Time
 	ExpiresAt   time.Time
+	Request     eventstore.Recorded // the entry that holds the price
+	Refunded    domain.Credits      // for the prediction that it is asked instead of
 	Result
 }
 
 // Predict holds the price of one answer. The prediction's id follows from the
-// command, so a retry speaks of the same one.
-func (h *Handler) Predict(ctx context.Context, p Predict) (Asked, error) {
+// command, so a retry gives the same one.
+func (h *Handler) Predict(ctx context.Context, p Predict) (Requested, error) {
 	if err := domain.CheckText(p.Text); err != nil {
-		return Asked{}, err
+		return Requested{}, err
 	}
 	if p.Limit == 0 {
 		p.Limit = DefaultLimit
 	}
-	command, end, err := h.beginFor(ctx, p.User, p.Key, fmt.Sprintf("predict %d %q", p.Limit, p.Text))
+	content := fmt.Sprintf("predict %d %q", p.Limit, cmp.Or(p.Sent, p.Text))
+	if p.InsteadOf != "" {
+		content += fmt.Sprintf(" instead of %q", p.InsteadOf)
+	}
+	command, end, err := h.beginFor(ctx, p.User, p.Key, content)
 	if err != nil {
-		return Asked{}, err
+		return Requested{}, err
 	}
 	defer end()
-	q := domain.Question{Prediction: domain.PredictionID("p_" + command.ID), Price: h.Price, Limit: p.Limit}
-	if q.Text, err = h.People.SealText(ctx, p.User, q.Prediction, p.Text); err != nil {
-		return Asked{}, fmt.Errorf("seal a question: %w", err)
-	}
-	in := intent{actor: userActor(p.User), cause: command.Cause(), user: p.User}
-	r, err := h.change(ctx, in, func(a domain.Account) ([]domain.Event, error) {
-		q.ExpiresAt = h.Now().Add(h.HoldExpiry).UTC().Truncate(time.Microsecond)
-		return a.RequestPrediction(q)
+	q := domain.Question{Prediction: domain.PredictionID("p_" + command.ID), Limit: p.Limit, FreePerHour: h.FreePerHour}
+	price := inForce{h: h}
+	return h.request(ctx, p.User, command, q, p.Text, price.guard, func(a domain.Account, q domain.Question) ([]domain.Event, error) {
+		q.Price = price.credits
+		if p.InsteadOf != "" {
+			return price.believed(a.RequestInstead(p.InsteadOf, q, h.Refunds))
+		}
+		return price.believed(a.RequestPrediction(q))
 	})
-	if err != nil {
-		return Asked{}, err
+}
+
+// request appends a question. Its entry bears the time of the decision: a refund is in its
+// day, and a follow-up in its hour, by that time.
+func (h *Handler) request(ctx context.Context, u domain.UserID, command eventstore.Command, q domain.Question, text string,
+	guard func(context.Context) ([]eventstore.Write, error), decide func(domain.Account, domain.Question) ([]domain.Event, error)) (Requested, error) {
+	var err error
+	if q.Text, err = h.Vault.SealText(ctx, u, q.Prediction, text); err != nil {
+		return Requested{}, fmt.Errorf("seal a question: %w", err)
 	}
-	asked := Asked{Prediction: q.Prediction, Result: result(r)}
-	if e, ok := r.Events[0].Event.(domain.PredictionRequested); ok {
-		asked.Price, asked.Limit, asked.ExpiresAt, asked.RequestedAt = e.Price, e.Limit, e.ExpiresAt, r.Events[0].Time
+	r, err := h.change(ctx, intent{actor: userActor(u), cause: command.Cause(), user: u, guard: guard,
+		decide: func(a domain.Account) ([]domain.Event, error) {
+			q.AskedAt = h.Now()
+			q.ExpiresAt = q.AskedAt.Add(h.HoldExpiry).UTC().Truncate(time.Microsecond)
+			return decide(a, q)
+		},
+		decidedAt: func() time.Time { return q.AskedAt }})
+	if err != nil {
+		return Requested{}, err
+	}
+	asked := Requested{Prediction: q.Prediction, Result: result(r)}
+	for _, rec := range r.Events {
+		switch e := rec.Event.(type) {
+		case domain.PredictionRefunded:
+			asked.Refunded = e.Price
+		case domain.PredictionRequested:
+			asked.Request = rec
+			asked.Price, asked.Limit, asked.ExpiresAt, asked.RequestedAt = e.Price, e.Limit, e.ExpiresAt, rec.Time
+		}
 	}
 	return asked, nil
+}
+
+// NoneOfThese records that no film of an answer is the right one.
+type NoneOfThese struct {
+	User       domain.UserID
+	Prediction domain.PredictionID
+	Key        string // Idempotency-Key, may be empty
+}
+
+// Refunded is an answer whose credits came back.
+type Refunded struct {
+	Credits domain.Credits
+	Left    int // refunds that the person has in this month
+	Result
+}
+
+// NoneOfThese gives the credits of an answer back, as far as the policy allows. The entry
+// bears the time of the decision: a refund must be in its day and its month by that very
+// time, for all readers of the log.
+func (h *Handler) NoneOfThese(ctx context.Context, n NoneOfThese) (Refunded, error) {
+	command, end, err := h.beginFor(ctx, n.User, n.Key, "none of these "+string(n.Prediction))
+	if err != nil {
+		return Refunded{}, err
+	}
+	defer end()
+	var now time.Time
+	r, err := h.change(ctx, intent{actor: userActor(n.User), cause: command.Cause(), user: n.User,
+		decide: func(a domain.Account) ([]domain.Event, error) {
+			now = h.Now()
+			return a.Refund(n.Prediction, h.Refunds, now)
+		},
+		decidedAt: func() time.Time { return now }})
+	if err != nil {
+		return Refunded{}, err
+	}
+	out := Refunded{Result: result(r)}
+	if e, ok := r.Events[0].Event.(domain.PredictionRefunded); ok {
+		out.Credits, out.Left = e.Price, e.PerMonth-e.Number
+	}
+	return out, nil
+}
+
+// RefundOffer reports whether an answer can be refunded now, as the log has the account.
+func (h *Handler) RefundOffer(ctx context.Context, u domain.UserID, id domain.PredictionID) (domain.RefundOffer, error) {
+	a, err := h.Account(ctx, u)
+	return a.RefundOffer(id, h.Refunds, h.Now()), err
 }
 
 // Ending names the question that a settling command ends.
@@ -89,7 +173,6 @@ func (h *Handler) Expire(ctx context.Context, e Ending) (eventstore.Position, er
 
 // settle needs no command id: a hold ends once by the account's own state.
 func (h *Handler) settle(ctx context.Context, e Ending, decide func(domain.Account) ([]domain.Event, error)) (eventstore.Position, error) {
-	in := intent{actor: "system:" + e.By, cause: eventstore.ByPosition(e.Cause), user: e.User}
-	r, err := h.change(ctx, in, decide)
+	r, err := h.change(ctx, intent{actor: "system:" + e.By, cause: eventstore.ByPosition(e.Cause), user: e.User, decide: decide})
 	return r.Position(), err
 }

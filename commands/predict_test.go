@@ -17,27 +17,27 @@ type eventOpener interface {
 	OpenText(ctx context.Context, u domain.UserID, p domain.PredictionID, sealed domain.Sealed) (string, error)
 }
 
-func (w *world) opener() eventOpener { return w.People.(eventOpener) }
+func (w *fixture) opener() eventOpener { return w.Vault.(eventOpener) }
 
-func (w *world) ask(u domain.UserID, key string) (commands.Asked, error) {
+func (w *fixture) ask(u domain.UserID, key string) (commands.Requested, error) {
 	return w.Predict(context.Background(), commands.Predict{User: u, Text: "ein Film mit einem Wal", Key: key})
 }
 
-func endingOf(u domain.UserID, a commands.Asked) commands.Ending {
+func endingOf(u domain.UserID, a commands.Requested) commands.Ending {
 	return commands.Ending{User: u, Prediction: a.Prediction, By: "test", Cause: a.Position}
 }
 
-var answer = domain.Answer{Movies: []domain.Match{{Movie: "jaws-1975", Score: 0.5}}, Model: "m-1", Catalogue: "c-1", ProcessingTime: 0.01}
+var answer = domain.Answer{Movies: []domain.Match{{MovieID: "jaws-1975", Score: 0.5}}, Model: "m-1", Catalogue: "c-1", ProcessingTime: 0.01}
 
 func TestPredict(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	ada := w.person("ada")
 	asked, err := w.ask(ada, "")
 	must(t, err)
 	if asked.Available != 5 || asked.Held != 5 || asked.Price != 5 || !asked.ExpiresAt.Equal(noon.Add(2*time.Minute)) {
 		t.Errorf("asked %+v", asked)
 	}
-	rec := w.log()[asked.Position-1]
+	rec := w.env.Log()[asked.Position-1]
 	e := rec.Event.(domain.PredictionRequested)
 	if e.Prediction != asked.Prediction || e.Limit != commands.DefaultLimit || rec.Actor != "user:"+string(ada) || rec.Stream != eventstore.AccountStream(ada) {
 		t.Errorf("appended %+v", rec)
@@ -53,7 +53,7 @@ func TestPredict(t *testing.T) {
 }
 
 func TestPredictRefusals(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	ada, poor, busy := w.person("ada"), w.person("poor"), w.person("busy")
 	_, err := w.Withdraw(t.Context(), commands.Move{User: poor, Amount: 6})
 	must(t, err)
@@ -62,7 +62,7 @@ func TestPredictRefusals(t *testing.T) {
 		_, err := w.ask(busy, "")
 		must(t, err)
 	}
-	before := w.size()
+	before := w.env.Size()
 	long := strings.Repeat("k", 201)
 	for _, tt := range []struct {
 		name string
@@ -85,8 +85,8 @@ func TestPredictRefusals(t *testing.T) {
 	w.Price = domain.MaxAmount + 1
 	_, err = w.ask(ada, "")
 	refused(t, err, domain.InvalidAmount)
-	if w.size() != before {
-		t.Errorf("refusals appended %d events", w.size()-before)
+	if w.env.Size() != before {
+		t.Errorf("refusals appended %d events", w.env.Size()-before)
 	}
 	w.Price = 5
 	_, err = w.Predict(t.Context(), commands.Predict{User: ada, Text: strings.Repeat("ж", domain.MaxTextRunes), Limit: domain.MaxMovies})
@@ -95,7 +95,7 @@ func TestPredictRefusals(t *testing.T) {
 
 // A hold ends once; what comes later changes nothing and has position 0.
 func TestSettle(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	ada := w.person("ada")
 	ends := map[string]func(commands.Ending) (eventstore.Position, error){
 		"complete": func(e commands.Ending) (eventstore.Position, error) { return w.Complete(t.Context(), e, answer) },
@@ -111,7 +111,7 @@ func TestSettle(t *testing.T) {
 		w.now = asked.ExpiresAt
 		at, err := end(endingOf(ada, asked))
 		must(t, err)
-		rec := w.log()[at-1]
+		rec := w.env.Log()[at-1]
 		if rec.Actor != "system:test" || rec.Cause != eventstore.ByPosition(asked.Position) {
 			t.Errorf("%s appended %+v", name, rec.Envelope)
 		}
@@ -138,7 +138,7 @@ func TestSettle(t *testing.T) {
 }
 
 func TestExpireWaitsForItsTime(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	ada := w.person("ada")
 	asked, err := w.ask(ada, "")
 	must(t, err)

@@ -12,11 +12,11 @@ import (
 	"kassa/domain"
 )
 
-// No personal data stands readable in the files of the database, however SQLite
+// No personal data is readable in the files of the database, however SQLite
 // lays it out: no e-mail, no text of a question, no password; not in the encodings
 // that events use either.
 func TestNoPersonalDataInTheFiles(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	const email, text, word = "zubatka.quagga@vellichor.example", "a xylograph of wombats, верлибр о выхухоли", "zugzwang-petrichor-9"
 	up, err := w.SignUp(t.Context(), commands.SignUp{Email: strings.ToUpper(email), Password: word, Key: "key-of-" + email})
 	must(t, err)
@@ -55,11 +55,11 @@ func spellings(s string) map[string]string {
 }
 
 // bytes is all that lies on the disk, the write-ahead log included.
-func (w *world) bytes(t testing.TB) []byte {
+func (w *fixture) bytes(t testing.TB) []byte {
 	t.Helper()
 	var all []byte
 	for _, suffix := range []string{"", "-wal", "-shm"} {
-		part, err := os.ReadFile(w.file + suffix)
+		part, err := os.ReadFile(w.env.Storage.Database() + suffix)
 		must(t, err)
 		all = append(all, part...)
 	}

@@ -20,12 +20,12 @@ func warm(t testing.TB, h *commands.Handler, users ...domain.UserID) {
 	}
 }
 
-// A process whose memory is behind neither refuses by the past nor says that there
+// A process whose memory is behind neither refuses by the past nor reports that there
 // is nothing left to do, and never approves by it.
 func TestAStaleProcess(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	ada, root := w.person("ada"), w.admin("root")
-	here, there := w.Handler, w.process()
+	here, there := w.Handler, w.env.Process()
 
 	warm(t, here, ada)
 	_, err := there.Deposit(t.Context(), commands.Move{User: ada, Amount: 30})
@@ -53,10 +53,10 @@ func TestAStaleProcess(t *testing.T) {
 	}
 
 	warm(t, here, root)
-	if at, err := there.SetAdmin(t.Context(), root, false); err != nil || at == 0 {
+	if at, err := there.RevokeRole(t.Context(), domain.AdminRole, commands.Order{User: root, By: "olga"}); err != nil || at == 0 {
 		t.Errorf("revoked at %d, %v", at, err)
 	}
-	if at, err := here.SetAdmin(t.Context(), root, true); err != nil || at == 0 { // memory has an admin
+	if at, err := here.GrantRole(t.Context(), domain.AdminRole, commands.Order{User: root, By: "olga"}); err != nil || at == 0 { // memory has an admin
 		t.Errorf("granted at %d, %v", at, err)
 	}
 	w.wants(ada, 0, 0)
@@ -65,9 +65,9 @@ func TestAStaleProcess(t *testing.T) {
 // An ending that this process has not yet heard of the question for is no ending
 // of nothing: it looks afresh.
 func TestAnAnswerToAQuestionOfAnotherProcess(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	ada := w.person("ada")
-	there := w.process()
+	there := w.env.Process()
 	warm(t, there, ada)
 	asked, err := w.ask(ada, "")
 	must(t, err)
@@ -80,19 +80,22 @@ func TestAnAnswerToAQuestionOfAnotherProcess(t *testing.T) {
 // A right that is revoked between the decision and the append does not count, one
 // that is granted does, and what else the admin does meanwhile is no matter.
 func TestARightThatIsRevokedInTheSameMoment(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	ada, root := w.person("ada"), w.admin("root")
-	other := w.process()
+	other := w.env.Process()
 	log := &before{Store: w.store}
 	h := w.over(log)
 	adjust := commands.Adjust{Admin: root, User: ada, Correction: domain.Correction{Amount: 7, Reason: "a gift"}}
 
-	log.once = func() error { _, err := other.SetAdmin(t.Context(), root, false); return err }
+	log.once = func() error {
+		_, err := other.RevokeRole(t.Context(), domain.AdminRole, commands.Order{User: root, By: "olga"})
+		return err
+	}
 	_, err := h.Adjust(t.Context(), adjust)
 	refused(t, err, domain.NotAdmin)
 	w.wants(ada, 10, 0)
 
-	_, err = other.SetAdmin(t.Context(), root, true)
+	_, err = other.GrantRole(t.Context(), domain.AdminRole, commands.Order{User: root, By: "olga"})
 	must(t, err)
 	_, err = h.Adjust(t.Context(), adjust)
 	must(t, err)
@@ -123,12 +126,12 @@ func (b *before) Append(ctx context.Context, a eventstore.Append) (eventstore.Re
 	return b.Store.Append(ctx, a)
 }
 
-// Somebody else is always faster: after ten attempts the account is busy, nothing
+// Another writer is always faster: after ten attempts the account is busy, nothing
 // was appended, and a charge goes back.
 func TestABusyAccount(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	ada := w.person("ada")
-	other := w.process()
+	other := w.env.Process()
 	log := &before{Store: w.store}
 	n := 0
 	var faster func() error
@@ -141,16 +144,16 @@ func TestABusyAccount(t *testing.T) {
 	log.once = faster
 	_, err := w.over(log).Deposit(t.Context(), commands.Move{User: ada, Amount: 100})
 	refused(t, err, domain.Busy)
-	if n != 10 || w.till.kept() != 10 {
-		t.Errorf("%d attempts, the provider keeps %d", n, w.till.kept())
+	if n != 10 || w.payments.kept() != 10 {
+		t.Errorf("%d attempts, the provider keeps %d", n, w.payments.kept())
 	}
 	w.wants(ada, 20, 0)
 }
 
 // 64 commands on one account at once in one process: all end, as one after the
-// other would, and none is told that the account is busy.
+// other would, and none is refused because the account is busy.
 func TestManyAtOnceOnOneAccount(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	ada := w.person("ada")
 	w.give(ada, 20*5) // enough for 20 of 32 questions
 	codes := together(64, func(i int) error {
@@ -179,10 +182,10 @@ func TestManyAtOnceOnOneAccount(t *testing.T) {
 // The same command many times at once in two processes is done once; every other
 // gets its answer, or hears that it still runs.
 func TestOneCommandManyTimesAtOnce(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	ada := w.person("ada")
-	processes := []*commands.Handler{w.Handler, w.process()}
-	before := w.size()
+	processes := []*commands.Handler{w.Handler, w.env.Process()}
+	before := w.env.Size()
 	for i, err := range together(40, func(i int) error {
 		r, err := processes[i%2].Deposit(context.Background(), commands.Move{User: ada, Amount: 5, Key: "k"})
 		if err == nil && r.Available != 15 {
@@ -194,15 +197,15 @@ func TestOneCommandManyTimesAtOnce(t *testing.T) {
 			t.Errorf("request %d: %v", i, err)
 		}
 	}
-	if w.size() != before+2 || w.till.kept() != 5 {
-		t.Errorf("%d events, the provider keeps %d", w.size()-before, w.till.kept())
+	if w.env.Size() != before+2 || w.payments.kept() != 5 {
+		t.Errorf("%d events, the provider keeps %d", w.env.Size()-before, w.payments.kept())
 	}
 }
 
 // Of a hundred sign-ups with one e-mail, in two processes, exactly one succeeds.
 func TestManySignUpsWithOneEmail(t *testing.T) {
-	w := newWorld(t)
-	processes := []*commands.Handler{w.Handler, w.process()}
+	w := newFixture(t)
+	processes := []*commands.Handler{w.Handler, w.env.Process()}
 	spellings := []string{"ada@example.org", "ADA@EXAMPLE.ORG", " Ada@example.org"}
 	signedUp := 0
 	for i, err := range together(100, func(i int) error {
@@ -217,8 +220,8 @@ func TestManySignUpsWithOneEmail(t *testing.T) {
 			t.Errorf("sign-up %d: %v", i, err)
 		}
 	}
-	if signedUp != 1 || w.size() != 3 {
-		t.Errorf("%d signed up, the log has %d events", signedUp, w.size())
+	if signedUp != 1 || w.env.Size() != 3 {
+		t.Errorf("%d signed up, the log has %d events", signedUp, w.env.Size())
 	}
 	if u, err := w.FindUser(t.Context(), spellings[0]); err != nil || u == "" {
 		t.Errorf("found %q, %v", u, err)

@@ -18,7 +18,7 @@ import (
 )
 
 // TestMain lets a random run draw 30 histories, each of which opens databases;
-// -rapid.checks says another number.
+// -rapid.checks is another number.
 func TestMain(m *testing.M) {
 	if err := flag.Set("rapid.checks", "30"); err != nil {
 		panic(err)
@@ -27,12 +27,12 @@ func TestMain(m *testing.M) {
 }
 
 // Any commands in any order, by two processes of which the appends fail, or work
-// and say that they failed. Beside them stand sums that know nothing of streams:
+// and report that they failed. Beside them are sums that know nothing of streams:
 // after every command each wallet must be what its accepted commands come to. A
 // failure prints the seed under which it happens again.
 func TestAnyCommandsWithFaults(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		s := &simulation{T: rt, world: newWorldIn(rt, t.TempDir()), books: map[domain.UserID]*book{}}
+		s := &simulation{T: rt, fixture: newFixtureIn(rt, t.TempDir()), books: map[domain.UserID]*book{}}
 		s.begin()
 		for range rapid.IntRange(5, 40).Draw(rt, "commands") {
 			s.step()
@@ -40,12 +40,12 @@ func TestAnyCommandsWithFaults(t *testing.T) {
 				s.wants(u, b.available, b.held)
 				s.wantsGiven(u, b.given, b.givenHeld)
 			}
-			if kept := s.till.kept(); kept < s.paidIn {
+			if kept := s.payments.kept(); kept < s.paidIn {
 				rt.Fatalf("%d were credited, the provider keeps %d", s.paidIn, kept)
 			}
 		}
 		s.completeAll()
-		if kept := s.till.kept(); kept != s.paidIn {
+		if kept := s.payments.kept(); kept != s.paidIn {
 			rt.Fatalf("%d were credited, the provider keeps %d", s.paidIn, kept)
 		}
 	})
@@ -53,13 +53,15 @@ func TestAnyCommandsWithFaults(t *testing.T) {
 
 type simulation struct {
 	*rapid.T
-	*world
+	*fixture
 	roads  []*commands.Handler // sound ones first, then those with faults
 	users  []domain.UserID     // the first may be an admin
 	books  map[domain.UserID]*book
-	open   []commands.Asked
+	open   []commands.Requested
 	owner  map[domain.PredictionID]domain.UserID
 	part   map[domain.PredictionID]domain.Credits // how much of a question's price is of given credits
+	paid   map[domain.PredictionID]domain.Credits // the prices of answers
+	back   map[domain.PredictionID]bool           // refunded
 	sent   []*sending
 	paidIn domain.Credits
 }
@@ -69,6 +71,7 @@ type book struct {
 	available, held  domain.Credits // given ones among them
 	given, givenHeld domain.Credits
 	admin            bool
+	refunds          int
 }
 
 // sending is a command with a key, which can be sent again.
@@ -83,15 +86,16 @@ type sending struct {
 const soundRoads = 2
 
 func (s *simulation) begin() {
-	other := s.process()
+	other := s.env.Process()
 	s.owner, s.part = map[domain.PredictionID]domain.UserID{}, map[domain.PredictionID]domain.Credits{}
+	s.paid, s.back = map[domain.PredictionID]domain.Credits{}, map[domain.PredictionID]bool{}
 	seed := rapid.Uint64().Draw(s.T, "faults")
 	s.roads = []*commands.Handler{s.Handler, other}
 	for _, h := range s.roads[:soundRoads] {
-		store, people := h.Log.(*eventstore.Store), h.People.(*vault.Vault)
+		store, people := h.Store.(*eventstore.Store), h.Vault.(*vault.Vault)
 		s.roads = append(s.roads,
-			s.handler(eventstoretest.Lossy{Store: store, Fails: eventstoretest.NewPattern(seed, 2)}, people),
-			s.handler(eventstoretest.Failing{Store: store, Fails: eventstoretest.NewPattern(seed, 2)}, people))
+			s.with(eventstoretest.Lossy{Store: store, Fails: eventstoretest.NewPattern(seed, 2)}, people),
+			s.with(eventstoretest.Failing{Store: store, Fails: eventstoretest.NewPattern(seed, 2)}, people))
 	}
 	for _, name := range []string{"root", "ada", "bob"} {
 		u := s.person(name)
@@ -109,7 +113,7 @@ func (s *simulation) step() {
 	user := s.user("user")
 	amount := domain.Credits(rapid.IntRange(-1, 25).Draw(s.T, "amount"))
 	key := fmt.Sprintf("key %d", len(s.sent))
-	switch what := rapid.SampledFrom([]string{"deposit", "withdraw", "predict", "predict", "adjust", "end", "end", "admin", "again"}).Draw(s.T, "command"); what {
+	switch what := rapid.SampledFrom([]string{"deposit", "withdraw", "predict", "predict", "adjust", "end", "end", "none of these", "admin", "again"}).Draw(s.T, "command"); what {
 	case "deposit":
 		s.send(s.deposit(user, amount, key))
 	case "withdraw":
@@ -121,6 +125,11 @@ func (s *simulation) step() {
 		s.send(s.adjust(s.user("admin"), user, amount-10, kind, key))
 	case "end":
 		s.end()
+	case "none of these":
+		if len(s.open) > 0 {
+			asked := s.open[rapid.IntRange(0, len(s.open)-1).Draw(s.T, "question")]
+			s.send(s.noneOfThese(user, asked.Prediction, key))
+		}
 	case "admin":
 		s.setAdmin(user, amount%2 == 0)
 	case "again":
@@ -213,7 +222,7 @@ func positive(amount domain.Credits) domain.Code {
 }
 
 func (s *simulation) predict(u domain.UserID, key string) *sending {
-	var asked commands.Asked
+	var asked commands.Requested
 	return &sending{
 		run: func(h *commands.Handler) (r commands.Result, err error) {
 			asked, err = h.Predict(context.Background(), commands.Predict{User: u, Text: "a film about " + key, Key: key})
@@ -232,6 +241,32 @@ func (s *simulation) predict(u domain.UserID, key string) *sending {
 			b.given, b.givenHeld = b.given-given, b.givenHeld+given
 			s.part[asked.Prediction] = given
 			s.open, s.owner[asked.Prediction] = append(s.open, asked), u
+		},
+	}
+}
+
+// noneOfThese asks for the credits of a question back, often of an open one or another's.
+func (s *simulation) noneOfThese(u domain.UserID, id domain.PredictionID, key string) *sending {
+	return &sending{
+		run: func(h *commands.Handler) (commands.Result, error) {
+			r, err := h.NoneOfThese(context.Background(), commands.NoneOfThese{User: u, Prediction: id, Key: key})
+			return r.Result, err
+		},
+		may: func() domain.Code {
+			switch {
+			case s.owner[id] == u && s.back[id]:
+				return domain.AlreadyRefunded
+			case s.owner[id] != u || s.paid[id] == 0:
+				return domain.NotRefundable
+			case s.books[u].refunds == refunds.PerMonth:
+				return domain.RefundLimit
+			}
+			return ""
+		},
+		effect: func(commands.Result) {
+			b := s.books[u]
+			b.available, b.given, b.refunds = b.available+s.paid[id], b.given+s.part[id], b.refunds+1
+			s.back[id] = true
 		},
 	}
 }
@@ -299,7 +334,7 @@ func (s *simulation) end() {
 			return h.Expire(context.Background(), e)
 		}
 	}
-	before := s.size()
+	before := s.env.Size()
 	_, err := run(s.road())
 	if err != nil {
 		if !errors.Is(err, eventstoretest.ErrInjected) {
@@ -309,7 +344,7 @@ func (s *simulation) end() {
 		must(s.T, err)
 	}
 	ends := asked.Price != 0 && (how != "expire" || !s.now.Before(asked.ExpiresAt))
-	if grew := s.size() > before; grew != ends {
+	if grew := s.env.Size() > before; grew != ends {
 		s.T.Fatalf("%s of %+v at %s: the log grew %t", how, asked, s.now, grew)
 	}
 	if !ends {
@@ -318,17 +353,24 @@ func (s *simulation) end() {
 	s.open[i].Price = 0 // it has ended
 	b, given := s.books[u], s.part[asked.Prediction]
 	b.held, b.givenHeld = b.held-asked.Price, b.givenHeld-given
-	if how != "complete" {
+	if how == "complete" {
+		s.paid[asked.Prediction] = asked.Price
+	} else {
 		b.available, b.given = b.available+asked.Price, b.given+given
 	}
 }
 
 func (s *simulation) setAdmin(u domain.UserID, admin bool) {
-	if _, err := s.road().SetAdmin(context.Background(), u, admin); err != nil {
+	change := (*commands.Handler).RevokeRole
+	if admin {
+		change = (*commands.Handler).GrantRole
+	}
+	order := commands.Order{User: u, By: "olga"}
+	if _, err := change(s.road(), context.Background(), domain.AdminRole, order); err != nil {
 		if !errors.Is(err, eventstoretest.ErrInjected) {
 			s.T.Fatalf("a fault that nobody made: %v", err)
 		}
-		_, err = s.roads[0].SetAdmin(context.Background(), u, admin)
+		_, err = change(s.roads[0], context.Background(), domain.AdminRole, order)
 		must(s.T, err)
 	}
 	s.books[u].admin = admin

@@ -10,7 +10,7 @@ import (
 )
 
 // blunt is a vault that seals nothing.
-type blunt struct{ commands.People }
+type blunt struct{ commands.Vault }
 
 var errBlunt = errors.New("the vault cannot seal")
 
@@ -24,18 +24,18 @@ func (blunt) SealText(context.Context, domain.UserID, domain.PredictionID, strin
 
 // What cannot be sealed is not appended.
 func TestAFailedSealAppendsNothing(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	up, err := w.SignUp(t.Context(), commands.SignUp{Email: "ada@example.org", Password: password})
 	must(t, err)
-	before := len(w.log())
-	h := w.handler(w.store, blunt{w.People})
+	before := len(w.env.Log())
+	h := w.with(w.store, blunt{w.Vault})
 	if got, err := h.SignUp(t.Context(), commands.SignUp{Email: "bob@example.org", Password: password}); !errors.Is(err, errBlunt) {
 		t.Errorf("a sign-up gives %+v, %v", got, err)
 	}
 	if got, err := h.Predict(t.Context(), commands.Predict{User: up.User, Text: "a heist"}); !errors.Is(err, errBlunt) {
 		t.Errorf("a question gives %+v, %v", got, err)
 	}
-	if after := len(w.log()); after != before {
+	if after := len(w.env.Log()); after != before {
 		t.Errorf("%d entries were appended", after-before)
 	}
 	_, err = w.SignUp(t.Context(), commands.SignUp{Email: "bob@example.org", Password: password})

@@ -12,17 +12,17 @@ import (
 	"kassa/eventstore/eventstoretest"
 )
 
-// scene is what the commands of the tables below find: ada has 10 credits and 5
+// prepared is what the commands of the tables below find: ada has 10 credits and 5
 // held by a question whose time is up.
-type scene struct {
-	*world
+type prepared struct {
+	*fixture
 	ada, root domain.UserID
 	asked     commands.Ending
 }
 
-func newScene(t testing.TB) *scene {
-	w := newWorld(t)
-	s := &scene{world: w, ada: w.person("ada"), root: w.admin("root")}
+func newPrepared(t testing.TB) *prepared {
+	w := newFixture(t)
+	s := &prepared{fixture: w, ada: w.person("ada"), root: w.admin("root")}
 	asked, err := w.ask(s.ada, "")
 	must(t, err)
 	w.give(s.ada, 10)
@@ -35,7 +35,7 @@ func newScene(t testing.TB) *scene {
 type act struct {
 	name string
 	what domain.EventType
-	run  func(ctx context.Context, s *scene, h *commands.Handler) (eventstore.Position, error)
+	run  func(ctx context.Context, s *prepared, h *commands.Handler) (eventstore.Position, error)
 }
 
 // acts has every command: those with a key, and those that need none.
@@ -43,32 +43,32 @@ func acts() (list []act) {
 	types := map[string]domain.EventType{"sign up": domain.TypeSignedUp, "deposit": domain.TypeDeposited, "withdraw": domain.TypeWithdrawn,
 		"predict": domain.TypePredictionRequested, "adjust": domain.TypeBalanceAdjusted}
 	for _, k := range keyed {
-		list = append(list, act{k.name, types[k.name], func(ctx context.Context, s *scene, h *commands.Handler) (eventstore.Position, error) {
-			r, err := k.run(ctx, s.world, h, s.ada, s.root, "k", false)
+		list = append(list, act{k.name, types[k.name], func(ctx context.Context, s *prepared, h *commands.Handler) (eventstore.Position, error) {
+			r, err := k.run(ctx, s.fixture, h, s.ada, s.root, "k", false)
 			return r.Position, err
 		}})
 	}
 	return append(list,
-		act{"grant", domain.TypeAdminGranted, func(ctx context.Context, s *scene, h *commands.Handler) (eventstore.Position, error) {
-			return h.SetAdmin(ctx, s.ada, true)
+		act{"grant", domain.TypeRoleGranted, func(ctx context.Context, s *prepared, h *commands.Handler) (eventstore.Position, error) {
+			return h.GrantRole(ctx, domain.AdminRole, commands.Order{User: s.ada, By: "olga", Key: "k"})
 		}},
-		act{"revoke", domain.TypeAdminRevoked, func(ctx context.Context, s *scene, h *commands.Handler) (eventstore.Position, error) {
-			return h.SetAdmin(ctx, s.root, false)
+		act{"revoke", domain.TypeRoleRevoked, func(ctx context.Context, s *prepared, h *commands.Handler) (eventstore.Position, error) {
+			return h.RevokeRole(ctx, domain.AdminRole, commands.Order{User: s.root, By: "olga", Key: "k"})
 		}},
-		act{"complete", domain.TypePredictionCompleted, func(ctx context.Context, s *scene, h *commands.Handler) (eventstore.Position, error) {
+		act{"complete", domain.TypePredictionCompleted, func(ctx context.Context, s *prepared, h *commands.Handler) (eventstore.Position, error) {
 			return h.Complete(ctx, s.asked, answer)
 		}},
-		act{"fail", domain.TypePredictionFailed, func(ctx context.Context, s *scene, h *commands.Handler) (eventstore.Position, error) {
+		act{"fail", domain.TypePredictionFailed, func(ctx context.Context, s *prepared, h *commands.Handler) (eventstore.Position, error) {
 			return h.Fail(ctx, s.asked, domain.FailedWorker)
 		}},
-		act{"expire", domain.TypePredictionExpired, func(ctx context.Context, s *scene, h *commands.Handler) (eventstore.Position, error) {
+		act{"expire", domain.TypePredictionExpired, func(ctx context.Context, s *prepared, h *commands.Handler) (eventstore.Position, error) {
 			return h.Expire(ctx, s.asked)
 		}})
 }
 
 // count is how often the kind of event was appended since.
-func (s *scene) count(what domain.EventType, since eventstore.Position) (n int) {
-	for _, rec := range s.log()[since:] {
+func (s *prepared) count(what domain.EventType, since eventstore.Position) (n int) {
+	for _, rec := range s.env.Log()[since:] {
 		if rec.Type == what {
 			n++
 		}
@@ -81,15 +81,15 @@ func (s *scene) count(what domain.EventType, since eventstore.Position) (n int) 
 func TestAnAppendFails(t *testing.T) {
 	for _, tt := range acts() {
 		t.Run(tt.name, func(t *testing.T) {
-			s := newScene(t)
-			before := s.size()
+			s := newPrepared(t)
+			before := s.env.Size()
 			failing := s.over(eventstoretest.Failing{Store: s.store, Fails: eventstoretest.NewPattern(1, 1)})
 			_, err := tt.run(t.Context(), s, failing)
 			if !errors.Is(err, eventstoretest.ErrInjected) || domain.RefusalIn(err) != nil {
 				t.Fatalf("the command gave %v", err)
 			}
-			if s.size() != before {
-				t.Fatalf("the log went from %d to %d", before, s.size())
+			if s.env.Size() != before {
+				t.Fatalf("the log went from %d to %d", before, s.env.Size())
 			}
 			at, err := tt.run(t.Context(), s, s.Handler)
 			if err != nil || at == 0 || s.count(tt.what, before) != 1 {
@@ -99,14 +99,14 @@ func TestAnAppendFails(t *testing.T) {
 	}
 }
 
-// An append works, and every time says that it does not know: the command is a
+// An append works, and reports an unknown outcome every time: the command is a
 // fault and no refusal, or finds out by itself where a second decision would differ;
 // it was done once, and sent again it is found.
 func TestAnAppendWorksAndSaysItFailed(t *testing.T) {
 	for _, tt := range acts() {
 		t.Run(tt.name, func(t *testing.T) {
-			s := newScene(t)
-			before := s.size()
+			s := newPrepared(t)
+			before := s.env.Size()
 			lossy := s.over(eventstoretest.Lossy{Store: s.store, Fails: eventstoretest.NewPattern(1, 1)})
 			at, err := tt.run(t.Context(), s, lossy)
 			// What needs no key is settled by the account's own state at the second look.
@@ -117,24 +117,24 @@ func TestAnAppendWorksAndSaysItFailed(t *testing.T) {
 			if n := s.count(tt.what, before); n != 1 {
 				t.Fatalf("%d events", n)
 			}
-			after := s.size()
-			for _, h := range []*commands.Handler{s.Handler, s.process()} {
+			after := s.env.Size()
+			for _, h := range []*commands.Handler{s.Handler, s.env.Process()} {
 				again, err := tt.run(t.Context(), s, h)
-				if err != nil || s.size() != after || settled != (again == 0) {
-					t.Errorf("sent again: position %d, %v, the log went from %d to %d", again, err, after, s.size())
+				if err != nil || s.env.Size() != after || settled != (again == 0) {
+					t.Errorf("sent again: position %d, %v, the log went from %d to %d", again, err, after, s.env.Size())
 				}
 			}
 		})
 	}
 }
 
-// An append says now and then that it does not know: the command finds out by
+// An append has an unknown outcome now and then: the command finds out by
 // itself, and gives the answer of its one event.
 func TestAnAppendIsSometimesUnknown(t *testing.T) {
 	for _, tt := range acts() {
 		t.Run(tt.name, func(t *testing.T) {
-			s := newScene(t)
-			before := s.size()
+			s := newPrepared(t)
+			before := s.env.Size()
 			for seed := range uint64(3) {
 				lossy := s.over(eventstoretest.Lossy{Store: s.store, Fails: eventstoretest.NewPattern(seed, 2)})
 				if _, err := tt.run(t.Context(), s, lossy); err != nil {
@@ -151,7 +151,7 @@ func TestAnAppendIsSometimesUnknown(t *testing.T) {
 // The caller leaves while the outcome is unknown: there is no second attempt
 // behind their back, and the same command later finds the first.
 func TestLeavingInTheMiddle(t *testing.T) {
-	s := newScene(t)
+	s := newPrepared(t)
 	ctx, leave := context.WithCancel(t.Context())
 	log := &leaving{Store: s.store, leave: leave}
 	move := commands.Move{User: s.ada, Amount: 5, Key: "k"}
@@ -193,14 +193,14 @@ func (l *leaving) Append(ctx context.Context, a eventstore.Append) (eventstore.R
 // A wallet is full after a deposit whose outcome was unknown: its second attempt
 // would be refused, and is answered with the first instead, its payment kept.
 func TestAnUnknownDepositThatFilledTheWallet(t *testing.T) {
-	s := newScene(t)
+	s := newPrepared(t)
 	_, err := s.Expire(t.Context(), s.asked)
 	must(t, err)
 	s.give(s.ada, domain.MaxBalance-5)
 	lossy := s.over(eventstoretest.Lossy{Store: s.store, Fails: eventstoretest.NewPattern(1, 1)})
 	r, err := lossy.Deposit(t.Context(), commands.Move{User: s.ada, Amount: 5, Key: "k"})
-	if err != nil || r.Available != domain.MaxBalance || s.till.kept() != 5 {
-		t.Errorf("the deposit gave %+v, %v; the provider keeps %d", r, err, s.till.kept())
+	if err != nil || r.Available != domain.MaxBalance || s.payments.kept() != 5 {
+		t.Errorf("the deposit gave %+v, %v; the provider keeps %d", r, err, s.payments.kept())
 	}
 	// The same way the withdrawal that empties a wallet is found.
 	s.give(s.ada, 10)
@@ -214,14 +214,14 @@ func TestAnUnknownDepositThatFilledTheWallet(t *testing.T) {
 func TestALogThatCannotBeRead(t *testing.T) {
 	for _, tt := range acts() {
 		t.Run(tt.name, func(t *testing.T) {
-			s := newScene(t)
-			before := s.size()
+			s := newPrepared(t)
+			before := s.env.Size()
 			_, err := tt.run(t.Context(), s, s.over(unreadable{s.store}))
 			if !errors.Is(err, errUnreadable) || domain.RefusalIn(err) != nil {
 				t.Errorf("the command gave %v", err)
 			}
-			if s.size() != before || s.till.asked != 0 {
-				t.Errorf("the log went from %d to %d, the provider was asked %d times", before, s.size(), s.till.asked)
+			if s.env.Size() != before || s.payments.asked != 0 {
+				t.Errorf("the log went from %d to %d, the provider was asked %d times", before, s.env.Size(), s.payments.asked)
 			}
 		})
 	}
@@ -248,7 +248,7 @@ func (unreadable) Stream(context.Context, eventstore.Stream, eventstore.Version,
 func TestADatabaseThatComesBack(t *testing.T) {
 	for _, appended := range []bool{false, true} {
 		t.Run(fmt.Sprintf("appended %t", appended), func(t *testing.T) {
-			s := newScene(t)
+			s := newPrepared(t)
 			log := &restarting{Store: s.store, appended: appended, away: 4}
 			r, err := s.over(log).Deposit(t.Context(), commands.Move{User: s.ada, Amount: 7, Key: "k"})
 			if err != nil || r.Replayed != appended || log.away != 0 {
@@ -292,7 +292,7 @@ func (l *restarting) Refresh(ctx context.Context, u domain.UserID) (eventstore.L
 // It cannot be found out whether a refused command was done before: that is a
 // fault, since the refusal might be wrong.
 func TestARefusalThatCannotBeLookedUp(t *testing.T) {
-	s := newScene(t)
+	s := newPrepared(t)
 	h := s.over(forgetful{s.store})
 	_, err := h.Withdraw(t.Context(), commands.Move{User: s.ada, Amount: 11, Key: "k"})
 	if !errors.Is(err, errUnreadable) {

@@ -12,11 +12,22 @@ import (
 type Account struct {
 	User      UserID  `json:"user_id"`
 	Admin     bool    `json:"admin,omitempty"`
+	Auditor   bool    `json:"auditor,omitempty"`
+	Locked    bool    `json:"locked,omitempty"`     // by an admin or the operator
 	Available Credits `json:"available"`            // given ones among them
 	Held      Credits `json:"held"`                 // given ones among them
 	Given     Credits `json:"given,omitempty"`      // how many of the available ones are given
 	GivenHeld Credits `json:"given_held,omitempty"` // how many of the held ones are given
 	Holds     []Hold  `json:"holds,omitempty"`      // open, in the order in which they were asked
+
+	JoinedAt time.Time  `json:"joined_at,omitzero"`
+	Captured []Captured `json:"captured,omitempty"` // answers that can be refunded, the oldest first
+	Refunds  Refunds    `json:"refunds,omitzero"`
+
+	Free FreeAttempts `json:"free_attempts,omitzero"`
+
+	Erasure Erasure `json:"erasure,omitzero"` // that was requested
+	Erased  bool    `json:"erased,omitempty"` // nothing follows any more
 }
 
 // Hold is the price of one open question.
@@ -25,9 +36,10 @@ type Hold struct {
 	Price      Credits      `json:"price"`
 	Given      Credits      `json:"given,omitempty"` // how much of the price is of given credits
 	ExpiresAt  time.Time    `json:"expires_at"`
+	FollowUpOf PredictionID `json:"follow_up_of,omitempty"` // the paid prediction, where it is a follow-up: its price is 0
 }
 
-// Exists says whether somebody signed up for it.
+// Exists reports whether the account was opened.
 func (a *Account) Exists() bool { return a.User != "" }
 
 // Withdrawable is how many credits can be paid out: the bought ones.
@@ -44,53 +56,32 @@ func (a *Account) hold(id PredictionID) int {
 	return slices.IndexFunc(a.Holds, func(h Hold) bool { return h.Prediction == id })
 }
 
-// Apply folds one fact into the account. Facts are never refused: an error
-// wraps ErrBroken and means that the ledger itself is wrong.
-func (a *Account) Apply(e Event) error {
+// Apply folds one fact into the account, with the time of its entry. Facts are never
+// refused: an error wraps ErrBroken and means that the ledger itself is wrong.
+func (a *Account) Apply(e Event, at time.Time) error {
 	if up, ok := e.(SignedUp); ok {
 		if a.Exists() || up.User == "" {
 			return broken("account %q signs up over %q", up.User, a.User)
 		}
-		a.User = up.User
+		a.User, a.JoinedAt = up.User, at
 		return nil
 	}
 	if !a.Exists() {
-		return broken("%s on an account that nobody opened", e.Type())
+		return broken("%s on an account that was not opened", e.Type())
+	}
+	if a.Erased {
+		return broken("%s on an account that was erased", e.Type())
 	}
 	if e.Subject() != a.User {
 		return broken("%s of %q in the stream of %q", e.Type(), e.Subject(), a.User)
 	}
-	m, moves := e.(Mover)
+	m, moves := e.(MoneyEvent)
 	var given Credits
 	if moves {
 		given = a.givenIn(m) // by the account before the event
 	}
-	switch e := e.(type) {
-	case BonusGranted, Deposited, Withdrawn, BalanceAdjusted:
-		// Nothing but money.
-	case PredictionRequested:
-		if a.hold(e.Prediction) >= 0 {
-			return broken("prediction %s is held twice", e.Prediction)
-		}
-		a.Holds = append(a.Holds, Hold{e.Prediction, e.Price, given, e.ExpiresAt})
-	case PredictionCompleted:
-		if err := a.end(e.Prediction, e.Price); err != nil {
-			return err
-		}
-	case PredictionFailed:
-		if err := a.end(e.Prediction, e.Price); err != nil {
-			return err
-		}
-	case PredictionExpired:
-		if err := a.end(e.Prediction, e.Price); err != nil {
-			return err
-		}
-	case AdminGranted:
-		a.Admin = true
-	case AdminRevoked:
-		a.Admin = false
-	default:
-		return broken("%s does not belong to an account", e.Type())
+	if err := a.follow(e, given, at); err != nil {
+		return err
 	}
 	if moves {
 		return a.move(m, given)
@@ -98,24 +89,101 @@ func (a *Account) Apply(e Event) error {
 	return nil
 }
 
-// end removes the hold that an ending event speaks of: it must be open, so a
-// hold ends exactly once, and for the price that was held.
-func (a *Account) end(id PredictionID, price Credits) error {
-	i := a.hold(id)
-	if i < 0 {
-		return broken("prediction %s ends without an open hold", id)
+// follow folds all of a fact but its money.
+func (a *Account) follow(e Event, given Credits, at time.Time) error {
+	switch e := e.(type) {
+	case BonusGranted, Deposited, Withdrawn, BalanceAdjusted, BalanceMovedIn:
+		// Nothing but money.
+	case PredictionRequested:
+		return a.request(e, given)
+	case PredictionCompleted:
+		h, err := a.end(e.Prediction, e.Price)
+		if err != nil {
+			return err
+		}
+		if h.FollowUpOf != "" {
+			a.answerFollowUp(h)
+			return nil
+		}
+		a.capture(h, at)
+	case PredictionFailed:
+		h, err := a.end(e.Prediction, e.Price)
+		if err != nil {
+			return err
+		}
+		if h.FollowUpOf == "" {
+			a.endFree(e.Reason, at)
+		} else if !e.Reason.ofText() {
+			a.forgetFollowUp(h)
+		}
+	case PredictionExpired:
+		h, err := a.end(e.Prediction, e.Price)
+		if err != nil {
+			return err
+		}
+		a.forgetFollowUp(h)
+	case PredictionRefunded:
+		return a.refund(e, at)
+	case PredictionConfirmed:
+		return a.confirm(e)
+	case AdminGranted:
+		a.Admin = true
+	case AdminRevoked:
+		a.Admin = false
+	case RoleGranted:
+		return a.followRole(e.Type(), e.Role, true)
+	case RoleRevoked:
+		return a.followRole(e.Type(), e.Role, false)
+	case AccountLocked:
+		a.Locked = true
+	case AccountUnlocked:
+		a.Locked = false
+	case ErasureRequested, ErasureCancelled, CreditsForfeited, PersonalDataErased:
+		return a.followErasure(e)
+	default:
+		return broken("%s does not belong to an account", e.Type())
 	}
-	if a.Holds[i].Price != price {
-		return broken("prediction %s held %d and ends with %d", id, a.Holds[i].Price, price)
-	}
-	a.Holds = slices.Delete(a.Holds, i, i+1)
 	return nil
 }
 
-// move applies an event's postings, and checks all that is promised of money.
-func (a *Account) move(e Mover, given Credits) error {
-	m, want := e.Moved(), postingsOf(e, given)
-	if !m.Balanced() {
+// request adds the hold of a question, and notes a follow-up in its conversation.
+func (a *Account) request(e PredictionRequested, given Credits) error {
+	if a.hold(e.Prediction) >= 0 {
+		return broken("prediction %s is held twice", e.Prediction)
+	}
+	if (e.Price == 0) != (e.FollowUp != nil) {
+		return broken("prediction %s costs %d: only a follow-up costs nothing", e.Prediction, e.Price)
+	}
+	h := Hold{Prediction: e.Prediction, Price: e.Price, Given: given, ExpiresAt: e.ExpiresAt}
+	if e.FollowUp != nil {
+		h.FollowUpOf = e.FollowUp.Of
+		if err := a.followUp(e); err != nil {
+			return err
+		}
+	}
+	a.Holds = append(a.Holds, h)
+	return nil
+}
+
+// end removes the hold of an ending event, and returns it: it must be open, so a hold ends
+// exactly once, and for the price that was held.
+func (a *Account) end(id PredictionID, price Credits) (Hold, error) {
+	i := a.hold(id)
+	if i < 0 {
+		return Hold{}, broken("prediction %s ends without an open hold", id)
+	}
+	h := a.Holds[i]
+	if h.Price != price {
+		return Hold{}, broken("prediction %s held %d and ends with %d", id, h.Price, price)
+	}
+	a.Holds = slices.Delete(a.Holds, i, i+1)
+	return h, nil
+}
+
+// move applies an event's postings, and checks all invariants of money.
+func (a *Account) move(e MoneyEvent, given Credits) error {
+	m, want := e.Money(), postingsOf(e, given)
+	if !m.Balanced() && !(free(e) && len(m.Postings) == 0) {
 		return broken("postings of %s do not sum to zero", e.Type())
 	}
 	if !slices.Equal(m.Postings, want) {
@@ -125,7 +193,7 @@ func (a *Account) move(e Mover, given Credits) error {
 		return err
 	}
 	if m.Undivided && a.Given+a.GivenHeld != 0 {
-		return broken("%s of before given credits were told apart, on an account that has some", e.Type())
+		return broken("%s of before there were given credits, on an account that has some", e.Type())
 	}
 	a.add(m)
 	if a.Given < 0 || a.Available < a.Given || a.GivenHeld < 0 || a.Held < a.GivenHeld {
@@ -142,10 +210,14 @@ func (a *Account) move(e Mover, given Credits) error {
 	return nil
 }
 
-// inOneDirection checks that credits go where the event says: only a correction may
-// go either way, and then of both kinds the same.
-func inOneDirection(e Mover, postings []Posting) error {
-	_, either := e.(BalanceAdjusted)
+// inOneDirection checks the direction of an event's postings: only a correction, and what
+// is moved in, may go either way, and then in both books the same.
+func inOneDirection(e MoneyEvent, postings []Posting) error {
+	either := false
+	switch e.(type) {
+	case BalanceAdjusted, BalanceMovedIn:
+		either = true
+	}
 	for i := 1; i < len(postings); i += 2 {
 		if amount := postings[i].Amount; !either && amount < 0 || amount < 0 != (postings[1].Amount < 0) {
 			return broken("%s moves %d credits against its direction", e.Type(), amount)
@@ -165,8 +237,8 @@ func (a *Account) add(m Movement) {
 
 // givenIn is how much of an event's amount is of given credits, by the account before
 // the event: given ones are spent first, and go back to where they were taken from.
-func (a *Account) givenIn(e Mover) Credits {
-	if e.Moved().Undivided {
+func (a *Account) givenIn(e MoneyEvent) Credits {
+	if e.Money().Undivided {
 		return 0
 	}
 	switch e := e.(type) {
@@ -180,8 +252,16 @@ func (a *Account) givenIn(e Mover) Credits {
 		return a.givenHeldFor(e.Prediction)
 	case PredictionExpired:
 		return a.givenHeldFor(e.Prediction)
+	case PredictionRefunded:
+		if i := a.captured(e.Prediction); i >= 0 {
+			return a.Captured[i].Given
+		}
 	case BalanceAdjusted:
 		return e.GivenAmount
+	case BalanceMovedIn:
+		return e.GivenAmount
+	case CreditsForfeited:
+		return a.Given
 	}
 	return 0
 }
@@ -193,8 +273,8 @@ func (a *Account) givenHeldFor(id PredictionID) Credits {
 	return 0
 }
 
-// postingsOf is the one place that says which accounts each kind of event moves, with
-// the given credits among its amount first.
+// postingsOf is the only definition of which accounts each type of event moves, with the
+// given credits among its amount first.
 func postingsOf(e Event, given Credits) []Posting {
 	switch e := e.(type) {
 	case BonusGranted:
@@ -211,8 +291,14 @@ func postingsOf(e Event, given Credits) []Posting {
 		return released(e.User, e.Price, given)
 	case PredictionExpired:
 		return released(e.User, e.Price, given)
+	case PredictionRefunded:
+		return append(transfer(HouseGivenSpent, GivenOf(e.User), given), transfer(HouseRevenue, AvailableOf(e.User), e.Price-given)...)
 	case BalanceAdjusted:
 		return append(transfer(HouseGivenAdjustments, GivenOf(e.User), given), transfer(HouseAdjustments, AvailableOf(e.User), e.Amount-given)...)
+	case BalanceMovedIn:
+		return append(transfer(HouseGivenMovedIn, GivenOf(e.User), given), transfer(HouseMovedIn, AvailableOf(e.User), e.Amount-given)...)
+	case CreditsForfeited:
+		return append(transfer(GivenOf(e.User), HouseGivenForfeited, given), transfer(AvailableOf(e.User), HouseForfeited, e.Amount-given)...)
 	}
 	return nil
 }

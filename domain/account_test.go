@@ -4,7 +4,9 @@ import (
 	"errors"
 	"math"
 	"reflect"
+	"slices"
 	"testing"
+	"time"
 
 	"kassa/domain"
 )
@@ -20,7 +22,7 @@ var every = []struct {
 	{facts(signedUp), deposited(30)},
 	{facts(signedUp, deposited(30)), withdrawn(12)},
 	{facts(signedUp, deposited(30)), requested("p_1", 5)},
-	{facts(signedUp, deposited(30), requested("p_1", 5)), completed("p_1", 5, domain.Match{Movie: "m_1", Score: 0.5})},
+	{facts(signedUp, deposited(30), requested("p_1", 5)), completed("p_1", 5, domain.Match{MovieID: "m_1", Score: 0.5})},
 	{facts(signedUp, deposited(30), requested("p_1", 5)), failed("p_1", 5)},
 	{facts(signedUp, deposited(30), requested("p_1", 5)), expired("p_1", 5)},
 	{facts(signedUp, deposited(30)), adjusted(5, "sorry", "T-1")},
@@ -31,8 +33,21 @@ var every = []struct {
 	{facts(signedUp, bonus(3), deposited(30), requested("p_1", 5)), expired("p_1", 5)},
 	{facts(signedUp, bonus(3), deposited(30)), adjusted(-5, "paid twice", "T-2")},
 	{facts(signedUp), adjustedIn(0, 5, "paid and not booked", "T-3")},
+	{facts(signedUp, bonus(3), deposited(30), requested("p_1", 5), completed("p_1", 5)), refunded("p_1", 5, 1)},
+	{facts(signedUp), movedIn(3, 30)},
+	{facts(signedUp, movedIn(3, 30)), movedIn(-3, -5)},
+	{facts(signedUp, deposited(30), requested("p_1", 5), completed("p_1", 5)), confirmed("p_1")},
 	{facts(signedUp), granted},
 	{facts(signedUp, granted), revoked},
+	{facts(signedUp), roleGranted(domain.AuditorRole, byRoot)},
+	{facts(signedUp, granted), roleRevoked(domain.AdminRole, byRoot)},
+	{facts(signedUp), locked(byRoot)},
+	{facts(signedUp, locked(byRoot)), unlocked(byOlga)},
+	{facts(signedUp), toErase},
+	{facts(signedUp, toErase), kept},
+	{facts(signedUp, toErase), keptByRoot},
+	{facts(signedUp, bonus(3), deposited(30), toErase), forfeited},
+	{facts(signedUp, toErase), erased},
 }
 
 func TestApplyFolds(t *testing.T) {
@@ -52,16 +67,29 @@ func TestApplyFolds(t *testing.T) {
 			domain.Account{User: ada, Available: 26, Held: 9, GivenHeld: 5, Holds: []domain.Hold{
 				{Prediction: "p_1", Price: 3, Given: 3, ExpiresAt: noon}, {Prediction: "p_2", Price: 3, Given: 2, ExpiresAt: noon}, {Prediction: "p_3", Price: 3, ExpiresAt: noon}}}},
 		{"they go back to where they were taken from", facts(signedUp, bonus(5), deposited(30), requested("p_1", 3), requested("p_2", 3), failed("p_2", 3), completed("p_1", 3)),
-			domain.Account{User: ada, Available: 32, Given: 2, Holds: []domain.Hold{}}},
+			domain.Account{User: ada, Available: 32, Given: 2, Holds: []domain.Hold{},
+				Captured: []domain.Captured{{Prediction: "p_1", Price: 3, Given: 3, At: noon}}}},
 		{"an answered question", facts(signedUp, bonus(10), requested("p_1", 3), requested("p_2", 4), completed("p_1", 3)),
-			domain.Account{User: ada, Available: 3, Held: 4, Given: 3, GivenHeld: 4, Holds: []domain.Hold{{Prediction: "p_2", Price: 4, Given: 4, ExpiresAt: noon}}}},
+			domain.Account{User: ada, Available: 3, Held: 4, Given: 3, GivenHeld: 4, Holds: []domain.Hold{{Prediction: "p_2", Price: 4, Given: 4, ExpiresAt: noon}},
+				Captured: []domain.Captured{{Prediction: "p_1", Price: 3, Given: 3, At: noon}}}},
+		{"a refunded answer", facts(signedUp, bonus(2), deposited(10), requested("p_1", 3), completed("p_1", 3), refunded("p_1", 3, 1)),
+			domain.Account{User: ada, Available: 12, Given: 2, Holds: []domain.Hold{}, Refunds: domain.Refunds{Month: "2026-03", Count: 1},
+				Captured: []domain.Captured{{Prediction: "p_1", Price: 3, Given: 2, At: noon, Refunded: true}}}},
 		{"a failed and an expired one", facts(signedUp, bonus(10), requested("p_1", 3), requested("p_2", 4), failed("p_2", 4), expired("p_1", 3)),
 			domain.Account{User: ada, Available: 10, Given: 10, Holds: []domain.Hold{}}},
 		{"an admin", facts(signedUp, granted), domain.Account{User: ada, Admin: true}},
 		{"one no more", facts(signedUp, granted, revoked), domain.Account{User: ada}},
+		{"the roles are apart", facts(signedUp, roleGranted(domain.AdminRole, byOlga), roleGranted(domain.AuditorRole, byRoot), roleRevoked(domain.AdminRole, byRoot)),
+			domain.Account{User: ada, Auditor: true}},
+		{"a right of before there were two roles is ended like one of today", facts(signedUp, granted, roleRevoked(domain.AdminRole, byRoot)), domain.Account{User: ada}},
+		{"an admin who is locked is one again afterwards", facts(signedUp, granted, locked(byRoot)), domain.Account{User: ada, Admin: true, Locked: true}},
+		{"unlocked", facts(signedUp, granted, locked(byRoot), unlocked(byOlga)), domain.Account{User: ada, Admin: true}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			got := fold(t, new(book).write(tt.given))
+			if tt.want.JoinedAt = noon; tt.want.User == "" {
+				tt.want.JoinedAt = time.Time{}
+			}
 			if !reflect.DeepEqual(got, tt.want) {
 				t.Errorf("folds to %+v, want %+v", got, tt.want)
 			}
@@ -86,13 +114,18 @@ func TestApplyRefusesBrokenFacts(t *testing.T) {
 		fact  step
 	}{
 		{"a second sign-up", facts(signedUp), signedUp},
-		{"a sign-up of nobody", nil, once(domain.SignedUp{Email: sealed})},
+		{"a sign-up without a user", nil, once(domain.SignedUp{Email: sealed})},
 		{"a sign-up of another", facts(signedUp), once(domain.SignedUp{User: root, Email: sealed})},
 		{"an e-mail's claim", facts(signedUp), once(domain.EmailClaimed{User: ada})},
 		{"a payment's claim", facts(signedUp), once(domain.PaymentClaimed{User: ada})},
 		{"an event that no account knows", facts(signedUp), once(foreign{})},
 		{"a right given to another", facts(signedUp), once(domain.AdminGranted{User: root})},
 		{"a right taken from another", facts(signedUp, granted), once(domain.AdminRevoked{User: root})},
+
+		{"a role given to another", facts(signedUp), once(domain.RoleGranted{User: root, Role: domain.AuditorRole})},
+		{"a role that nobody knows", facts(signedUp), roleGranted("owner", byRoot)},
+		{"the end of a role that nobody knows", facts(signedUp), roleRevoked("", byRoot)},
+		{"a lock of another", facts(signedUp), once(domain.AccountLocked{User: root})},
 
 		{"a hold that is open already", held, requested("p_1", 5)},
 		{"an answer without a hold", held, completed("p_2", 5)},
@@ -102,6 +135,15 @@ func TestApplyRefusesBrokenFacts(t *testing.T) {
 		{"an expiry after the answer", facts(held[0], held[1], held[2], completed("p_1", 5)), expired("p_1", 5)},
 		{"an answer after the expiry", facts(held[0], held[1], held[2], expired("p_1", 5)), completed("p_1", 5)},
 		{"a failure after a failure", facts(held[0], held[1], held[2], failed("p_1", 5)), failed("p_1", 5)},
+		{"a refund of an open question", held, refunded("p_1", 5, 1)},
+		{"a refund of what was never asked", held, refunded("p_2", 5, 1)},
+		{"a refund of a failed question", facts(held[0], held[1], held[2], failed("p_1", 5)), refunded("p_1", 5, 1)},
+		{"a refund of an expired question", facts(held[0], held[1], held[2], expired("p_1", 5)), refunded("p_1", 5, 1)},
+		{"a second refund", facts(held[0], held[1], held[2], completed("p_1", 5), refunded("p_1", 5, 1)), refunded("p_1", 5, 2)},
+		{"a refund for another price", facts(held[0], held[1], held[2], completed("p_1", 5)), refunded("p_1", 6, 1)},
+		{"a refund that is counted wrong", facts(held[0], held[1], held[2], completed("p_1", 5)), refunded("p_1", 5, 2)},
+		{"an answer after a refund", facts(held[0], held[1], held[2], completed("p_1", 5), refunded("p_1", 5, 1)), completed("p_1", 5)},
+		{"a refund of given credits as if they were bought", facts(signedUp, bonus(10), requested("p_1", 5), completed("p_1", 5)), boughtFirst(refunded("p_1", 5, 1))},
 		{"an answer for another price", held, completed("p_1", 4)},
 		{"a failure for another price", held, failed("p_1", 4)},
 		{"an expiry for another price", held, expired("p_1", 4)},
@@ -150,7 +192,7 @@ func checkBroken(t *testing.T, given []step, fact step) {
 	var b book
 	a := fold(t, b.write(given))
 	for _, e := range fact(&b) {
-		err := a.Apply(e)
+		err := a.Apply(e, noon)
 		if !errors.Is(err, domain.ErrBroken) {
 			t.Errorf("%+v gives %v, want ErrBroken", e, err)
 		}
@@ -192,7 +234,7 @@ func TestApplyRefusesEveryWrongMovement(t *testing.T) {
 		"a credit too little available": func(m *movement) { m.Available-- },
 		"a credit too much held":        func(m *movement) { m.Held++ },
 		"a credit too little held":      func(m *movement) { m.Held-- },
-		"held told as available":        func(m *movement) { m.Held++; m.Available-- },
+		"held counted as available":     func(m *movement) { m.Held++; m.Available-- },
 		"a credit too much given":       func(m *movement) { m.Given++ },
 		"a credit too little given":     func(m *movement) { m.Given-- },
 		"a credit too much given held":  func(m *movement) { m.GivenHeld++ },
@@ -203,15 +245,15 @@ func TestApplyRefusesEveryWrongMovement(t *testing.T) {
 				return []domain.Event{withMovement(e, change)}
 			}
 			e := tt.fact(new(book))[0]
-			if _, moves := e.(domain.Mover); moves {
+			if _, moves := e.(domain.MoneyEvent); moves {
 				t.Run(string(e.Type())+" "+name, func(t *testing.T) { checkBroken(t, tt.given, wrong) })
 			}
 		}
 	}
 }
 
-// A fact about another person has no place in the stream, even where it is a
-// good one in itself and says that nothing changes here.
+// A fact about another user is refused in the stream, even if it is valid in itself and
+// changes nothing here.
 func TestApplyRefusesFactsOfAnother(t *testing.T) {
 	a := fold(t, new(book).write(facts(signedUp)))
 	for _, e := range []domain.Event{
@@ -220,7 +262,7 @@ func TestApplyRefusesFactsOfAnother(t *testing.T) {
 		domain.PredictionRequested{User: root, Prediction: "p_1", Text: sealed, Price: 5, Limit: 10, ExpiresAt: noon, Movement: domain.Movement{
 			Postings: []domain.Posting{{Account: domain.AvailableOf(root), Amount: -5}, {Account: domain.HeldOf(root), Amount: 5}}}},
 	} {
-		if err := a.Apply(e); !errors.Is(err, domain.ErrBroken) {
+		if err := a.Apply(e, noon); !errors.Is(err, domain.ErrBroken) {
 			t.Errorf("%+v gives %v, want ErrBroken", e, err)
 		}
 	}
@@ -255,11 +297,45 @@ func withMovement(e domain.Event, change func(*domain.Movement)) domain.Event {
 	case domain.PredictionExpired:
 		change(&e.Movement)
 		return e
+	case domain.PredictionRefunded:
+		change(&e.Movement)
+		return e
 	case domain.BalanceAdjusted:
+		change(&e.Movement)
+		return e
+	case domain.BalanceMovedIn:
+		change(&e.Movement)
+		return e
+	case domain.CreditsForfeited:
 		change(&e.Movement)
 		return e
 	}
 	return e
+}
+
+// A follow-up moves nothing, and says the balances all the same.
+func TestApplyRefusesWrongMovementsOfFollowUps(t *testing.T) {
+	paid := facts(signedUp, deposited(30), requested("p_1", 5), completed("p_1", 5))
+	asked := append(slices.Clone(paid), refined("p_2", "p_1", 1))
+	for name, change := range map[string]func(*domain.Movement){
+		"a posting": func(m *domain.Movement) { m.Postings = []domain.Posting{{Account: domain.AvailableOf(ada), Amount: 1}} },
+		"a pair of postings": func(m *domain.Movement) {
+			m.Postings = []domain.Posting{{Account: domain.HouseRevenue, Amount: -5}, {Account: domain.AvailableOf(ada), Amount: 5}}
+		},
+		"a credit too much":        func(m *domain.Movement) { m.Available++ },
+		"a credit too much held":   func(m *domain.Movement) { m.Held++ },
+		"a credit too much given":  func(m *domain.Movement) { m.Given++ },
+		"a credit less in the end": func(m *domain.Movement) { m.Available-- },
+	} {
+		for _, tt := range []struct {
+			given []step
+			fact  step
+		}{{paid, refined("p_2", "p_1", 1)}, {asked, completed("p_2", 0)}, {asked, failed("p_2", 0)}, {asked, expired("p_2", 0)}} {
+			t.Run(name, func(t *testing.T) {
+				checkBroken(t, tt.given, func(b *book) []domain.Event { return []domain.Event{withMovement(tt.fact(b)[0], change)} })
+			})
+		}
+	}
 }
 
 func TestClone(t *testing.T) {
@@ -272,7 +348,7 @@ func TestClone(t *testing.T) {
 	c.Holds = append(c.Holds[:1], domain.Hold{Prediction: "p_3", Price: 1})
 	c.Available, c.Admin = 0, false
 	want := domain.Account{User: ada, Admin: true, Available: 18, Held: 12, Holds: []domain.Hold{
-		{Prediction: "p_1", Price: 5, ExpiresAt: noon}, {Prediction: "p_2", Price: 7, ExpiresAt: noon}}}
+		{Prediction: "p_1", Price: 5, ExpiresAt: noon}, {Prediction: "p_2", Price: 7, ExpiresAt: noon}}, JoinedAt: noon}
 	if !reflect.DeepEqual(a, want) {
 		t.Errorf("a change of the clone made the first %+v, want %+v", a, want)
 	}

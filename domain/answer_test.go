@@ -9,7 +9,7 @@ import (
 	"kassa/domain"
 )
 
-// What a worker says of itself is kept for ever, so only what is within bounds is.
+// A worker's answer is stored for ever, so it must be within bounds.
 func TestAnswersWithinBounds(t *testing.T) {
 	account := fold(t, new(book).write(facts(signedUp, deposited(30), requested("p_1", 5))))
 	for _, tt := range []struct {
@@ -35,6 +35,25 @@ func TestAnswersWithinBounds(t *testing.T) {
 		events, err := account.Complete("p_1", domain.Answer{Model: tt.model, Catalogue: "c", ProcessingTime: tt.seconds})
 		if tt.kept != (err == nil && len(events) == 1) || !tt.kept && (!errors.Is(err, domain.ErrAnswer) || strings.Contains(err.Error(), tt.model) && tt.model != "" && tt.model != "m") {
 			t.Errorf("%.50q after %v s: %d events, %v", tt.model, tt.seconds, len(events), err)
+		}
+	}
+}
+
+// A confidence is of a first film, and not known where it is 0.
+func TestConfidenceWithinBounds(t *testing.T) {
+	account := fold(t, new(book).write(facts(signedUp, deposited(30), requested("p_1", 5))))
+	film := []domain.Match{{MovieID: "m_1", Score: 0.5}}
+	for _, tt := range []struct {
+		confidence int
+		films      []domain.Match
+		kept       bool
+	}{{0, film, true}, {1, film, true}, {domain.MaxConfidence, film, true}, {0, nil, true}, {1, nil, false}, {-1, film, false}, {domain.MaxConfidence + 1, film, false}} {
+		events, err := account.Complete("p_1", domain.Answer{Movies: tt.films, Model: "m", Catalogue: "c", Confidence: tt.confidence})
+		if tt.kept != (err == nil) || !tt.kept && !errors.Is(err, domain.ErrAnswer) {
+			t.Errorf("%d with %d films: %v", tt.confidence, len(tt.films), err)
+		}
+		if tt.kept && events[0].(domain.PredictionCompleted).Confidence != tt.confidence {
+			t.Errorf("%d is stored as %+v", tt.confidence, events[0])
 		}
 	}
 }

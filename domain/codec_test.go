@@ -17,7 +17,8 @@ import (
 // samples are events of every type as they are decided, the first of each type
 // with every field filled.
 func samples() []domain.Event {
-	events := []domain.Event{domain.EmailClaimed{User: ada}, domain.PaymentClaimed{User: ada}}
+	events := []domain.Event{domain.EmailClaimed{User: ada}, domain.PaymentClaimed{User: ada},
+		accepted(false), accepted(true), domain.PriceSet{Price: 5}, domain.PriceSet{Price: 5, Currency: "RUB", CreditPrice: 150}, closedPeriod}
 	for _, tt := range every {
 		var b book
 		b.write(tt.given)
@@ -25,6 +26,7 @@ func samples() []domain.Event {
 	}
 	var b book
 	b.write(facts(signedUp, deposited(30), requested("p_1", 5)))
+	events = append(events, samplesOfAdjustments...)
 	return append(append(events, completed("p_1", 5)(&b)...), adjusted(5, "без ссылки \"\u2028", "")(&b)...)
 }
 
@@ -45,14 +47,14 @@ func TestEveryEventSurvivesTheCodec(t *testing.T) {
 	}
 }
 
-// roundTrip encodes the event, and decodes it as what it says it is.
+// roundTrip encodes the event, and decodes it by its type and version.
 func roundTrip(t testing.TB, e domain.Event) domain.Event {
 	t.Helper()
 	payload, err := domain.Encode(e)
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := domain.Decode(e.Type(), e.Type().Version(), payload)
+	got, err := domain.Decode(e.Type(), domain.VersionOf(e), payload)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,9 +87,19 @@ func TestStoredForm(t *testing.T) {
 		{once(domain.EmailClaimed{User: ada}), `{"user_id":"u_ada"}`},
 		{signedUp, `{"user_id":"u_ada","email_sealed":"dW5yZWFkYWJsZQ=="}`},
 		{once(domain.PaymentClaimed{User: ada}), `{"user_id":"u_ada"}`},
+		{once(accepted(true)), `{"by":"olga","report":"` + report + `","people":2,"bought":30,"given":13,"final":true}`},
+		{once(domain.PriceSet{Price: 5}), `{"price":5}`},
+		{once(closedPeriod), `{"admin_id":"u_root","from":"2026-01-31T21:00:00Z","until":"2026-02-28T21:00:00Z","zone":"Europe/Moscow","position":9,"digest":"` + closedPeriod.Digest + `"}`},
+		{once(domain.PriceSet{Price: 5, Currency: "RUB", CreditPrice: 150}), `{"price":5,"currency":"RUB","credit_price":150}`},
 		{bonus(10), `{"user_id":"u_ada","amount":10,"postings":[{"account":"house:given_bonus","amount":-10},{"account":"user:u_ada:given","amount":10}],"available":40,"held":0,"given":10,"given_held":0}`},
 		{requested("p_1", 12), `{"user_id":"u_ada","prediction_id":"p_1","text_sealed":"dW5yZWFkYWJsZQ==","price":12,"limit":10,"expires_at":"2026-03-01T12:00:00Z","postings":[{"account":"user:u_ada:given","amount":-10},{"account":"user:u_ada:given_held","amount":10},{"account":"user:u_ada:available","amount":-2},{"account":"user:u_ada:held","amount":2}],"available":28,"held":12,"given":0,"given_held":10}`},
-		{completed("p_1", 12), `{"user_id":"u_ada","prediction_id":"p_1","price":12,"movies":[],"model_version":"m1","catalogue_version":"c1","processing_time":0.25,"postings":[{"account":"user:u_ada:given_held","amount":-10},{"account":"house:given_spent","amount":10},{"account":"user:u_ada:held","amount":-2},{"account":"house:revenue","amount":2}],"available":28,"held":0,"given":0,"given_held":0}`},
+		{completed("p_1", 12), `{"user_id":"u_ada","prediction_id":"p_1","price":12,"movies":[],"model_version":"m1","catalogue_version":"c1","processing_time":0.25,"confidence":0,"postings":[{"account":"user:u_ada:given_held","amount":-10},{"account":"house:given_spent","amount":10},{"account":"user:u_ada:held","amount":-2},{"account":"house:revenue","amount":2}],"available":28,"held":0,"given":0,"given_held":0}`},
+		{refunded("p_1", 12, 1), `{"user_id":"u_ada","prediction_id":"p_1","price":12,"reason":"none_of_these","number":1,"per_month":3,"account_days":0,"postings":[{"account":"house:given_spent","amount":-10},{"account":"user:u_ada:given","amount":10},{"account":"house:revenue","amount":-2},{"account":"user:u_ada:available","amount":2}],"available":40,"held":0,"given":10,"given_held":0}`},
+		{requested("p_1", 12), `{"user_id":"u_ada","prediction_id":"p_1","text_sealed":"dW5yZWFkYWJsZQ==","price":12,"limit":10,"expires_at":"2026-03-01T12:00:00Z","postings":[{"account":"user:u_ada:given","amount":-10},{"account":"user:u_ada:given_held","amount":10},{"account":"user:u_ada:available","amount":-2},{"account":"user:u_ada:held","amount":2}],"available":28,"held":12,"given":0,"given_held":10}`},
+		{completed("p_1", 12), `{"user_id":"u_ada","prediction_id":"p_1","price":12,"movies":[],"model_version":"m1","catalogue_version":"c1","processing_time":0.25,"confidence":0,"postings":[{"account":"user:u_ada:given_held","amount":-10},{"account":"house:given_spent","amount":10},{"account":"user:u_ada:held","amount":-2},{"account":"house:revenue","amount":2}],"available":28,"held":0,"given":0,"given_held":0}`},
+		{refined("p_2", "p_1", 1, "m_1"), `{"user_id":"u_ada","prediction_id":"p_2","text_sealed":"dW5yZWFkYWJsZQ==","price":0,"limit":10,"expires_at":"2026-03-01T12:00:00Z","follow_up":{"of":"p_1","number":1,"excluded":["m_1"],"refinements":3,"within_seconds":3600},"postings":[],"available":28,"held":0,"given":0,"given_held":0}`},
+		{failed("p_2", 0), `{"user_id":"u_ada","prediction_id":"p_2","price":0,"reason":"worker_failed","postings":[],"available":28,"held":0,"given":0,"given_held":0}`},
+		{confirmed("p_1"), `{"user_id":"u_ada","prediction_id":"p_1","movie_id":"m_1"}`},
 		{adjusted(-5, "r", ""), `{"user_id":"u_ada","admin_id":"u_root","amount":-5,"given_amount":0,"reason":"r","postings":[{"account":"house:adjustments","amount":5},{"account":"user:u_ada:available","amount":-5}],"available":23,"held":0,"given":0,"given_held":0}`},
 	} {
 		e := tt.fact(&b)[0]
@@ -117,8 +129,8 @@ var storedAsVersionOne = []struct {
 	{domain.TypePredictionExpired, `{"user_id":"u_ada","prediction_id":"p_3","price":5,"postings":[{"account":"user:u_ada:held","amount":-5},{"account":"user:u_ada:available","amount":5}],"available":29,"held":0}`},
 }
 
-// A log of before given credits were told apart keeps its meaning: what was given then
-// can be withdrawn, and what was held then ends as it was held.
+// A log from before given credits keeps its meaning: credits given then can be
+// withdrawn, and holds of then end as they were held.
 func TestVersionOne(t *testing.T) {
 	var account, held domain.Account
 	for _, s := range storedAsVersionOne {
@@ -126,10 +138,10 @@ func TestVersionOne(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if m, moves := e.(domain.Mover); moves && !m.Moved().Undivided {
+		if m, moves := e.(domain.MoneyEvent); moves && !m.Money().Undivided {
 			t.Errorf("%s is not marked as of version 1", s.of)
 		}
-		if err := account.Apply(e); err != nil {
+		if err := account.Apply(e, noon); err != nil {
 			t.Fatal(err)
 		}
 		if account.Held == 15 {
@@ -144,9 +156,23 @@ func TestVersionOne(t *testing.T) {
 		if err != nil || len(events) != 1 {
 			t.Fatalf("decides %v, %v", events, err)
 		}
-		m := events[0].(domain.Mover).Moved()
+		m := events[0].(domain.MoneyEvent).Money()
 		if m.Amount(domain.HeldOf(ada)) != -5 || m.Undivided || m.Given != 0 || m.GivenHeld != 0 {
 			t.Errorf("an old hold ends with %+v", events[0])
+		}
+	}
+}
+
+// An answer from before its confidence was stored has none, also if its payload names one.
+func TestConfidenceIsUpcast(t *testing.T) {
+	payload := []byte(`{"user_id":"u_ada","prediction_id":"p_1","price":5,"movies":[{"movie_id":"m_1","score":0.5}],"model_version":"m1","catalogue_version":"c1","processing_time":0.25,"confidence":950,"postings":[{"account":"user:u_ada:held","amount":-5},{"account":"house:revenue","amount":5}],"available":5,"held":0,"given":0,"given_held":0}`)
+	for version, want := range map[int]int{1: 0, 2: 0, 3: 950} {
+		e, err := domain.Decode(domain.TypePredictionCompleted, version, payload)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := e.(domain.PredictionCompleted); got.Confidence != want || got.Undivided != (version == 1) {
+			t.Errorf("version %d: %+v", version, got)
 		}
 	}
 }
@@ -158,7 +184,7 @@ func TestDecodeRefusesWhatItDoesNotKnow(t *testing.T) {
 				t.Errorf("%s of version %d gives %v", name, version, e)
 			}
 		}
-		for _, payload := range []string{``, `{`, `[]`, `"u_ada"`, `{"user_id":7}`, `{"user_id":"u_ada"}{}`} {
+		for _, payload := range []string{``, `{`, `[]`, `"u_ada"`, `{"user_id":7,"by":7,"price":"5","zone":1,"four_eyes_above":"7"}`, `{"user_id":"u_ada"}{}`} {
 			for version := 1; version <= name.Version(); version++ {
 				if e, err := domain.Decode(name, version, []byte(payload)); err == nil {
 					t.Errorf("version %d of %s gives %v for %q", version, name, e, payload)
@@ -175,7 +201,7 @@ func TestDecodeRefusesWhatItDoesNotKnow(t *testing.T) {
 
 func TestEncodeRefusesWhatJSONCannotSay(t *testing.T) {
 	for _, score := range []float64{math.NaN(), math.Inf(1), math.Inf(-1)} {
-		e := domain.PredictionCompleted{User: ada, Movies: []domain.Match{{Movie: "m_1", Score: score}}}
+		e := domain.PredictionCompleted{User: ada, Movies: []domain.Match{{MovieID: "m_1", Score: score}}}
 		if payload, err := domain.Encode(e); err == nil || !strings.Contains(err.Error(), "PredictionCompleted") {
 			t.Errorf("score %v gives %s and %v", score, payload, err)
 		}

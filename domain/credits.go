@@ -35,6 +35,8 @@ const (
 	HouseCash        LedgerAccount = "house:cash"        // money that came in (negative) and went out
 	HouseRevenue     LedgerAccount = "house:revenue"     // captured charges
 	HouseAdjustments LedgerAccount = "house:adjustments" // what admins gave (negative) and took
+	HouseForfeited   LedgerAccount = "house:forfeited"   // what people left behind when they were erased
+	HouseMovedIn     LedgerAccount = "house:moved_in"    // what people brought from the replaced system (negative)
 	// HouseBonus holds the welcome credits of before there were two books (negative):
 	// they went to people as if bought.
 	HouseBonus LedgerAccount = "house:bonus"
@@ -42,6 +44,8 @@ const (
 	HouseGivenBonus       LedgerAccount = "house:given_bonus"       // welcome credits (negative)
 	HouseGivenSpent       LedgerAccount = "house:given_spent"       // captured charges
 	HouseGivenAdjustments LedgerAccount = "house:given_adjustments" // what admins gave (negative) and took
+	HouseGivenForfeited   LedgerAccount = "house:given_forfeited"   // what people left behind when they were erased
+	HouseGivenMovedIn     LedgerAccount = "house:given_moved_in"    // what people brought from the replaced system (negative)
 )
 
 // AvailableOf is the ledger account of the bought credits that a person can spend.
@@ -60,7 +64,7 @@ func accountOf(u UserID, part string) LedgerAccount {
 	return LedgerAccount("user:" + string(u) + ":" + part)
 }
 
-// Given says whether the account is in the book of given credits.
+// Given reports whether the account is in the book of given credits.
 func (a LedgerAccount) Given() bool {
 	part := a[strings.LastIndexByte(string(a), ':')+1:]
 	return strings.HasPrefix(string(part), "given")
@@ -106,12 +110,13 @@ type Movement struct {
 	Undivided bool `json:"-"`
 }
 
-// Moved gives the movement; by it an event says that it moves money.
-func (m Movement) Moved() Movement { return m }
+// Money gives the movement; an event that embeds one is a MoneyEvent.
+func (m Movement) Money() Movement { return m }
 
-func (m *Movement) markUndivided() { m.Undivided = true }
+// fromVersion1 upcasts the movement of an event of version 1.
+func (m *Movement) fromVersion1() { m.Undivided = true }
 
-// Balanced says whether the postings are at least two, none zero, sum zero.
+// Balanced reports whether the postings are at least two, none zero, sum zero.
 func (m Movement) Balanced() bool {
 	var sum Credits
 	for _, p := range m.Postings {

@@ -2,7 +2,6 @@ package domain
 
 import (
 	"fmt"
-	"slices"
 	"time"
 )
 
@@ -16,9 +15,8 @@ const (
 	MaxMovies         = 50 // of one answer
 )
 
-// Each decision looks first at the request itself, then at who it speaks of,
-// then at balances; the order decides which of several reasons a person reads,
-// and is fixed by the tables of decide_test.go.
+// Each decision checks first the request, then the accounts, then the balances. The order
+// decides which of several reasons a person reads; decide_test.go fixes it.
 
 // SignUp opens an account with a welcome bonus (0: none).
 func (a Account) SignUp(user UserID, email Sealed, bonus Credits) ([]Event, error) {
@@ -48,12 +46,12 @@ func (a Account) Deposit(amount Credits, provider, payment string) ([]Event, err
 	return []Event{e}, nil
 }
 
-// CanDeposit says whether a deposit would be refused, before a provider is asked.
+// CanDeposit reports whether a deposit would be refused, before a provider is asked.
 func (a Account) CanDeposit(amount Credits) error {
 	if err := checkAmount(amount); err != nil {
 		return err
 	}
-	if err := a.mustExist(); err != nil {
+	if err := a.mustStay(); err != nil {
 		return err
 	}
 	return a.room(amount)
@@ -81,7 +79,10 @@ type Question struct {
 	Text       Sealed // CheckText has seen what is under the seal
 	Price      Credits
 	Limit      int
+	AskedAt    time.Time
 	ExpiresAt  time.Time
+
+	FreePerHour int // free attempts that an account has; 0: any number
 }
 
 // RequestPrediction holds the price of one answer. The expiry is kept as it will
@@ -93,13 +94,16 @@ func (a Account) RequestPrediction(q Question) ([]Event, error) {
 	if err := checkAmount(q.Price); err != nil {
 		return nil, err
 	}
-	if err := a.mustExist(); err != nil {
+	if err := a.mustStay(); err != nil {
 		return nil, err
 	}
 	if a.hold(q.Prediction) >= 0 {
 		return nil, Reject(PredictionExists, "this prediction was asked already")
 	}
 	if err := a.afford(q.Price); err != nil {
+		return nil, err
+	}
+	if err := a.mayTry(q.FreePerHour, q.AskedAt); err != nil {
 		return nil, err
 	}
 	if len(a.Holds) >= MaxOpenHolds {
@@ -117,6 +121,7 @@ type Answer struct {
 	Model          string
 	Catalogue      string
 	ProcessingTime float64 // seconds
+	Confidence     int     // probability that the first film is meant, per mille; 0: not known
 }
 
 // Complete captures the price of an answered question; no film is an answer too.
@@ -131,7 +136,7 @@ func (a Account) Complete(id PredictionID, answer Answer) ([]Event, error) {
 	}
 	e := PredictionCompleted{User: a.User, Prediction: id, Price: a.Holds[i].Price,
 		Movies: append([]Match{}, answer.Movies[:min(len(answer.Movies), MaxMovies)]...), Model: answer.Model,
-		Catalogue: answer.Catalogue, ProcessingTime: answer.ProcessingTime}
+		Catalogue: answer.Catalogue, ProcessingTime: answer.ProcessingTime, Confidence: answer.Confidence}
 	e.Movement = a.after(e)
 	return []Event{e}, nil
 }
@@ -171,8 +176,8 @@ type Correction struct {
 	Reference string // optional: a ticket, a letter
 }
 
-// Adjust corrects the balance by the admin's word. Not their own: a correction is what
-// one person answers for to another, and their own credits they deposit like anybody.
+// Adjust corrects the balance by the admin's word. Not their own: a correction needs a
+// second person, and admins deposit their own credits like all users.
 func (a Account) Adjust(by Account, c Correction) ([]Event, error) {
 	if err := checkAmount(max(c.Amount, -c.Amount)); err != nil {
 		return nil, err
@@ -186,7 +191,7 @@ func (a Account) Adjust(by Account, c Correction) ([]Event, error) {
 	if err := checkReference(c.Reference); err != nil {
 		return nil, err
 	}
-	if !by.Admin {
+	if !by.MayAdminister() {
 		return nil, Reject(NotAdmin, "only an admin adjusts another's balance")
 	}
 	if by.User == a.User {
@@ -203,16 +208,27 @@ func (a Account) Adjust(by Account, c Correction) ([]Event, error) {
 	return []Event{e}, nil
 }
 
-// allows says whether the wallet has what a correction takes, of its kind, or room
-// for what it gives.
+// allows reports whether the wallet has the credits that an adjustment takes, of its
+// kind, or room for those that it gives.
 func (a *Account) allows(c Correction) error {
 	if c.Amount > 0 {
 		return a.room(c.Amount)
 	}
-	if there := map[Kind]Credits{"": a.Available, GivenCredits: a.Given, BoughtCredits: a.Withdrawable()}[c.Kind]; -c.Amount > there {
+	if there := a.availableOf(c.Kind); -c.Amount > there {
 		return Reject(InsufficientFunds, "this takes %d credits, and %d are available", -c.Amount, there)
 	}
 	return nil
+}
+
+// availableOf is how many credits of a kind are available, of both where it is "".
+func (a *Account) availableOf(k Kind) Credits {
+	switch k {
+	case GivenCredits:
+		return a.Given
+	case BoughtCredits:
+		return a.Withdrawable()
+	}
+	return a.Available
 }
 
 // givenOf is how much of a correction is of given credits.
@@ -226,24 +242,8 @@ func (a *Account) givenOf(c Correction) Credits {
 	return -min(-c.Amount, a.Given)
 }
 
-// GrantAdmin makes the person an admin; done already, it decides nothing.
-func (a Account) GrantAdmin() ([]Event, error) {
-	if err := a.mustExist(); err != nil || a.Admin {
-		return nil, err
-	}
-	return []Event{AdminGranted{User: a.User}}, nil
-}
-
-// RevokeAdmin ends it; done already, it decides nothing.
-func (a Account) RevokeAdmin() ([]Event, error) {
-	if err := a.mustExist(); err != nil || !a.Admin {
-		return nil, err
-	}
-	return []Event{AdminRevoked{User: a.User}}, nil
-}
-
 func (a *Account) mustExist() error {
-	if !a.Exists() {
+	if !a.Exists() || a.Erased {
 		return Reject(AccountNotFound, "there is no such account")
 	}
 	return nil
@@ -264,9 +264,9 @@ func (a *Account) room(amount Credits) error {
 }
 
 // after is the movement of e: its postings, and the balances that follow.
-func (a *Account) after(e Mover) Movement {
+func (a *Account) after(e MoneyEvent) Movement {
 	sums := *a
-	m := Movement{Postings: slices.Clip(postingsOf(e, a.givenIn(e)))}
+	m := Movement{Postings: append([]Posting{}, postingsOf(e, a.givenIn(e))...)} // never null in JSON
 	sums.add(m)
 	m.Available, m.Held, m.Given, m.GivenHeld = sums.Available, sums.Held, sums.Given, sums.GivenHeld
 	return m

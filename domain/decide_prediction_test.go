@@ -20,7 +20,7 @@ func askFor(limit int, id domain.PredictionID, price domain.Credits) request {
 
 func complete(id domain.PredictionID, movies ...domain.Match) request {
 	return func(a domain.Account) ([]domain.Event, error) {
-		return a.Complete(id, domain.Answer{Movies: movies, Model: "m1", Catalogue: "c1", ProcessingTime: 0.25})
+		return a.Complete(id, domain.Answer{Movies: movies, Model: "m1", Catalogue: "c1", ProcessingTime: 0.25, Confidence: confidenceIn(movies)})
 	}
 }
 
@@ -70,18 +70,18 @@ func TestRequestPrediction(t *testing.T) {
 			given: facts(signedUp, deposited(99), open(64), completed("p_7", 1)), when: ask("p_65", 5), then: facts(requested("p_65", 5))},
 		{name: "one that is open is refused",
 			given: facts(signedUp, deposited(30), requested("p_1", 5)), when: ask("p_1", 5), refused: domain.PredictionExists},
-		{name: nobody + "is refused",
+		{name: noAccount + "is refused",
 			when: ask("p_1", 5), refused: domain.AccountNotFound},
 
-		{name: "the limit speaks before the price",
+		{name: "the limit is checked before the price",
 			when: askFor(0, "p_1", 0), refused: domain.InvalidLimit},
-		{name: "the price speaks before the account",
+		{name: "the price is checked before the account",
 			when: ask("p_1", 0), refused: domain.InvalidAmount},
-		{name: "the open question speaks before the balance",
+		{name: "the open question is checked before the balance",
 			given: facts(signedUp, deposited(5), requested("p_1", 5)), when: ask("p_1", 5), refused: domain.PredictionExists},
-		{name: "the open question speaks before the number of questions",
+		{name: "the open question is checked before the number of questions",
 			given: facts(signedUp, deposited(99), open(64)), when: ask("p_64", 5), refused: domain.PredictionExists},
-		{name: "the balance speaks before the number of questions",
+		{name: "the balance is checked before the number of questions",
 			given: facts(signedUp, deposited(64), open(64)), when: ask("p_65", 5), refused: domain.InsufficientFunds},
 	} {
 		tt.check(t)
@@ -120,7 +120,7 @@ func TestExpiryIsKeptAsTheLogKeepsIt(t *testing.T) {
 }
 
 func TestComplete(t *testing.T) {
-	film := domain.Match{Movie: "m_1", Score: 0.9}
+	film := domain.Match{MovieID: "m_1", Score: 0.9}
 	held := facts(signedUp, deposited(30), requested("p_1", 5), requested("p_2", 7))
 	for _, tt := range []decision{
 		{name: "captures the price that was held",
@@ -141,7 +141,7 @@ func TestComplete(t *testing.T) {
 			given: facts(held[0], held[1], held[2], expired("p_1", 5)), when: complete("p_1", film)},
 		{name: "what was never asked decides nothing",
 			given: held, when: complete("p_9", film)},
-		{name: nobody + "decides nothing",
+		{name: noAccount + "decides nothing",
 			when: complete("p_1", film)},
 	} {
 		tt.check(t)
@@ -152,7 +152,7 @@ func TestComplete(t *testing.T) {
 func films(n int) []domain.Match {
 	list := make([]domain.Match, n)
 	for i := range list {
-		list[i] = domain.Match{Movie: fmt.Sprintf("m_%d", i+1), Score: 1 / float64(i+1)}
+		list[i] = domain.Match{MovieID: fmt.Sprintf("m_%d", i+1), Score: 1 / float64(i+1)}
 	}
 	return list
 }
@@ -172,7 +172,7 @@ func TestFail(t *testing.T) {
 			given: facts(held[0], held[1], held[2], expired("p_1", 5)), when: fail("p_1")},
 		{name: "what was never asked decides nothing",
 			given: held, when: fail("p_9")},
-		{name: nobody + "decides nothing",
+		{name: noAccount + "decides nothing",
 			when: fail("p_1")},
 	} {
 		tt.check(t)

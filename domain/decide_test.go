@@ -20,7 +20,7 @@ func withdraw(n domain.Credits) request {
 	return func(a domain.Account) ([]domain.Event, error) { return a.Withdraw(n, "sandbox", "pay_1") }
 }
 
-// adjust is asked by an admin, adjustAsUser by anybody else.
+// adjust is by an admin, adjustAsUser by a user without admin rights.
 func adjust(n domain.Credits, reason, reference string) request {
 	return adjustBy(domain.Account{User: root, Admin: true}, n, reason, reference)
 }
@@ -36,7 +36,7 @@ func adjustOwn(n domain.Credits, reason string) request {
 	}
 }
 
-// adjustKind is asked by an admin who says which credits.
+// adjustKind is by an admin, with the kind of credits.
 func adjustKind(kind domain.Kind, n domain.Credits) request {
 	return func(a domain.Account) ([]domain.Event, error) {
 		return a.Adjust(domain.Account{User: root, Admin: true}, domain.Correction{Amount: n, Kind: kind, Reason: "r"})
@@ -49,7 +49,7 @@ func adjustBy(by domain.Account, n domain.Credits, reason, reference string) req
 	}
 }
 
-const nobody = "on an account that nobody opened "
+const noAccount = "on an account that does not exist "
 
 func TestSignUp(t *testing.T) {
 	for _, tt := range []decision{
@@ -67,7 +67,7 @@ func TestSignUp(t *testing.T) {
 			when: signUp(-1), refused: domain.InvalidAmount},
 		{name: "twice is refused",
 			given: facts(signedUp), when: signUp(10), refused: domain.AccountExists},
-		{name: "the bonus speaks before the account",
+		{name: "the bonus is checked before the account",
 			given: facts(signedUp), when: signUp(-1), refused: domain.InvalidAmount},
 	} {
 		tt.check(t)
@@ -95,7 +95,7 @@ func TestDeposit(t *testing.T) {
 			given: facts(signedUp), when: deposit(1_000_000), then: facts(deposited(1_000_000))},
 		{name: "a million and one is refused",
 			given: facts(signedUp), when: deposit(1_000_001), refused: domain.InvalidAmount},
-		{name: nobody + "is refused",
+		{name: noAccount + "is refused",
 			when: deposit(30), refused: domain.AccountNotFound},
 		{name: "up to the balance limit",
 			given: facts(signedUp, full), when: deposit(100), then: facts(deposited(100))},
@@ -105,9 +105,9 @@ func TestDeposit(t *testing.T) {
 			given: facts(signedUp, full, requested("p_1", 4)), when: deposit(101), refused: domain.BalanceLimit},
 		{name: "what is held counts once to the balance limit",
 			given: facts(signedUp, full, requested("p_1", 4)), when: deposit(100), then: facts(deposited(100))},
-		{name: "the amount speaks before the account",
+		{name: "the amount is checked before the account",
 			when: deposit(0), refused: domain.InvalidAmount},
-		{name: "the amount speaks before the balance limit",
+		{name: "the amount is checked before the balance limit",
 			given: facts(signedUp, full), when: deposit(domain.MaxAmount + 1), refused: domain.InvalidAmount},
 	} {
 		tt.check(t)
@@ -123,7 +123,7 @@ func TestCanDepositAnswersAsDepositDoes(t *testing.T) {
 			_, err := account.Deposit(amount, "sandbox", "pay_1")
 			want, got := domain.RefusalIn(err), domain.RefusalIn(account.CanDeposit(amount))
 			if (want == nil) != (got == nil) || want != nil && *want != *got {
-				t.Errorf("CanDeposit(%d) of %q says %v, Deposit says %v", amount, account.User, got, want)
+				t.Errorf("CanDeposit(%d) of %q returns %v, Deposit %v", amount, account.User, got, want)
 			}
 		}
 	}
@@ -147,7 +147,7 @@ func TestWithdraw(t *testing.T) {
 			given: facts(signedUp, bonus(10), deposited(30), requested("p_1", 5), failed("p_1", 5)), when: withdraw(31), refused: domain.InsufficientFunds},
 		{name: "what an answer left of the bought ones can",
 			given: facts(signedUp, bonus(3), deposited(30), requested("p_1", 5), completed("p_1", 5)), when: withdraw(28), then: facts(withdrawn(28))},
-		{name: "a bonus of before given credits were told apart can",
+		{name: "a bonus from before given credits can",
 			given: facts(signedUp, undivided(oldBonus(10))), when: withdraw(10), then: facts(withdrawn(10))},
 		{name: "what is held cannot be withdrawn",
 			given: facts(signedUp, deposited(30), requested("p_1", 1)), when: withdraw(30), refused: domain.InsufficientFunds},
@@ -165,11 +165,11 @@ func TestWithdraw(t *testing.T) {
 			given: facts(signedUp, deposited(2_000_000)), when: withdraw(1_000_000), then: facts(withdrawn(1_000_000))},
 		{name: "a million and one is refused",
 			given: facts(signedUp, deposited(2_000_000)), when: withdraw(1_000_001), refused: domain.InvalidAmount},
-		{name: nobody + "is refused",
+		{name: noAccount + "is refused",
 			when: withdraw(1), refused: domain.AccountNotFound},
-		{name: "the amount speaks before the account",
+		{name: "the amount is checked before the account",
 			when: withdraw(0), refused: domain.InvalidAmount},
-		{name: "the amount speaks before the balance",
+		{name: "the amount is checked before the balance",
 			given: facts(signedUp), when: withdraw(domain.MaxAmount + 1), refused: domain.InvalidAmount},
 	} {
 		tt.check(t)
@@ -195,9 +195,9 @@ func TestAdjust(t *testing.T) {
 			given: facts(signedUp, full), when: adjust(101, "r", ""), refused: domain.BalanceLimit},
 		{name: "taking is not held back by a full wallet",
 			given: facts(signedUp, full, deposited(100)), when: adjust(-1, "r", ""), then: facts(adjusted(-1, "r", ""))},
-		{name: nobody + "is refused",
+		{name: noAccount + "is refused",
 			when: adjust(5, "r", ""), refused: domain.AccountNotFound},
-		{name: "by somebody who is no admin is refused",
+		{name: "by a user who is no admin is refused",
 			given: facts(signedUp), when: adjustAsUser(5, "r", ""), refused: domain.NotAdmin},
 
 		{name: "nothing is refused",
@@ -213,28 +213,28 @@ func TestAdjust(t *testing.T) {
 		{name: "the smallest number there is is refused",
 			given: facts(signedUp, deposited(30)), when: adjust(math.MinInt64, "r", ""), refused: domain.InvalidAmount},
 
-		{name: "the amount speaks before the reason",
+		{name: "the amount is checked before the reason",
 			when: adjustAsUser(0, "", "\n"), refused: domain.InvalidAmount},
-		{name: "the reason speaks before the reference",
+		{name: "the reason is checked before the reference",
 			when: adjustAsUser(1, "", "\n"), refused: domain.InvalidReason},
-		{name: "the reference speaks before the right",
+		{name: "the reference is checked before the right",
 			when: adjustAsUser(1, "r", "\n"), refused: domain.InvalidReference},
-		{name: "the right speaks before the account: who may not ask does not learn who exists",
+		{name: "the right is checked before the account, so that without it one does not learn who exists",
 			when: adjustAsUser(1, "r", ""), refused: domain.NotAdmin},
-		{name: "the account speaks before the balance",
+		{name: "the account is checked before the balance",
 			when: adjust(-1, "r", ""), refused: domain.AccountNotFound},
 		{name: "an admin does not give to themselves",
 			given: facts(signedUp, granted), when: adjustOwn(1, "r"), refused: domain.OwnAdjustment},
 		{name: "nor take",
 			given: facts(signedUp, granted, deposited(5)), when: adjustOwn(-1, "r"), refused: domain.OwnAdjustment},
-		{name: "the right speaks before whose balance it is",
+		{name: "the right is checked before whose balance it is",
 			given: facts(signedUp), when: adjustOwn(1, "r"), refused: domain.NotAdmin},
 	} {
 		tt.check(t)
 	}
 }
 
-// A correction gives given credits and takes them first, unless it says which.
+// An adjustment gives given credits and takes them first, unless it names the kind.
 func TestAdjustKinds(t *testing.T) {
 	given, bought := domain.GivenCredits, domain.BoughtCredits
 	both := facts(signedUp, bonus(10), deposited(30))
@@ -251,7 +251,7 @@ func TestAdjustKinds(t *testing.T) {
 		{name: "takes bought credits alone", given: both, when: adjustKind(bought, -30), then: facts(adjustedIn(0, -30, "r", ""))},
 		{name: "and not the given ones", given: both, when: adjustKind(bought, -31), refused: domain.InsufficientFunds},
 		{name: "another kind is refused", given: both, when: adjustKind("lent", 5), refused: domain.InvalidKind},
-		{name: "the amount speaks before the kind", given: both, when: adjustKind("lent", 0), refused: domain.InvalidAmount},
+		{name: "the amount is checked before the kind", given: both, when: adjustKind("lent", 0), refused: domain.InvalidAmount},
 	} {
 		tt.check(t)
 	}
@@ -329,22 +329,6 @@ func TestAdjustNotes(t *testing.T) {
 		{name: "digits are no reason", given: given, when: adjust(1, "118", ""), refused: domain.InvalidReason},
 		{name: "digits are a reference", given: given, when: adjust(1, "r", "#118"), then: facts(adjusted(1, "r", "#118"))},
 		{name: "no reference", given: given, when: adjust(1, "r", ""), then: facts(adjusted(1, "r", ""))},
-	} {
-		tt.check(t)
-	}
-}
-
-func TestAdmin(t *testing.T) {
-	grant, revoke := request(domain.Account.GrantAdmin), request(domain.Account.RevokeAdmin)
-	for _, tt := range []decision{
-		{name: "grant", given: facts(signedUp), when: grant, then: facts(granted)},
-		{name: "grant twice decides nothing", given: facts(signedUp, granted), when: grant},
-		{name: "grant again after a revoke", given: facts(signedUp, granted, revoked), when: grant, then: facts(granted)},
-		{name: "revoke", given: facts(signedUp, granted), when: revoke, then: facts(revoked)},
-		{name: "revoke twice decides nothing", given: facts(signedUp, granted, revoked), when: revoke},
-		{name: "revoke what was never granted decides nothing", given: facts(signedUp), when: revoke},
-		{name: "grant " + nobody + "is refused", when: grant, refused: domain.AccountNotFound},
-		{name: "revoke " + nobody + "is refused", when: revoke, refused: domain.AccountNotFound},
 	} {
 		tt.check(t)
 	}

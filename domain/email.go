@@ -55,7 +55,7 @@ func EmailSpellings(s string) (list []string) {
 
 func lower(s string) string { return strings.ToLower(strings.TrimSpace(s)) }
 
-// isEmail says whether a spelling is an address. ParseAddress also takes "Name <a@b>",
+// isEmail reports whether a spelling is an address. ParseAddress also takes "Name <a@b>",
 // groups ("all:a@b;"), local domains and a@[192.0.2.1]; an account needs none of them.
 func isEmail(s string) bool {
 	parsed, err := mail.ParseAddress(s)

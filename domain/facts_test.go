@@ -45,10 +45,9 @@ type leg struct {
 	amount   domain.Credits
 }
 
-// moved is the movement of the given legs, without those of nothing, after which the
-// book stands as it does now.
+// moved is the movement of these legs, without zero ones, with the balances after it.
 func (b *book) moved(legs ...leg) domain.Movement {
-	m := domain.Movement{Available: b.available, Held: b.held, Given: b.given, GivenHeld: b.givenHeld}
+	m := domain.Movement{Postings: []domain.Posting{}, Available: b.available, Held: b.held, Given: b.given, GivenHeld: b.givenHeld}
 	for _, l := range legs {
 		if l.amount != 0 {
 			m.Postings = append(m.Postings, domain.Posting{Account: l.from, Amount: -l.amount}, domain.Posting{Account: l.to, Amount: l.amount})
@@ -65,7 +64,21 @@ var (
 	signedUp = once(domain.SignedUp{User: ada, Email: sealed})
 	granted  = once(domain.AdminGranted{User: ada})
 	revoked  = once(domain.AdminRevoked{User: ada})
+
+	byRoot = domain.Order{Admin: root, Reason: "r"}
+	byOlga = domain.Order{By: "olga"}
 )
+
+func roleGranted(r domain.Role, by domain.Order) step {
+	return once(domain.RoleGranted{User: ada, Role: r, Order: by})
+}
+
+func roleRevoked(r domain.Role, by domain.Order) step {
+	return once(domain.RoleRevoked{User: ada, Role: r, Order: by})
+}
+
+func locked(by domain.Order) step   { return once(domain.AccountLocked{User: ada, Order: by}) }
+func unlocked(by domain.Order) step { return once(domain.AccountUnlocked{User: ada, Order: by}) }
 
 func bonus(n domain.Credits) step {
 	return func(b *book) []domain.Event {
@@ -80,6 +93,15 @@ func deposited(n domain.Credits) step {
 		b.available += n
 		return []domain.Event{domain.Deposited{User: ada, Amount: n, Provider: "sandbox", Payment: "pay_1",
 			Movement: b.moved(leg{"house:cash", "user:u_ada:available", n})}}
+	}
+}
+
+// movedIn is what is moved in, or where both are below zero a later difference of it.
+func movedIn(given, bought domain.Credits) step {
+	return func(b *book) []domain.Event {
+		b.available, b.given = b.available+given+bought, b.given+given
+		return []domain.Event{domain.BalanceMovedIn{User: ada, Amount: given + bought, GivenAmount: given, Movement: b.moved(
+			leg{"house:given_moved_in", "user:u_ada:given", given}, leg{"house:moved_in", "user:u_ada:available", bought})}}
 	}
 }
 
@@ -138,12 +160,15 @@ func open(n int) step {
 	}
 }
 
+// confidenceIn is that of an answer in tests: without a film it is not known.
+func confidenceIn(movies []domain.Match) int { return min(len(movies), 1) * 957 }
+
 func completed(id domain.PredictionID, price domain.Credits, movies ...domain.Match) step {
 	return func(b *book) []domain.Event {
 		given := b.part[id]
 		b.held, b.givenHeld = b.held-price, b.givenHeld-given
 		return []domain.Event{domain.PredictionCompleted{User: ada, Prediction: id, Price: price,
-			Movies: append([]domain.Match{}, movies...), Model: "m1", Catalogue: "c1", ProcessingTime: 0.25, Movement: b.moved(
+			Movies: append([]domain.Match{}, movies...), Model: "m1", Catalogue: "c1", ProcessingTime: 0.25, Confidence: confidenceIn(movies), Movement: b.moved(
 				leg{"user:u_ada:given_held", "house:given_spent", given}, leg{"user:u_ada:held", "house:revenue", price - given})}}
 	}
 }
@@ -163,14 +188,42 @@ func failed(id domain.PredictionID, price domain.Credits) step {
 	}
 }
 
+// refunded gives back what was captured, to where it was taken from; number counts the
+// refunds of the month, of which there are three at most.
+func refunded(id domain.PredictionID, price domain.Credits, number int) step {
+	return func(b *book) []domain.Event {
+		given := b.part[id]
+		b.available, b.given = b.available+price, b.given+given
+		return []domain.Event{domain.PredictionRefunded{User: ada, Prediction: id, Price: price, Reason: domain.NoneOfThese, Number: number, RefundPolicy: policy,
+			Movement: b.moved(leg{"house:given_spent", "user:u_ada:given", given}, leg{"house:revenue", "user:u_ada:available", price - given})}}
+	}
+}
+
+var (
+	policy   = domain.RefundPolicy{PerMonth: 3}
+	refining = domain.RefinePolicy{Refinements: 3, Within: 3600}
+)
+
+// refined is the request of a follow-up.
+func refined(id, of domain.PredictionID, number int, excluded ...string) step {
+	return func(b *book) []domain.Event {
+		return []domain.Event{domain.PredictionRequested{User: ada, Prediction: id, Text: sealed, Limit: 10, ExpiresAt: noon,
+			FollowUp: &domain.FollowUp{Of: of, Number: number, Excluded: excluded, RefinePolicy: refining}, Movement: b.moved()}}
+	}
+}
+
+func confirmed(id domain.PredictionID) step {
+	return once(domain.PredictionConfirmed{User: ada, Prediction: id, Movie: "m_1"})
+}
+
 func expired(id domain.PredictionID, price domain.Credits) step {
 	return func(b *book) []domain.Event {
 		return []domain.Event{domain.PredictionExpired{User: ada, Prediction: id, Price: price, Movement: b.released(id, price)}}
 	}
 }
 
-// oldBonus went to the credits that can be withdrawn, and undivided makes a fact one of
-// version 1, of before given credits were told apart.
+// oldBonus gave credits that can be withdrawn, and undivided turns a fact into version
+// 1, from before given credits.
 func oldBonus(n domain.Credits) step {
 	return func(b *book) []domain.Event {
 		b.available += n
@@ -190,7 +243,8 @@ func boughtFirst(fact step) step {
 		return []domain.Event{withMovement(fact(b)[0], func(m *domain.Movement) {
 			for i, p := range m.Postings {
 				m.Postings[i].Account = map[domain.LedgerAccount]domain.LedgerAccount{
-					domain.GivenOf(ada): domain.AvailableOf(ada), domain.GivenHeldOf(ada): domain.HeldOf(ada)}[p.Account]
+					domain.GivenOf(ada): domain.AvailableOf(ada), domain.GivenHeldOf(ada): domain.HeldOf(ada),
+					domain.HouseGivenSpent: domain.HouseRevenue}[p.Account]
 			}
 			m.Given, m.GivenHeld = m.Given+m.GivenHeld, 0
 		})}
@@ -236,7 +290,7 @@ func (d decision) check(t *testing.T) {
 			t.Fatalf("decided\n%+v, want\n%+v", got, want)
 		}
 		for _, e := range got {
-			if err := account.Apply(e); err != nil {
+			if err := account.Apply(e, noon); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -251,7 +305,7 @@ func fold(t *testing.T, events []domain.Event) domain.Account {
 	t.Helper()
 	var a domain.Account
 	for _, e := range events {
-		if err := a.Apply(e); err != nil {
+		if err := a.Apply(e, noon); err != nil {
 			t.Fatalf("apply %+v: %v", e, err)
 		}
 	}

@@ -5,7 +5,7 @@ import "strings"
 // idMost bounds an id, in bytes. Those that commands make are shorter.
 const idMost = 64
 
-// Valid says whether it can be an id of ours at all. What comes from outside is asked
+// Valid reports whether it can be an id of ours at all. What comes from outside is asked
 // before it reaches a query: PostgreSQL fails on some strings, such as one with a zero.
 func (u UserID) Valid() bool { return validID("u_", string(u)) }
 

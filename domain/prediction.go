@@ -1,10 +1,11 @@
 package domain
 
-// PredictionState is where a question stands. The table:
+// PredictionState is the state of a prediction. The table:
 //
-//	            PredictionCompleted   PredictionFailed   PredictionExpired
-//	Held    →   Captured              Released           Expired
-//	the other three are ends: nothing leads out of them
+//	             PredictionCompleted   PredictionFailed   PredictionExpired   PredictionRefunded   PredictionConfirmed
+//	Held     →   Captured              Released           Expired             -                    -
+//	Captured →   -                     -                  -                   Refunded             Captured
+//	nothing leads out of the other three
 type PredictionState string
 
 // The states of a prediction.
@@ -13,24 +14,32 @@ const (
 	StateCaptured PredictionState = "captured"
 	StateReleased PredictionState = "released"
 	StateExpired  PredictionState = "expired"
+	StateRefunded PredictionState = "refunded"
 )
 
-// Ended says whether the state is an end.
+// PredictionStates are all of them.
+var PredictionStates = []PredictionState{StateHeld, StateCaptured, StateReleased, StateExpired, StateRefunded}
+
+var steps = map[PredictionState]map[EventType]PredictionState{
+	StateHeld: {
+		TypePredictionCompleted: StateCaptured,
+		TypePredictionFailed:    StateReleased,
+		TypePredictionExpired:   StateExpired,
+	},
+	StateCaptured: {TypePredictionRefunded: StateRefunded, TypePredictionConfirmed: StateCaptured},
+}
+
+// Ended reports whether the hold of the question is over.
 func (s PredictionState) Ended() bool { return s != StateHeld }
 
-// Next gives the state after an ending event; ok is false where the table has
-// no such step.
+// Answered reports whether the question has an answer, paid for or refunded.
+func (s PredictionState) Answered() bool { return s == StateCaptured || s == StateRefunded }
+
+// Next gives the state after an event of the prediction; ok is false where the table
+// has no such step.
 func (s PredictionState) Next(t EventType) (next PredictionState, ok bool) {
-	if s.Ended() {
+	if next, ok = steps[s][t]; !ok {
 		return s, false
 	}
-	switch t {
-	case TypePredictionCompleted:
-		return StateCaptured, true
-	case TypePredictionFailed:
-		return StateReleased, true
-	case TypePredictionExpired:
-		return StateExpired, true
-	}
-	return s, false
+	return next, true
 }

@@ -19,8 +19,10 @@ func TestPredictionSteps(t *testing.T) {
 		{domain.StateHeld, domain.TypePredictionCompleted, domain.StateCaptured},
 		{domain.StateHeld, domain.TypePredictionFailed, domain.StateReleased},
 		{domain.StateHeld, domain.TypePredictionExpired, domain.StateExpired},
+		{domain.StateCaptured, domain.TypePredictionRefunded, domain.StateRefunded},
+		{domain.StateCaptured, domain.TypePredictionConfirmed, domain.StateCaptured},
 	}
-	states := []domain.PredictionState{domain.StateHeld, domain.StateCaptured, domain.StateReleased, domain.StateExpired, "", "other"}
+	states := append(slices.Clone(domain.PredictionStates), "", "other")
 	for _, from := range states {
 		for _, by := range append(eventTypes(t), "", "Other") {
 			i := slices.IndexFunc(steps, func(s step) bool { return s.from == from && s.by == by })
@@ -41,6 +43,7 @@ func TestPredictionSteps(t *testing.T) {
 func TestPredictionEnds(t *testing.T) {
 	for state, ended := range map[domain.PredictionState]bool{
 		domain.StateHeld: false, domain.StateCaptured: true, domain.StateReleased: true, domain.StateExpired: true,
+		domain.StateRefunded: true,
 	} {
 		if state.Ended() != ended {
 			t.Errorf("%s ended: %v", state, state.Ended())

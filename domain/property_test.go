@@ -15,15 +15,24 @@ import (
 	"kassa/domain"
 )
 
-// town is a few accounts, all that was ever decided about them, and the ledger
-// summed up from the postings alone. After every command check compares them.
-type town struct {
+// workload is a few accounts, all that was ever decided about them, and the ledger summed
+// from the postings alone. After every command check compares them.
+type workload struct {
 	accounts map[domain.UserID]domain.Account
-	streams  map[domain.UserID][]domain.Event
+	streams  map[domain.UserID][]decidedEvent
 	ledger   map[domain.LedgerAccount]domain.Credits
 	asked    []question
 	ends     map[domain.PredictionID]int
+	refunds  map[domain.PredictionID]int
+	paid     map[domain.PredictionID]domain.PredictionID // the first of each prediction's conversation
+	found    map[domain.PredictionID]bool                // those with a "that's it"
 	now      time.Time
+}
+
+// decidedEvent is an event and the time of its decision.
+type decidedEvent struct {
+	domain.Event
+	at time.Time
 }
 
 type question struct {
@@ -31,24 +40,25 @@ type question struct {
 	id   domain.PredictionID
 }
 
-// people of a town. The last one is not there yet, the first one is an admin, and the
+// people of a workload. The last one is not there yet, the first one is an admin, and the
 // third one joined before there were two books.
 var people = []domain.UserID{"u_1", "u_2", "u_3", "u_4"}
 
-func newTown(t *rapid.T) *town {
-	w := &town{accounts: map[domain.UserID]domain.Account{}, streams: map[domain.UserID][]domain.Event{},
-		ledger: map[domain.LedgerAccount]domain.Credits{}, ends: map[domain.PredictionID]int{}, now: noon}
+func newWorkload(t *rapid.T) *workload {
+	w := &workload{accounts: map[domain.UserID]domain.Account{}, streams: map[domain.UserID][]decidedEvent{},
+		ledger: map[domain.LedgerAccount]domain.Credits{}, ends: map[domain.PredictionID]int{}, refunds: map[domain.PredictionID]int{},
+		paid: map[domain.PredictionID]domain.PredictionID{}, found: map[domain.PredictionID]bool{}, now: noon}
 	for _, u := range people[:2] {
 		w.decide(t, u, func(a domain.Account) ([]domain.Event, error) { return a.SignUp(u, sealed, 10) })
 	}
-	w.decide(t, people[0], domain.Account.GrantAdmin)
+	w.decide(t, people[0], grantedBy(domain.AdminRole, operator))
 	w.joinedBefore(t, people[2])
 	return w
 }
 
 // joinedBefore opens an account by facts of version 1, with a bonus of bought credits
 // and a question that is still open.
-func (w *town) joinedBefore(t *rapid.T, u domain.UserID) {
+func (w *workload) joinedBefore(t *rapid.T, u domain.UserID) {
 	var account domain.Account
 	moved := func(from, to domain.LedgerAccount, amount, available, held domain.Credits) domain.Movement {
 		return domain.Movement{Undivided: true, Available: available, Held: held,
@@ -65,8 +75,8 @@ func (w *town) joinedBefore(t *rapid.T, u domain.UserID) {
 	w.accounts[u] = account
 }
 
-// live runs a number of commands, and checks the town after each.
-func (w *town) live(t *rapid.T) {
+// live runs a number of commands, and checks after each.
+func (w *workload) live(t *rapid.T) {
 	commands := w.commands()
 	names := slices.Sorted(maps.Keys(commands))
 	for _, name := range rapid.SliceOfN(rapid.SampledFrom(names), 40, 120).Draw(t, "commands") {
@@ -77,7 +87,7 @@ func (w *town) live(t *rapid.T) {
 
 // decide runs one command on u's account and applies what it decides. A refusal
 // must be one; a decision must leave the account, and a clone of it, alone.
-func (w *town) decide(t *rapid.T, u domain.UserID, command func(domain.Account) ([]domain.Event, error)) []domain.Event {
+func (w *workload) decide(t *rapid.T, u domain.UserID, command func(domain.Account) ([]domain.Event, error)) []domain.Event {
 	account := w.accounts[u]
 	clone := account.Clone()
 	events, err := command(account)
@@ -101,17 +111,17 @@ func (w *town) decide(t *rapid.T, u domain.UserID, command func(domain.Account) 
 	return events
 }
 
-func (w *town) record(t *rapid.T, u domain.UserID, account *domain.Account, e domain.Event) {
-	if err := account.Apply(e); err != nil {
+func (w *workload) record(t *rapid.T, u domain.UserID, account *domain.Account, e domain.Event) {
+	if err := account.Apply(e, w.now); err != nil {
 		t.Fatalf("decided what the fold refuses: %v", err)
 	}
-	w.streams[u] = append(w.streams[u], e)
-	if m, ok := e.(domain.Mover); ok {
-		if !m.Moved().Balanced() {
+	w.streams[u] = append(w.streams[u], decidedEvent{e, w.now})
+	if m, ok := e.(domain.MoneyEvent); ok {
+		if !m.Money().Balanced() && !isFollowUp(w, e) {
 			t.Fatalf("the postings of %+v do not sum to zero", e)
 		}
 		var given domain.Credits
-		for _, p := range m.Moved().Postings {
+		for _, p := range m.Money().Postings {
 			w.ledger[p.Account] += p.Amount
 			if p.Account.Given() {
 				given += p.Amount
@@ -124,17 +134,25 @@ func (w *town) record(t *rapid.T, u domain.UserID, account *domain.Account, e do
 	switch e := e.(type) {
 	case domain.PredictionRequested:
 		w.asked = append(w.asked, question{u, e.Prediction})
+		w.paid[e.Prediction] = e.Prediction
+		if e.FollowUp != nil {
+			w.paid[e.Prediction] = e.FollowUp.Of
+		}
 	case domain.PredictionCompleted:
 		w.ends[e.Prediction]++
 	case domain.PredictionFailed:
 		w.ends[e.Prediction]++
 	case domain.PredictionExpired:
 		w.ends[e.Prediction]++
+	case domain.PredictionRefunded:
+		w.refunds[e.Prediction]++
+	case domain.PredictionConfirmed:
+		w.found[w.paid[e.Prediction]] = true
 	}
 }
 
-// twice runs a command two times over, and tells whether it did something each time.
-func (w *town) twice(t *rapid.T, u domain.UserID, command func(domain.Account) ([]domain.Event, error)) bool {
+// twice runs a command twice, and returns whether it appended something each time.
+func (w *workload) twice(t *rapid.T, u domain.UserID, command func(domain.Account) ([]domain.Event, error)) bool {
 	first, second := w.decide(t, u, command), w.decide(t, u, command)
 	return len(first) > 0 && len(second) > 0
 }
@@ -147,14 +165,20 @@ func asText(t *rapid.T, a domain.Account) string {
 	return string(b)
 }
 
-// check is all that is promised of any town at any moment.
-func (w *town) check(t *rapid.T) {
+// check is what must hold at any moment.
+func (w *workload) check(t *rapid.T) {
 	books := map[bool]domain.Credits{}
 	for account, sum := range w.ledger {
 		books[account.Given()] += sum
 	}
 	if books[false] != 0 || books[true] != 0 {
 		t.Fatalf("the books sum to %v: %v", books, w.ledger)
+	}
+	if w.ledger[domain.HouseRevenue] < 0 || w.ledger[domain.HouseGivenSpent] < 0 {
+		t.Fatalf("more was refunded than was captured: %v", w.ledger)
+	}
+	if w.ledger[domain.HouseCash]+w.ledger[domain.HouseAdjustments]+w.ledger[domain.HouseBonus] > 0 {
+		t.Fatalf("more was paid out than came in: %v", w.ledger)
 	}
 	open := 0
 	for _, u := range people {
@@ -164,7 +188,7 @@ func (w *town) check(t *rapid.T) {
 		}
 		if a.Withdrawable() != w.ledger[domain.AvailableOf(u)] || a.Given != w.ledger[domain.GivenOf(u)] ||
 			a.Held-a.GivenHeld != w.ledger[domain.HeldOf(u)] || a.GivenHeld != w.ledger[domain.GivenHeldOf(u)] {
-			t.Fatalf("%s is %+v, the postings say %v", u, a, w.ledger)
+			t.Fatalf("%s is %+v, the postings give %v", u, a, w.ledger)
 		}
 		var held, given domain.Credits
 		for _, h := range a.Holds {
@@ -175,6 +199,11 @@ func (w *town) check(t *rapid.T) {
 			t.Fatalf("%s holds %d (%d given) for %d open questions of %d (%d)", u, a.Held, a.GivenHeld, len(a.Holds), held, given)
 		}
 		open += len(a.Holds)
+	}
+	for id, n := range w.refunds {
+		if n != 1 || w.ends[id] != 1 || w.paid[id] != id {
+			t.Fatalf("%s was refunded %d times, and ended %d times", id, n, w.ends[id])
+		}
 	}
 	for id, n := range w.ends {
 		if n != 1 {
@@ -188,22 +217,22 @@ func (w *town) check(t *rapid.T) {
 
 // checkReplay folds the stream from nothing, as it was decided and as it would be
 // read back from the log.
-func (w *town) checkReplay(t *rapid.T, u domain.UserID, want domain.Account) {
+func (w *workload) checkReplay(t *rapid.T, u domain.UserID, want domain.Account) {
 	var fromMemory, fromLog domain.Account
 	for _, e := range w.streams[u] {
-		payload, err := domain.Encode(e)
+		payload, err := domain.Encode(e.Event)
 		if err != nil {
 			t.Fatal(err)
 		}
-		version := e.Type().Version()
-		if m, ok := e.(domain.Mover); ok && m.Moved().Undivided {
+		version := domain.VersionOf(e.Event)
+		if m, ok := e.Event.(domain.MoneyEvent); ok && m.Money().Undivided {
 			version = 1
 		}
 		read, err := domain.Decode(e.Type(), version, payload)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := errors.Join(fromMemory.Apply(e), fromLog.Apply(read)); err != nil {
+		if err := errors.Join(fromMemory.Apply(e.Event, e.at), fromLog.Apply(read, e.at)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -221,8 +250,8 @@ func amount(t *rapid.T) domain.Credits {
 	return domain.Credits(rapid.OneOf(small, small, small, small, edge, rapid.Int64()).Draw(t, "amount"))
 }
 
-// commands is everything that can be asked of a town.
-func (w *town) commands() map[string]func(*rapid.T) {
+// commands are all that accounts can be asked for.
+func (w *workload) commands() map[string]func(*rapid.T) {
 	return map[string]func(*rapid.T){
 		"sign up": func(t *rapid.T) {
 			u := anyone(t, "user")
@@ -257,6 +286,9 @@ func (w *town) commands() map[string]func(*rapid.T) {
 		"complete": func(t *rapid.T) { w.end(t, 0) },
 		"fail":     func(t *rapid.T) { w.end(t, 1) },
 		"expire":   func(t *rapid.T) { w.end(t, 2) },
+		"refund":   func(t *rapid.T) { w.refund(t) },
+		"refine":   func(t *rapid.T) { w.refine(t) },
+		"confirm":  func(t *rapid.T) { w.confirm(t) },
 		"adjust": func(t *rapid.T) {
 			by, of := w.accounts[anyone(t, "admin")], anyone(t, "user")
 			c := domain.Correction{Amount: amount(t), Reason: "r",
@@ -266,14 +298,14 @@ func (w *town) commands() map[string]func(*rapid.T) {
 			}
 			events := w.decide(t, of, func(a domain.Account) ([]domain.Event, error) { return a.Adjust(by, c) })
 			if len(events) > 0 && (!by.Admin || by.User == of) {
-				t.Fatal("adjusted by somebody who is no admin, or their own")
+				t.Fatal("adjusted by a user who is no admin, or their own")
 			}
 		},
 		"grant or revoke": func(t *rapid.T) {
 			u, grant := anyone(t, "user"), rapid.Bool().Draw(t, "grant")
-			change := request(domain.Account.RevokeAdmin)
+			change := revokedBy(domain.AdminRole, operator)
 			if grant {
-				change = domain.Account.GrantAdmin
+				change = grantedBy(domain.AdminRole, operator)
 			}
 			w.decide(t, u, change)
 			if again := w.decide(t, u, change); len(again) > 0 {
@@ -284,14 +316,14 @@ func (w *town) commands() map[string]func(*rapid.T) {
 			}
 		},
 		"wait": func(t *rapid.T) {
-			w.now = w.now.Add(rapid.SampledFrom([]time.Duration{time.Microsecond, time.Minute, 2*time.Minute - 1, 2 * time.Minute}).Draw(t, "wait"))
+			w.now = w.now.Add(rapid.SampledFrom([]time.Duration{time.Microsecond, time.Minute, 2*time.Minute - 1, 2 * time.Minute, 11 * time.Hour, 30 * 24 * time.Hour}).Draw(t, "wait"))
 		},
 	}
 }
 
 // end settles a question that was asked at any time, open or not, in one of three
 // ways, and then tries every way to settle it again.
-func (w *town) end(t *rapid.T, way int) {
+func (w *workload) end(t *rapid.T, way int) {
 	if len(w.asked) == 0 {
 		return
 	}
@@ -322,9 +354,9 @@ func (w *town) end(t *rapid.T, way int) {
 }
 
 // priceOf is the price at which the question was asked.
-func (w *town) priceOf(q question) domain.Credits {
+func (w *workload) priceOf(q question) domain.Credits {
 	for _, e := range w.streams[q.user] {
-		if asked, ok := e.(domain.PredictionRequested); ok && asked.Prediction == q.id {
+		if asked, ok := e.Event.(domain.PredictionRequested); ok && asked.Prediction == q.id {
 			return asked.Price
 		}
 	}
@@ -332,24 +364,24 @@ func (w *town) priceOf(q question) domain.Credits {
 }
 
 func TestAnySequenceOfCommands(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) { newTown(t).live(t) })
+	rapid.Check(t, func(t *rapid.T) { newWorkload(t).live(t) })
 }
 
 // No fact survives forgery: whatever is changed in the money of one decided
 // event, the fold of its stream stops there.
 func TestAnyForgedMovementIsBroken(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		w := newTown(t)
+		w := newWorkload(t)
 		w.live(t)
 		u := rapid.SampledFrom(people[:3]).Draw(t, "victim")
 		moves := slices.DeleteFunc(indexes(w.streams[u]), func(i int) bool {
-			_, ok := w.streams[u][i].(domain.Mover)
-			return !ok
+			m, ok := w.streams[u][i].Event.(domain.MoneyEvent)
+			return !ok || len(m.Money().Postings) == 0
 		})
 		at := rapid.SampledFrom(moves).Draw(t, "event")
 		by := domain.Credits(rapid.Int64().Filter(func(n int64) bool { return n != 0 }).Draw(t, "by"))
 		where := rapid.IntRange(0, 5).Draw(t, "where")
-		forged := withMovement(w.streams[u][at], func(m *domain.Movement) {
+		forged := withMovement(w.streams[u][at].Event, func(m *domain.Movement) {
 			m.Postings = slices.Clone(m.Postings)
 			switch where {
 			case 0:
@@ -368,11 +400,11 @@ func TestAnyForgedMovementIsBroken(t *testing.T) {
 		})
 		var a domain.Account
 		for i, e := range w.streams[u][:at] {
-			if err := a.Apply(e); err != nil {
+			if err := a.Apply(e.Event, e.at); err != nil {
 				t.Fatalf("event %d: %v", i, err)
 			}
 		}
-		if err := a.Apply(forged); !errors.Is(err, domain.ErrBroken) {
+		if err := a.Apply(forged, w.streams[u][at].at); !errors.Is(err, domain.ErrBroken) {
 			t.Fatalf("%+v was forged to %+v, and gives %v", w.streams[u][at], forged, err)
 		}
 	})

@@ -42,7 +42,7 @@ func schemaFile(name domain.EventType, version int) string {
 	return fmt.Sprintf("%s.v%d.json", name, version)
 }
 
-// What was stored as version 1 is what its document says.
+// Payloads stored as version 1 are valid under its schema.
 func TestSchemasOfVersionOne(t *testing.T) {
 	for _, s := range storedAsVersionOne {
 		payload, err := jsonschema.UnmarshalJSON(strings.NewReader(s.payload))
@@ -55,8 +55,8 @@ func TestSchemasOfVersionOne(t *testing.T) {
 	}
 }
 
-// The documents and the Go types say the same: what is encoded validates, what is
-// written without omitempty is required, and nothing else is let through.
+// The schemas and the Go types agree: what is encoded validates, what is written
+// without omitempty is required, and additional properties are refused.
 func TestSchemasDescribeWhatIsEncoded(t *testing.T) {
 	for _, e := range samples() {
 		t.Run(string(e.Type()), func(t *testing.T) {
@@ -77,9 +77,9 @@ func TestSchemasDescribeWhatIsEncoded(t *testing.T) {
 	}
 }
 
-// checkClosed changes one part of the payload at a time, and in its lists, and
-// wants each change to be refused: a property left out where it is always
-// written, one that nobody knows, one of another kind.
+// checkClosed changes one part of the payload at a time, also in its lists, and expects
+// each change to be refused: a missing required property, an unknown one, one of
+// another type.
 func checkClosed(t *testing.T, schema *jsonschema.Schema, payload, part map[string]any, of reflect.Type) {
 	t.Helper()
 	refused := func(what string) {
@@ -116,6 +116,8 @@ func checkClosed(t *testing.T, schema *jsonschema.Schema, payload, part map[stri
 func wrong(of reflect.Type) []any {
 	list := []any{nil, true, map[string]any{}}
 	switch {
+	case of.Kind() == reflect.Bool:
+		return []any{nil, "true", 1, map[string]any{}}
 	case of == reflect.TypeFor[time.Time]():
 		return append(list, 7, "yesterday", "2026-03-01", "2026-03-01T15:00:00+03:00")
 	case of == reflect.TypeFor[domain.Sealed]():
@@ -145,11 +147,14 @@ func TestSchemasRefuseWrongValues(t *testing.T) {
 		{domain.TypeDeposited, "held", -1},
 		{domain.TypeDeposited, "postings", []any{}},
 		{domain.TypeDeposited, "postings", []any{map[string]any{"account": "house:cash", "amount": -1}}},
-		{domain.TypePredictionRequested, "price", 0},
+		{domain.TypePredictionRequested, "price", -1},
+		{domain.TypePredictionRequested, "follow_up", map[string]any{"of": "p_1"}},
 		{domain.TypePredictionRequested, "limit", 0},
 		{domain.TypePredictionRequested, "prediction_id", "u_1"},
 		{domain.TypePredictionFailed, "reason", "other"},
 		{domain.TypePredictionCompleted, "processing_time", -0.1},
+		{domain.TypePredictionCompleted, "confidence", -1},
+		{domain.TypePredictionCompleted, "confidence", 1001},
 		{domain.TypeBalanceAdjusted, "amount", 0},
 		{domain.TypeBalanceAdjusted, "reason", ""},
 		{domain.TypeBalanceAdjusted, "reference", ""},
@@ -172,7 +177,7 @@ func TestSchemaKnowsEveryFailureReason(t *testing.T) {
 	}
 }
 
-// Every property says in words what it is, and every document what it describes.
+// Every property and every schema has a description.
 func TestSchemasAreDescribed(t *testing.T) {
 	for _, name := range eventTypes(t) {
 		schema := compile(t, name)

@@ -7,7 +7,7 @@ import (
 	"unicode/utf8"
 )
 
-// CheckText refuses a question that nobody could answer, before it is sealed.
+// CheckText refuses a question that cannot be answered, before it is sealed.
 func CheckText(text string) error {
 	switch {
 	case !utf8.ValidString(text) || strings.ContainsRune(text, 0):
@@ -18,6 +18,35 @@ func CheckText(text string) error {
 		return Reject(InvalidText, "the text may have at most %d characters", MaxTextRunes)
 	}
 	return nil
+}
+
+// saidAfter is between a question and what is said beside it: a pause for the reading of
+// conditions, and a line of its own for people.
+const saidAfter = ";\n"
+
+// Refined is the question of a follow-up: that of the answer before, and on a line of its own
+// what the person says beside it; nothing said leaves it as it is. It is refused where it is
+// too long, or where what is said has no letter or digit.
+func Refined(question, said string) (string, error) {
+	if said = strings.Join(strings.Fields(said), " "); said == "" {
+		return question, nil
+	}
+	if err := CheckText(said); err != nil {
+		return "", err
+	}
+	if utf8.RuneCountInString(said) > MaxSaidRunes {
+		return "", Reject(InvalidText, "what is added may have at most %d characters", MaxSaidRunes)
+	}
+	text := question + saidAfter + said
+	if utf8.RuneCountInString(text) > MaxTextRunes {
+		return "", Reject(InvalidText, "the text may have at most %d characters, with what was said before", MaxTextRunes)
+	}
+	return text, nil
+}
+
+// Said is what a follow-up's question has beside that of an answer before it.
+func Said(question, before string) string {
+	return strings.ReplaceAll(strings.TrimPrefix(strings.TrimPrefix(question, before), saidAfter), saidAfter, "; ")
 }
 
 // checkReason refuses what an auditor could not read in the log: the reason is all
@@ -37,11 +66,11 @@ func checkReference(s string) error {
 	return nil
 }
 
-// marksMost is how many marks may stand over one letter: Vietnamese and Hebrew need
-// two or three, and a heap of them covers the lines around it.
+// marksMost is how many combining marks one letter may have: Vietnamese and Hebrew need
+// two or three, and many of them cover the lines around the letter.
 const marksMost = 4
 
-// readable says whether a person sees all of the text, on one line, in its order.
+// readable reports whether a person sees all of the text, on one line, in its order.
 func readable(s string, most int) bool {
 	if !utf8.ValidString(s) || utf8.RuneCountInString(s) > most || strings.ContainsFunc(s, invisible) {
 		return false
@@ -58,9 +87,9 @@ func readable(s string, most int) bool {
 	return true
 }
 
-// invisible finds characters that a reader does not see, or that change what the
-// others look like: controls, all that breaks a line, joins letters or turns their
-// direction, fillers, variation selectors, and what Unicode gives no meaning.
+// invisible finds characters that are not visible, or that change how others look:
+// controls, line breaks, joiners, direction marks, fillers, variation selectors, and
+// unassigned code points.
 func invisible(r rune) bool {
 	return !unicode.IsGraphic(r) || unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector) ||
 		slices.Contains(blanks, r)

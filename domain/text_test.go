@@ -91,7 +91,7 @@ func TestNormalizeEmail(t *testing.T) {
 		{"a blank of Braille", "ada\u2800@example.com", ""},
 		{"a soft hyphen", "a\u00adda@example.com", ""},
 		{"a joiner of no width", "a\u200dda@example.com", ""},
-		{"a vowel of Khmer that nobody sees", "ada\u17b4@example.com", ""},
+		{"an invisible vowel of Khmer", "ada\u17b4@example.com", ""},
 		{"a note without a head", "ada\U0001d159@example.com", ""},
 		{"a filler of Khitan", "ada\U00016fe4@example.com", ""},
 		{"nothing in the domain", "ada@exam\u200bple.com", ""},

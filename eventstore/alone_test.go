@@ -2,6 +2,7 @@ package eventstore_test
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 
 	"kassa/domain"
@@ -19,45 +20,50 @@ func onEachEngine(t *testing.T, test func(t *testing.T, store *eventstore.Store,
 		test(t, store, faults, open)
 	})
 	t.Run("PostgreSQL", func(t *testing.T) {
-		url := schematest.Postgres(t)
-		open := inPostgres(t, url)
-		pool, err := schema.OpenPostgres(t.Context(), url, 8)
-		must(t, err)
-		t.Cleanup(pool.Close)
-		store, faults, err := eventstore.OpenFaultsPostgres(t.Context(), pool)
-		must(t, err)
-		t.Cleanup(store.Close)
+		store, faults, open := postgresWithFaults(t)
 		test(t, store, faults, open)
 	})
+}
+
+func postgresWithFaults(t *testing.T) (*eventstore.Store, *eventstore.Faults, eventstoretest.Open) {
+	t.Helper()
+	url := schematest.Postgres(t)
+	pool, err := schema.OpenPostgres(t.Context(), url, 8)
+	must(t, err)
+	t.Cleanup(pool.Close)
+	store, faults, err := eventstore.OpenFaultsPostgres(t.Context(), pool)
+	must(t, err)
+	t.Cleanup(store.Close)
+	return store, faults, inPostgres(t, url)
 }
 
 // A process that appends alone does not ask for the lock. Whatever it cannot know by
 // itself is decided under the lock, and then it is alone again.
 func TestAloneWithoutTheLock(t *testing.T) {
 	onEachEngine(t, func(t *testing.T, store *eventstore.Store, faults *eventstore.Faults, open eventstoretest.Open) {
-		town, others := eventstoretest.NewTown(1, 5), eventstoretest.NewTown(2, 5)
+		workload, others := eventstoretest.NewWorkload(1, 5), eventstoretest.NewWorkload(2, 5)
 		locks := func(want int, why string) {
 			t.Helper()
 			if got := faults.Locked(); got != want {
 				t.Errorf("%s: %d batches took the lock, want %d", why, got, want)
 			}
 		}
-		append1(t, store, town)
+		append1(t, store, workload)
 		locks(1, "the first batch")
 		for range 5 {
-			append1(t, store, town)
+			append1(t, store, workload)
 		}
 		locks(0, "nobody else appends")
 
 		append1(t, open(), others)
-		append1(t, store, town)
+		append1(t, store, workload)
 		locks(1, "somebody else has appended")
-		append1(t, store, town)
+		append1(t, store, workload)
 		locks(1, "it is not known yet whether they go on")
-		append1(t, store, town)
+		append1(t, store, workload)
 		locks(0, "they do not")
 
-		a := town.Append(1)
+		a := workload.Append(1)
 		_, err := store.Append(t.Context(), a)
 		must(t, err)
 		if r, err := store.Append(t.Context(), a); err != nil || !r.Replayed {
@@ -76,11 +82,17 @@ func TestAloneWithoutTheLock(t *testing.T) {
 		insist.Writes = append(insist.Writes, eventstore.Write{Stream: rights, Expected: 1})
 		_, err = store.Append(t.Context(), insist)
 		must(t, err)
-		locks(1, "a write that only insists on a version")
-		if _, err := store.Append(t.Context(), plain(rights, 7, 1)); !errors.Is(err, eventstore.ErrConflict) {
-			t.Errorf("a version that is not there yet gave %v", err)
+		locks(0, "a write that only insists on a version")
+		for _, version := range []eventstore.Version{0, 2, 7} {
+			insist := plain(eventstore.Stream(fmt.Sprint("s-", version)), 0, 1)
+			insist.Writes = append(insist.Writes, eventstore.Write{Stream: rights, Expected: version})
+			for _, a := range []eventstore.Append{insist, plain(rights, version, 1)} {
+				if _, err := store.Append(t.Context(), a); !errors.Is(err, eventstore.ErrConflict) {
+					t.Errorf("version %d, where the stream is at 1, gave %v", version, err)
+				}
+			}
 		}
-		locks(1, "a version that was not seen")
+		locks(6, "versions at which the stream is not")
 		eventstoretest.CheckLog(t, open())
 	})
 }

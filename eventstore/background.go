@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Trouble is work in the background that fails for now, and is tried again.
+// Trouble is work in the background that fails and is tried again.
 type Trouble struct {
 	What  string // such as "save snapshots"
 	Since time.Time
@@ -17,10 +17,10 @@ type Trouble struct {
 	Stops bool // the process cannot do its work meanwhile
 }
 
-// background notes what goes wrong beside the appends. The zero value is ready.
+// background records what fails beside the appends. The zero value is ready.
 type background struct {
 	mu       sync.Mutex
-	log      *slog.Logger
+	logger   *slog.Logger
 	troubles map[string]Trouble
 	newer    error // wraps ErrNewer: this program is too old for the log
 }
@@ -29,16 +29,16 @@ type background struct {
 func (s *Store) LogTo(l *slog.Logger) {
 	s.back.mu.Lock()
 	defer s.back.mu.Unlock()
-	s.back.log = l
+	s.back.logger = l
 }
 
 func (s *Store) logger() *slog.Logger {
 	s.back.mu.Lock()
 	defer s.back.mu.Unlock()
-	if s.back.log == nil {
+	if s.back.logger == nil {
 		return slog.Default()
 	}
-	return s.back.log
+	return s.back.logger
 }
 
 // Troubles lists what fails for now, by what it is.
@@ -53,8 +53,8 @@ func (s *Store) Troubles() []Trouble {
 	return list
 }
 
-// Report notes how a piece of work in the background ended, of the store's or of what
-// follows it. The log has a line when it begins to fail and when it succeeds again, not
+// Report records how a piece of work in the background ended, the store's or one that
+// follows the log. The log has a line when it begins to fail and when it succeeds again, not
 // for each try.
 func (s *Store) Report(what string, err error) {
 	s.back.mu.Lock()
@@ -77,7 +77,7 @@ func (s *Store) Report(what string, err error) {
 	}
 }
 
-// noteNewer says whether the error is that this program is too old for the log, and
+// noteNewer reports whether the error is that this program is too old for the log, and
 // remembers it: the log keeps what it cannot read.
 func (s *Store) noteNewer(err error) bool {
 	if !errors.Is(err, ErrNewer) {

@@ -87,11 +87,11 @@ func benchmarkPostgresAppend(b *testing.B, size eventstore.Position) {
 // rounds keeps the commands of one turn apart from those of another.
 var rounds atomic.Int64
 
-// grow fills the log with the life of a town, in large batches.
+// grow fills the log with a workload, in large batches.
 func grow(b *testing.B, store *eventstore.Store, size eventstore.Position) {
-	town := eventstoretest.NewTown(1, 50_000)
+	workload := eventstoretest.NewWorkload(1, 50_000)
 	for at := eventstore.Position(0); at < size; {
-		r, err := town.Live(b.Context(), store, 200)
+		r, err := workload.Step(b.Context(), store, 200)
 		must(b, err)
 		if at/1_000_000 < r.Position()/1_000_000 {
 			b.Logf("the log holds %d events", r.Position())

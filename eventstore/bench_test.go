@@ -141,16 +141,16 @@ func (t bareTable) insert(b *testing.B, rows [][]any) {
 	}
 }
 
-// BenchmarkReplay reads, decodes and folds a town's whole log, beside a bare scan
+// BenchmarkReplay reads, decodes and folds the whole log of a workload, beside a bare scan
 // of the same rows that looks at nothing.
 func BenchmarkReplay(b *testing.B) {
 	const entries = 200_000
 	ctx := b.Context()
 	file := newFile(b)
 	store := inFile(b, file)()
-	town := eventstoretest.NewTown(1, 5000)
+	workload := eventstoretest.NewWorkload(1, 5000)
 	for n := 0; n < entries; {
-		r, err := town.Live(ctx, store, 200)
+		r, err := workload.Step(ctx, store, 200)
 		must(b, err)
 		n += len(r.Events)
 	}
@@ -180,7 +180,7 @@ func replayed(ctx context.Context, store *eventstore.Store) error {
 			if accounts[u] == nil {
 				accounts[u] = &domain.Account{}
 			}
-			if err := accounts[u].Apply(rec.Event); err != nil {
+			if err := accounts[u].Apply(rec.Event, rec.Time); err != nil {
 				return err
 			}
 		}

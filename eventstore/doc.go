@@ -13,7 +13,9 @@
 //     that stores the entries.
 //   - When Append returns a receipt, the entries are durable.
 //
-// Files: entry.go (bytes of an entry), store.go (the surface), sequence.go (group
-// commit), tree.go (the Merkle tree), read.go (reads and waiting), rows.go (raw
-// rows for verify), account.go (folded accounts), sqlite.go (an engine).
+// Files: entry.go (bytes of an entry), store.go (the API), sequence.go and number.go
+// (group commit), tree.go (the Merkle tree), read.go (reads and waiting), rows.go (raw
+// rows for verify), account.go (folded accounts), lead.go (leases), sqlite.go and
+// postgres.go (the engines), postgres_pipe.go (appends that are sent before the last one
+// is answered).
 package eventstore

@@ -16,8 +16,8 @@ import (
 // MaxEntry is the size limit of one stored entry, in bytes.
 const MaxEntry = 32 << 10
 
-// Earliest is a time before which nothing can have happened: an entry that says
-// so comes from a forgotten field or a broken clock.
+// Earliest is a time before which nothing can have happened: such a time comes
+// from a missing field or a broken clock.
 var Earliest = time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // Position is the place of an entry in the whole log, from 1.
@@ -33,7 +33,7 @@ type Stream string
 func AccountStream(u domain.UserID) Stream { return Stream(accountPrefix + string(u)) }
 
 // EmailStream is the stream of an e-mail's keyed hash; its first version belongs
-// to whoever signs up with that e-mail.
+// to the account of that e-mail.
 func EmailStream(hash string) Stream { return Stream(emailPrefix + hash) }
 
 // PaymentStream is the stream of a provider's payment that came in, PayoutStream of one
@@ -48,11 +48,25 @@ func PayoutStream(provider, payment string) Stream {
 	return Stream(payoutPrefix + provider + "/" + payment)
 }
 
+// MoveInStream is the house's stream of what was accepted to be moved in.
+const MoveInStream Stream = housePrefix + "move-in"
+
+// PricesStream is the house's stream of prices.
+const PricesStream Stream = housePrefix + "prices"
+
+// PeriodsStream is the house's stream of closed periods.
+const PeriodsStream Stream = housePrefix + "periods"
+
+// AdjustmentsStream is the house's stream in which admins' adjustments are limited, proposed and decided, if they
+// are limited: one stream, so that of two decisions at once one is decided again.
+const AdjustmentsStream Stream = housePrefix + "adjustments"
+
 const (
 	accountPrefix = "account-"
 	emailPrefix   = "email-"
 	paymentPrefix = "payment-"
 	payoutPrefix  = "payout-"
+	housePrefix   = "house-" // of streams of no person; their entries are few, and stay in the database
 )
 
 // User gives the person whose account stream this is.
@@ -61,23 +75,23 @@ func (s Stream) User() (domain.UserID, bool) {
 	return domain.UserID(id), ok
 }
 
-// OfEmail says whether this is the stream of an e-mail's hash.
+// OfEmail reports whether this is the stream of an e-mail's hash.
 func (s Stream) OfEmail() bool { return strings.HasPrefix(string(s), emailPrefix) }
 
-// OfPayment says whether this is the stream of a payment, in or out.
+// OfPayment reports whether this is the stream of a payment, in or out.
 func (s Stream) OfPayment() bool {
 	return strings.HasPrefix(string(s), paymentPrefix) || strings.HasPrefix(string(s), payoutPrefix)
 }
 
-// Cause says why an entry was appended: by a client's command or by an earlier
+// Cause is why an entry was appended: by a client's command or by an earlier
 // entry.
 type Cause string
 
 // ByPosition is the cause of an entry that follows from another.
 func ByPosition(p Position) Cause { return Cause("position:" + strconv.FormatInt(int64(p), 10)) }
 
-// Command identifies a request. ID is derived from who asks and their
-// Idempotency-Key (or random, where there is none); Content from what is asked.
+// Command identifies a request. ID is derived from the actor and their
+// Idempotency-Key (or random, where there is none), Content from the request.
 // Neither may hold a colon.
 type Command struct{ ID, Content string }
 
@@ -103,7 +117,7 @@ func (c Cause) Position() (at Position, ok bool) {
 	return at, ok && err == nil && at >= 1 && ByPosition(at) == c
 }
 
-// Envelope is all that an entry says beside its event's payload.
+// Envelope is everything in an entry but its event's payload.
 type Envelope struct {
 	Position Position
 	Stream   Stream
@@ -113,6 +127,12 @@ type Envelope struct {
 	Time     time.Time // UTC, whole microseconds
 	Actor    string    // "user:<id>", "operator", "system:<part>"
 	Cause    Cause
+}
+
+// Continues reports whether the entry may have been appended together with the one before
+// it: what all entries of an append have in common is equal.
+func (e Envelope) Continues(before Envelope) bool {
+	return before.Position > 0 && before.Cause == e.Cause && before.Actor == e.Actor && before.Time.Equal(e.Time)
 }
 
 // Recorded is a stored entry, read back.

@@ -9,6 +9,7 @@ import (
 	"go/parser"
 	"go/token"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -42,6 +43,7 @@ func golden(t testing.TB) (entries [][]byte) {
 func TestGoldenLog(t *testing.T) {
 	var tree eventstore.Tree
 	accounts := map[domain.UserID]*domain.Account{}
+	var adjustments domain.Adjustments
 	type form struct {
 		kind    domain.EventType
 		version int
@@ -59,9 +61,12 @@ func TestGoldenLog(t *testing.T) {
 			if accounts[u] == nil {
 				accounts[u] = &domain.Account{}
 			}
-			must(t, accounts[u].Apply(event))
+			must(t, accounts[u].Apply(event, env.Time))
 		}
-		if env.Schema == env.Type.Version() { // what is written today
+		if env.Stream == eventstore.AdjustmentsStream {
+			must(t, adjustments.Apply(event, env.Time))
+		}
+		if env.Schema == domain.VersionOf(event) { // what is written today
 			again, err := domain.Encode(event)
 			must(t, err)
 			if !bytes.Equal(again, payload) {
@@ -80,17 +85,27 @@ func TestGoldenLog(t *testing.T) {
 		}
 	}
 	for u, want := range map[domain.UserID]domain.Account{
-		"u_ada": {User: "u_ada", Available: 38, Held: 5, Holds: []domain.Hold{
-			{Prediction: "p_8", Price: 5, ExpiresAt: time.Date(2026, 11, 28, 20, 32, 18, 123456000, time.UTC)}}},
-		"u_bob": {User: "u_bob", Available: 10, Given: 10},
+		"u_ada": {User: "u_ada", Available: 93, Holds: []domain.Hold{},
+			JoinedAt: time.Date(2026, 11, 24, 18, 0, 1, 234567000, time.UTC), Refunds: domain.Refunds{Month: "2026-11", Count: 1},
+			Free: domain.FreeAttempts{Since: time.Date(2026, 11, 28, 20, 30, 12, 123456000, time.UTC), Count: 1}},
+		"u_cleo": {User: "u_cleo", Auditor: true, Available: 40, JoinedAt: time.Date(2026, 11, 29, 19, 30, 3, 123456000, time.UTC)},
+		"u_eve":  {User: "u_eve", Admin: true, Locked: true, JoinedAt: time.Date(2026, 11, 29, 20, 30, 4, 123456000, time.UTC)},
+		"u_bob":  {User: "u_bob", Erased: true, JoinedAt: time.Date(2026, 11, 28, 20, 30, 20, 623456000, time.UTC)},
 	} {
 		if got := accounts[u]; got == nil || !reflect.DeepEqual(*got, want) {
 			t.Errorf("the golden log folds to %+v, want %+v", got, want)
 		}
 	}
+	var ends []domain.ProposalState
+	for _, p := range adjustments.Proposals {
+		ends = append(ends, p.State)
+	}
+	if !slices.Equal(ends, []domain.ProposalState{"approved", "rejected", "expired"}) || adjustments.Limits != (domain.AdjustmentLimits{FourEyesAbove: 50, DailyLimit: 400}) {
+		t.Errorf("the golden log folds to the adjustments %+v", adjustments)
+	}
 	head, err := tree.Head()
 	must(t, err)
-	if root := head.Root.String(); root != "219257fad1c519ed802e8f9b1bdbe2e8f5a319851a0149b6da3a39aa41a2f6a4" {
+	if root := head.Root.String(); root != "67d81f05affce0a90c3044dc5bc566d66c4e1b9967b9f988c9f43f8b87d7b480" {
 		t.Errorf("the root over the golden log is %s", root)
 	}
 }

@@ -11,8 +11,14 @@ import (
 	"kassa/schema"
 )
 
-// SnapshotFormat is the form of the snapshots that are written.
-const SnapshotFormat = snapshotFormat
+// The formats of the snapshots that are read.
+const (
+	OldestFormat = oldestFormat
+	NewestFormat = newestFormat
+)
+
+// AppendUnused is the statement of an append on condition.
+const AppendUnused = appendUnused
 
 // Faults is an engine that does what a test wants at a named step, and counts
 // the rows that it reads.
@@ -24,6 +30,10 @@ type Faults struct {
 	reads  atomic.Int64
 	locks  atomic.Int64
 	heads  atomic.Int64
+
+	last     inLine // append on condition
+	underWay atomic.Int64
+	behind   atomic.Int64
 }
 
 // Step is a moment in the life of a batch or of a read.
@@ -56,19 +66,19 @@ func OpenFaults(ctx context.Context, db *schema.SQLite) (*Store, *Faults, error)
 
 // OpenFaultsPostgres is OpenFaults in a database.
 func OpenFaultsPostgres(ctx context.Context, pool *pgxpool.Pool) (*Store, *Faults, error) {
-	f := &Faults{engine: &postgres{pool: pool}, once: map[Step]func() error{}, always: map[Step]func() error{}}
+	f := &Faults{engine: newPostgres(pool), once: map[Step]func() error{}, always: map[Step]func() error{}}
 	s, err := open(ctx, f)
 	return s, f, err
 }
 
-// deaf is a process whose notifications get lost, all of them.
-type deaf struct{ *postgres }
+// unnotified is an engine whose notifications are all lost.
+type unnotified struct{ *postgres }
 
-func (deaf) listen(context.Context, func(Position), func(error)) {}
+func (unnotified) listen(context.Context, func(Position), func(error)) {}
 
-// OpenDeaf opens a store to which nobody tells anything.
-func OpenDeaf(ctx context.Context, pool *pgxpool.Pool) (*Store, error) {
-	return open(ctx, deaf{&postgres{pool: pool}})
+// OpenUnnotified opens a store that gets no notifications.
+func OpenUnnotified(ctx context.Context, pool *pgxpool.Pool) (*Store, error) {
+	return open(ctx, unnotified{newPostgres(pool)})
 }
 
 // Always lets fn run whenever the step is reached, until it is nil.
@@ -86,7 +96,7 @@ func (f *Faults) Once(at Step, fn func() error) {
 	f.once[at] = fn
 }
 
-// Fired says whether nothing waits at the step.
+// Fired reports whether nothing waits at the step.
 func (f *Faults) Fired(at Step) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -108,6 +118,16 @@ func (f *Faults) HeadsRead() int { return int(f.heads.Swap(0)) }
 // Known is how far a store has seen the log come.
 func Known(s *Store) Position { return s.known() }
 
+// Fetch reads what others appended, as a hint makes a store do while somebody waits.
+func Fetch(ctx context.Context, s *Store) error { return s.fetch(ctx) }
+
+// AppendedBefore is a batch that the store learns of when what it remembered was dropped.
+func AppendedBefore(s *Store, size Position, events ...Recorded) {
+	era, _ := s.recent.end()
+	s.forget()
+	s.publish(era, size, []*request{{receipt: Receipt{Events: events}}})
+}
+
 // PollInterval is how often a store looks by itself.
 const PollInterval = pollInterval
 
@@ -128,27 +148,64 @@ func (f *Faults) reach(at Step) error {
 	return fn()
 }
 
-func (f *Faults) begin(ctx context.Context, streams []Stream, commands []string) (batch, error) {
+func (f *Faults) begin(ctx context.Context, at Position, streams []Stream, commands []string) (transaction, error) {
 	if err := f.reach(AtBegin); err != nil {
 		return nil, err
 	}
 	f.locks.Add(1)
-	b, err := f.engine.begin(ctx, streams, commands)
-	return faultyBatch{b, f}, err
+	b, err := f.engine.begin(ctx, at, streams, commands)
+	return faultyTransaction{b, f}, err
 }
 
-func (f *Faults) appendIf(ctx context.Context, was Head, rows []row, head Head) error {
-	if err := f.reach(AtBegin); err != nil {
-		return err
+func (f *Faults) pipelined() int { return max(2, f.engine.pipelined()) }
+
+// inLine is an append on condition: when the engine has it, and when it is answered.
+type inLine struct{ handed, ended chan struct{} }
+
+// wait is for the one before; there may be none.
+func (inLine) wait(moment <-chan struct{}) {
+	if moment != nil {
+		<-moment
 	}
-	if err := f.reach(BeforeCommit); err != nil {
-		return atCommit(err)
-	}
-	if err := f.engine.appendIf(ctx, was, rows, head); err != nil {
-		return err
-	}
-	return atCommit(f.reach(AfterCommit))
 }
+
+// appendIf hands the appends to the engine and answers them in their order, and holds up
+// its caller at the first step only.
+func (f *Faults) appendIf(ctx context.Context, was Head, streams []condition, rows []row, head Head) <-chan error {
+	if err := f.reach(AtBegin); err != nil {
+		return answered(err)
+	}
+	before, mine, outer := f.last, inLine{make(chan struct{}), make(chan struct{})}, make(chan error, 1)
+	f.last = mine
+	if f.underWay.Add(1) == 2 {
+		f.behind.Add(1)
+	}
+	go func() {
+		before.wait(before.handed)
+		err := f.reach(BeforeCommit)
+		var inner <-chan error
+		if err == nil {
+			inner = f.engine.appendIf(ctx, was, streams, rows, head)
+		}
+		close(mine.handed)
+		before.wait(before.ended)
+		if inner != nil {
+			if err = <-inner; err == nil {
+				err = f.reach(AfterCommit)
+			}
+		}
+		f.underWay.Add(-1)
+		close(mine.ended)
+		outer <- atCommit(err)
+	}()
+	return outer
+}
+
+// Pipelined counts the appends on condition that were sent behind another.
+func (f *Faults) Pipelined() int { return int(f.behind.Load()) }
+
+// UnderWay counts the appends on condition that are not answered.
+func (f *Faults) UnderWay() int { return int(f.underWay.Load()) }
 
 func (f *Faults) head(ctx context.Context) (Head, error) {
 	f.heads.Add(1)
@@ -221,17 +278,17 @@ func (f *Faults) stream(ctx context.Context, s Stream, after Version, limit int)
 	return rows, err
 }
 
-type faultyBatch struct {
-	batch
+type faultyTransaction struct {
+	transaction
 	faults *Faults
 }
 
-func (b faultyBatch) commit(ctx context.Context, rows []row, head Head) error {
+func (b faultyTransaction) commit(ctx context.Context, rows []row, head Head) error {
 	if err := b.faults.reach(BeforeCommit); err != nil {
 		b.rollback()
 		return atCommit(err)
 	}
-	if err := b.batch.commit(ctx, rows, head); err != nil {
+	if err := b.transaction.commit(ctx, rows, head); err != nil {
 		return err
 	}
 	return atCommit(b.faults.reach(AfterCommit))

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"os"
 	"time"
+
+	"kassa/internal/wait"
 )
 
 // A leader holds a lease: a row that it renews before it expires, by the database's
@@ -18,10 +20,10 @@ import (
 // frozen in the middle, what it still writes as a leader is refused by the lease's
 // epoch.
 
-// leaseTime is how long nobody follows a leader that is gone.
+// leaseTime is how long a leader that died keeps others from leading.
 const leaseTime = 5 * time.Second
 
-// leadThe begins the name of this work where its troubles are listed.
+// leadThe is the prefix of this work's name in the list of troubles.
 const leadThe = "lead the "
 
 // ErrDeposed: another process leads meanwhile. Nothing was written.
@@ -37,12 +39,12 @@ type lease struct {
 	epoch  int64  // counts the leaders by that name
 }
 
-// Leadership is the store in the hands of a leader: what it writes as such is
-// refused once another process leads.
+// Leadership is the store as a leader uses it: what it writes is refused once another
+// process leads.
 type Leadership struct {
 	*Store
 	lease lease
-	asked time.Time // before the lease was: its time is counted from here
+	asked time.Time // before the lease was requested: its time is counted from here
 }
 
 // SetCheckpoint moves a follower's checkpoint. The error wraps ErrDeposed where this
@@ -87,16 +89,13 @@ func (s *Store) Lead(ctx context.Context, name string, do func(context.Context, 
 			}
 			continue
 		}
-		select {
-		case <-time.After(s.leaseTime / 5):
-		case <-ctx.Done():
-		}
+		wait.For(ctx, s.leaseTime/5)
 	}
 	return nil
 }
 
-// LeadNow is Lead for who does not wait: where another process leads it does nothing, and
-// the error wraps ErrLed. It wraps ErrDeposed where the leadership was lost in the middle.
+// LeadNow is Lead without waiting: where another process leads it does nothing, and the
+// error wraps ErrLed. It wraps ErrDeposed where the leadership was lost in the middle.
 func (s *Store) LeadNow(ctx context.Context, name string, do func(context.Context, *Leadership) error) error {
 	term, err := s.takeLease(ctx, name)
 	if err != nil {
@@ -122,7 +121,7 @@ func (s *Store) takeLease(ctx context.Context, name string) (*Leadership, error)
 	return &Leadership{s, l, asked}, nil
 }
 
-// hold runs do and renews the lease meanwhile; ended says whether do ended by itself.
+// hold runs do and renews the lease meanwhile; ended reports whether do ended by itself.
 func (s *Store) hold(ctx context.Context, term *Leadership, do func(context.Context, *Leadership) error) (ended bool, err error) {
 	s.logger().InfoContext(ctx, "this process leads", "what", term.lease.name, "epoch", term.lease.epoch)
 	leading, stop := context.WithCancelCause(ctx)
@@ -139,6 +138,12 @@ func (s *Store) hold(ctx context.Context, term *Leadership, do func(context.Cont
 			s.endLease(ctx, term.lease)
 			return true, err
 		case <-renew.C:
+			if err := s.tooOld(); err != nil { // another part of the process met it
+				stop(err)
+				<-done
+				s.endLease(ctx, term.lease)
+				return true, err
+			}
 			asked := time.Now()
 			if err = s.renew(ctx, term.lease); err == nil {
 				over.Reset(time.Until(asked.Add(s.leaseTime)))
@@ -155,7 +160,7 @@ func (s *Store) hold(ctx context.Context, term *Leadership, do func(context.Cont
 	}
 }
 
-// renew goes on also where ctx has ended: do has still to finish.
+// renew goes on after ctx has ended, since do still has to finish.
 func (s *Store) renew(ctx context.Context, l lease) error {
 	within, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.leaseTime*2/5)
 	defer cancel()

@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"kassa/schema"
@@ -17,7 +19,7 @@ import (
 // Postgres opens the log in a database that schema.OpenPostgres opened. Several
 // processes may append at once; the head row's lock puts their batches in order.
 func Postgres(ctx context.Context, pool *pgxpool.Pool) (*Store, error) {
-	e := &postgres{pool: pool}
+	e := newPostgres(pool)
 	if err := e.takesWrites(ctx); err != nil {
 		return nil, err
 	}
@@ -49,7 +51,7 @@ func (e *postgres) takesWrites(ctx context.Context) error {
 
 // ReadPostgres opens the log for an audit; see ReadSQLite.
 func ReadPostgres(pool *pgxpool.Pool) (*Store, error) {
-	s, err := newStore(&postgres{pool: pool})
+	s, err := newStore(newPostgres(pool))
 	if err != nil {
 		return nil, err
 	}
@@ -61,7 +63,12 @@ func ReadPostgres(pool *pgxpool.Pool) (*Store, error) {
 // this process appends alone, and two where others do, whatever its size.
 type postgres struct {
 	pool     *pgxpool.Pool
+	pipeline *pipeline
 	extended atomic.Int64 // positions up to here have their partitions
+}
+
+func newPostgres(pool *pgxpool.Pool) *postgres {
+	return &postgres{pool: pool, pipeline: newPipeline(pool)}
 }
 
 // partitionsAhead is how many positions have their partition before they come.
@@ -80,10 +87,10 @@ func (e *postgres) extend(ctx context.Context, size Position) error {
 	return nil
 }
 
-type postgresBatch struct {
+type postgresTransaction struct {
 	engine *postgres
 	conn   *pgxpool.Conn
-	was    known
+	was    logState
 }
 
 // lockHead takes the head row. A process that is frozen or cut off while it holds
@@ -91,75 +98,92 @@ type postgresBatch struct {
 // transaction, when the second round trip does not come in two seconds.
 const lockHead = `SELECT size, root FROM head WHERE set_config('idle_in_transaction_session_timeout', '2s', true) <> '' FOR UPDATE`
 
-// begin is the first round trip: BEGIN, the head FOR UPDATE, versions, commands.
+// nowhere is behind every entry.
+const nowhere = Position(math.MaxInt64)
+
+// begin is the first round trip: BEGIN, the head FOR UPDATE, versions, commands, and what
+// other processes appended a moment ago.
 // Under READ COMMITTED each statement sees what was committed when it began, so
 // those behind the lock see all of the batch before.
-func (e *postgres) begin(ctx context.Context, streams []Stream, commands []string) (batch, error) {
+func (e *postgres) begin(ctx context.Context, at Position, streams []Stream, commands []string) (transaction, error) {
 	conn, err := e.pool.Acquire(ctx)
 	if err != nil {
 		return nil, err
 	}
-	b := &postgresBatch{engine: e, conn: conn, was: known{versions: map[Stream]Version{}, commands: map[string]Position{}}}
-	pipe := &pgx.Batch{}
-	pipe.Queue(`BEGIN ISOLATION LEVEL READ COMMITTED`)
-	pipe.Queue(lockHead).QueryRow(func(row pgx.Row) (err error) {
+	b := &postgresTransaction{engine: e, conn: conn, was: logState{versions: map[Stream]Version{}, commands: map[string]Position{}}}
+	batch := &pgx.Batch{}
+	batch.Queue(`BEGIN ISOLATION LEVEL READ COMMITTED`)
+	batch.Queue(lockHead).QueryRow(func(row pgx.Row) (err error) {
 		b.was.head, err = scanHead(row)
 		return err
 	})
-	pipe.Queue(`SELECT s, (SELECT max(version) FROM event_index WHERE stream = s) FROM unnest($1::text[]) s`, streams).
-		Query(eachPair(func(stream string, version int64) { b.was.versions[Stream(stream)] = Version(version) }))
+	batch.Queue(`SELECT s, (SELECT max(version) FROM event_index WHERE stream = s) FROM unnest($1::text[]) s`, streams).
+		Query(func(rows pgx.Rows) error {
+			return eachPair(rows, func(stream string, version int64) { b.was.versions[Stream(stream)] = Version(version) })
+		})
 	if len(commands) > 0 {
-		pipe.Queue(`SELECT c, (SELECT position FROM event_index WHERE command = c) FROM unnest($1::text[]) c`, commands).
-			Query(eachPair(func(id string, at int64) { b.was.commands[id] = Position(at) }))
+		batch.Queue(`SELECT c, (SELECT position FROM event_index WHERE command = c) FROM unnest($1::text[]) c`, commands).
+			Query(func(rows pgx.Rows) error {
+				return eachPair(rows, func(id string, at int64) { b.was.commands[id] = Position(at) })
+			})
 	}
-	if err := conn.SendBatch(ctx, pipe).Close(); err != nil {
+	if at != nowhere {
+		batch.Queue(selectEntries, int64(at), recentGap).Query(func(rows pgx.Rows) (err error) {
+			b.was.behind, err = pgx.CollectRows(rows, positionAndEntry)
+			return err
+		})
+	}
+	if err := conn.SendBatch(ctx, batch).Close(); err != nil {
 		b.rollback()
 		return nil, err
 	}
 	return b, nil
 }
 
-// eachPair gives the answers that are there to questions about many names.
-func eachPair(found func(name string, number int64)) func(pgx.Rows) error {
-	return func(rows pgx.Rows) error {
-		var name string
-		var number *int64
-		_, err := pgx.ForEachRow(rows, []any{&name, &number}, func() error {
-			if number != nil {
-				found(name, *number)
-			}
-			return nil
-		})
-		return err
-	}
+// eachPair gives found the pairs that have a number.
+func eachPair(rows pgx.Rows, found func(name string, number int64)) error {
+	var name string
+	var number *int64
+	_, err := pgx.ForEachRow(rows, []any{&name, &number}, func() error {
+		if number != nil {
+			found(name, *number)
+		}
+		return nil
+	})
+	return err
 }
 
-func (b *postgresBatch) known() known { return b.was }
+func (b *postgresTransaction) state() logState { return b.was }
 
 // rollback gives the connection back, without a transaction on it: where that
 // cannot be had, the pool closes it, and the server rolls back by itself.
-func (b *postgresBatch) rollback() {
+func (b *postgresTransaction) rollback() {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
 	_, _ = b.conn.Exec(ctx, `ROLLBACK`)
 	b.conn.Release()
 }
 
-// logMoved is the channel on which a batch says how far the log has come. It is a
-// hint only: whoever misses it polls.
+// logMoved is the channel that carries the log's size after each batch. It is a hint: a
+// process that misses it polls.
 const logMoved = "kassa_log"
 
 // appendRows is the whole of an append: it moves the head, if that is as it was, adds
-// the rows, and tells those who listen. One statement, so that it is one round trip
-// and one transaction by itself. It gives a row where it did so.
+// the rows, and notifies the listeners. One statement, so that it is one round trip
+// and one transaction by itself. It returns a row where it did so.
 const appendRows = `WITH moved AS (UPDATE head SET size = $1, root = $2 WHERE size = $3 AND root = $4` + addRows
 
-// appendUnused is appendRows that does nothing where a version or a command of the rows
-// is used: a lost race is no error, and leaves nothing in the server's log. Where the
-// head is as it was, the statement sees all that was appended.
+// appendUnused is appendRows that does nothing where a stream is not at the version that
+// the batch was numbered upon, or a command is used: a lost race is no error, and leaves
+// nothing in the server's log. Where the head is as it was, the statement sees all that
+// was appended. Each stream and command is looked up by its index, whatever the planner
+// believes of the tables' sizes: a join could become a scan of the whole index, and the
+// plan is kept.
 const appendUnused = `WITH moved AS (UPDATE head SET size = $1, root = $2 WHERE size = $3 AND root = $4
-		AND NOT EXISTS (SELECT FROM unnest($8::text[], $9::bigint[]) r (stream, version) JOIN event_index i USING (stream, version))
-		AND NOT EXISTS (SELECT FROM unnest($10::text[]) c JOIN event_index i ON i.command = c)` + addRows
+		AND NOT EXISTS (SELECT FROM unnest($12::text[], $13::bigint[]) was (stream, version)
+			WHERE coalesce((SELECT max(i.version) FROM event_index i WHERE i.stream = was.stream), 0) <> was.version)
+		AND NOT EXISTS (SELECT FROM unnest($10::text[]) c
+			WHERE (SELECT i.position FROM event_index i WHERE i.command = c) IS NOT NULL)` + addRows
 
 const addRows = ` RETURNING size),
 	added AS (INSERT INTO events (position, hashes, entry)
@@ -167,6 +191,11 @@ const addRows = ` RETURNING size),
 	indexed AS (INSERT INTO event_index (position, stream, version, command)
 		SELECT r.* FROM moved, unnest($5::bigint[], $8::text[], $9::bigint[], $10::text[]) r)
 	SELECT pg_notify($11, size::text) FROM moved`
+
+// appendTypes are those of the arguments of appendUnused.
+var appendTypes = []uint32{pgtype.Int8OID, pgtype.ByteaOID, pgtype.Int8OID, pgtype.ByteaOID,
+	pgtype.Int8ArrayOID, pgtype.ByteaArrayOID, pgtype.ByteaArrayOID, pgtype.TextArrayOID, pgtype.Int8ArrayOID, pgtype.TextArrayOID,
+	pgtype.TextOID, pgtype.TextArrayOID, pgtype.Int8ArrayOID}
 
 func appendArguments(was Head, rows []row, head Head) []any {
 	n := len(rows)
@@ -183,7 +212,7 @@ func appendArguments(was Head, rows []row, head Head) []any {
 	return []any{int64(head.Size), head.Root[:], int64(was.Size), was.Root[:], positions, nodes, entries, streams, versions, commands, logMoved}
 }
 
-// moved turns the answer of appendRows into errRaced where it wrote nothing.
+// moved turns the result of appendRows into errRaced where it wrote nothing.
 func moved(done pgconn.CommandTag) error {
 	if done.RowsAffected() != 1 {
 		return fmt.Errorf("%w: the head has moved", errRaced)
@@ -191,28 +220,22 @@ func moved(done pgconn.CommandTag) error {
 	return nil
 }
 
-func (e *postgres) appendIf(ctx context.Context, was Head, rows []row, head Head) error {
-	conn, err := e.pool.Acquire(ctx)
-	if err != nil {
-		return err
+func (*postgres) pipelined() int { return batchesUnderWay }
+
+func (e *postgres) appendIf(ctx context.Context, was Head, streams []condition, rows []row, head Head) <-chan error {
+	names, versions := make([]string, len(streams)), make([]int64, len(streams))
+	for i, s := range streams {
+		names[i], versions[i] = string(s.stream), int64(s.version)
 	}
-	defer conn.Release()
-	done, err := conn.Exec(ctx, appendUnused, appendArguments(was, rows, head)...)
-	switch {
-	case isUniqueViolation(err), schema.FaultOf(err) == schema.Raced:
-		return fmt.Errorf("%w: %w", errRaced, err)
-	case err != nil:
-		return atCommit(err)
-	}
-	return moved(done)
+	return e.pipeline.send(ctx, append(appendArguments(was, rows, head), names, versions))
 }
 
 // commit is the second round trip.
-func (b *postgresBatch) commit(ctx context.Context, rows []row, head Head) error {
-	pipe := &pgx.Batch{}
-	pipe.Queue(appendRows, appendArguments(b.was.head, rows, head)...).Exec(moved)
-	pipe.Queue(`COMMIT`)
-	if err := b.conn.SendBatch(ctx, pipe).Close(); err != nil {
+func (b *postgresTransaction) commit(ctx context.Context, rows []row, head Head) error {
+	batch := &pgx.Batch{}
+	batch.Queue(appendRows, appendArguments(b.was.head, rows, head)...).Exec(moved)
+	batch.Queue(`COMMIT`)
+	if err := b.conn.SendBatch(ctx, batch).Close(); err != nil {
 		b.rollback()
 		return atCommit(conflictByName(err))
 	}
@@ -222,11 +245,11 @@ func (b *postgresBatch) commit(ctx context.Context, rows []row, head Head) error
 
 // probe appends one entry in a transaction that it rolls back.
 func (e *postgres) probe(ctx context.Context) error {
-	begun, err := e.begin(ctx, nil, nil)
+	begun, err := e.begin(ctx, nowhere, nil, nil)
 	if err != nil {
 		return err
 	}
-	b := begun.(*postgresBatch)
+	b := begun.(*postgresTransaction)
 	defer b.rollback()
 	was, next := b.was.head, row{position: b.was.head.Size + 1, stream: "probe", version: 1, nodes: make([]byte, len(Hash{})), entry: filler()}
 	_, err = b.conn.Exec(ctx, appendRows, appendArguments(was, []row{next}, Head{Size: next.position, Root: was.Root})...)
@@ -234,15 +257,15 @@ func (e *postgres) probe(ctx context.Context) error {
 }
 
 func isUniqueViolation(err error) bool {
-	var said *pgconn.PgError
-	return errors.As(err, &said) && said.Code == "23505"
+	var pgErr *pgconn.PgError
+	return errors.As(err, &pgErr) && pgErr.Code == "23505"
 }
 
 // conflictByName gives ErrConflict for a version that is used already. Under the
-// head's lock only somebody who goes around this store can bring it about.
+// head's lock only a writer that bypasses this store can cause it.
 func conflictByName(err error) error {
-	var said *pgconn.PgError
-	if errors.As(err, &said) && isUniqueViolation(err) && said.ConstraintName == "event_index_stream_version" {
+	var pgErr *pgconn.PgError
+	if errors.As(err, &pgErr) && isUniqueViolation(err) && pgErr.ConstraintName == "event_index_stream_version" {
 		return fmt.Errorf("%w: %w", ErrConflict, err)
 	}
 	return err
@@ -252,42 +275,51 @@ func (e *postgres) head(ctx context.Context) (Head, error) {
 	return scanHead(e.pool.QueryRow(ctx, `SELECT size, root FROM head`))
 }
 
-// Both tables are read, and joined outwards, so that verify sees a row that one of
-// them lacks.
-const selectPostgresRows = `SELECT position, coalesce(stream, ''), coalesce(version, 0), coalesce(command, ''),
-	coalesce(hashes, ''), coalesce(entry, '') FROM `
-
 func (e *postgres) rows(ctx context.Context, query string, args ...any) ([]row, error) {
-	rows, err := e.pool.Query(ctx, selectPostgresRows+query, args...)
+	rows, err := e.pool.Query(ctx, query, args...)
 	if err != nil {
 		return nil, err
 	}
 	return pgx.CollectRows(rows, func(found pgx.CollectableRow) (r row, err error) {
-		err = found.Scan(&r.position, &r.stream, &r.version, &r.command, &r.nodes, &r.entry)
+		err = found.Scan(&r.position, &r.stream, &r.version, &r.command, &r.nodes, &r.entry, &r.archived)
 		return r, err
 	})
 }
+
+const selectEntries = `SELECT position, entry FROM events WHERE position > $1 ORDER BY position LIMIT $2`
 
 func (e *postgres) entries(ctx context.Context, at Position, limit int) ([]row, error) {
-	rows, err := e.pool.Query(ctx, `SELECT position, entry FROM events WHERE position > $1 ORDER BY position LIMIT $2`, int64(at), limit)
-	if err != nil {
-		return nil, err
-	}
-	return pgx.CollectRows(rows, func(found pgx.CollectableRow) (r row, err error) {
-		err = found.Scan(&r.position, &r.entry)
-		return r, err
-	})
+	rows, _ := e.pool.Query(ctx, selectEntries, int64(at), limit)
+	return pgx.CollectRows(rows, positionAndEntry)
 }
 
+func (e *postgres) at(ctx context.Context, at []Position) ([]row, error) {
+	rows, _ := e.pool.Query(ctx, `SELECT position, entry FROM events WHERE position = ANY($1)`, at)
+	return pgx.CollectRows(rows, positionAndEntry)
+}
+
+func positionAndEntry(found pgx.CollectableRow) (r row, err error) {
+	err = found.Scan(&r.position, &r.entry)
+	return r, err
+}
+
+// after joins the tables outwards, so that verify sees a row that one of them lacks.
 func (e *postgres) after(ctx context.Context, at Position, limit int) ([]row, error) {
-	return e.rows(ctx, `(SELECT * FROM events WHERE position > $1 ORDER BY position LIMIT $2) e
+	return e.rows(ctx, `SELECT position, coalesce(stream, ''), coalesce(version, 0), coalesce(command, ''),
+			coalesce(hashes, ''), coalesce(entry, ''), coalesce(archived, false)
+		FROM ((SELECT position, hashes, entry, false AS archived FROM events WHERE position > $1 ORDER BY position LIMIT $2)
+			UNION ALL (SELECT position, hashes, entry, true FROM archived_events WHERE position > $1 ORDER BY position LIMIT $2)) e
 		FULL JOIN (SELECT * FROM event_index WHERE position > $1 ORDER BY position LIMIT $2) i USING (position)
 		ORDER BY position LIMIT $2`, int64(at), limit)
 }
 
+// stream looks for what is archived only where events does not have it.
 func (e *postgres) stream(ctx context.Context, s Stream, after Version, limit int) ([]row, error) {
-	return e.rows(ctx, `event_index i LEFT JOIN events e USING (position)
-		WHERE stream = $1 AND version > $2 ORDER BY version LIMIT $3`, string(s), int64(after), limit)
+	return e.rows(ctx, `SELECT i.position, i.stream, i.version, coalesce(i.command, ''), coalesce(e.hashes, ''),
+			coalesce(e.entry, CASE WHEN e.position IS NULL THEN (SELECT a.entry FROM archived_events a WHERE a.position = i.position) END, ''),
+			CASE WHEN e.position IS NULL THEN EXISTS (SELECT FROM archived_events a WHERE a.position = i.position) ELSE false END
+		FROM event_index i LEFT JOIN events e USING (position)
+		WHERE i.stream = $1 AND i.version > $2 ORDER BY i.version LIMIT $3`, string(s), int64(after), limit)
 }
 
 func (e *postgres) command(ctx context.Context, id string) (Position, error) {
@@ -296,7 +328,8 @@ func (e *postgres) command(ctx context.Context, id string) (Position, error) {
 
 func (e *postgres) nodes(ctx context.Context, at []Position) (map[Position][]byte, error) {
 	found := make(map[Position][]byte, len(at))
-	rows, err := e.pool.Query(ctx, `SELECT position, hashes FROM events WHERE position = ANY($1)`, at)
+	rows, err := e.pool.Query(ctx, `SELECT position, hashes FROM events WHERE position = ANY($1)
+		UNION ALL SELECT position, hashes FROM archived_events WHERE position = ANY($1)`, at)
 	if err != nil {
 		return nil, err
 	}
@@ -310,18 +343,21 @@ func (e *postgres) nodes(ctx context.Context, at []Position) (map[Position][]byt
 }
 
 func (e *postgres) snapshot(ctx context.Context, s Stream) (snapshot, error) {
-	return scanSnapshot(e.pool.QueryRow(ctx, `SELECT stream, version, format, state FROM snapshots WHERE stream = $1`, string(s)))
+	return scanSnapshot(e.pool.QueryRow(ctx, `SELECT stream, version, format, state FROM (
+			SELECT stream, version, format, state FROM snapshots WHERE stream = $1
+			UNION ALL SELECT stream, version, format, state FROM archived_accounts WHERE stream = $1) s
+		WHERE format BETWEEN $2 AND $3 ORDER BY version DESC LIMIT 1`, string(s), oldestFormat, newestFormat))
 }
 
 func (e *postgres) saveSnapshots(ctx context.Context, list []snapshot) error {
-	pipe := &pgx.Batch{}
+	batch := &pgx.Batch{}
 	for _, s := range list {
-		pipe.Queue(`INSERT INTO snapshots AS old (stream, version, format, state) VALUES ($1,$2,$3,$4)
+		batch.Queue(`INSERT INTO snapshots AS old (stream, version, format, state) VALUES ($1,$2,$3,$4)
 			ON CONFLICT (stream) DO UPDATE SET version = excluded.version, format = excluded.format, state = excluded.state
 			WHERE excluded.version > old.version OR excluded.format > old.format`,
 			string(s.stream), int64(s.version), s.format, s.state)
 	}
-	return e.pool.SendBatch(ctx, pipe).Close()
+	return e.pool.SendBatch(ctx, batch).Close()
 }
 
 func (e *postgres) snapshots(ctx context.Context, after Stream, limit int) ([]snapshot, error) {
@@ -352,8 +388,8 @@ func (e *postgres) missingGuards(ctx context.Context) ([]string, error) {
 	return schema.MissingGuardsPostgres(ctx, e.pool)
 }
 
-// setCheckpoint holds the lease's row while it writes, so that nobody takes the lease
-// in between.
+// setCheckpoint holds the lease's row while it writes, so that no other process
+// takes the lease in between.
 func (e *postgres) setCheckpoint(ctx context.Context, name string, at Position, by lease) error {
 	const set = ` ON CONFLICT (name) DO UPDATE SET position = excluded.position`
 	if by == (lease{}) {

@@ -56,14 +56,14 @@ func TestOutcomeOfDatabaseFaults(t *testing.T) {
 				patience := map[bool]string{true: "100", false: "0"}[tt.during == ""] // in milliseconds
 				exec(`DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET lock_timeout = ` + patience + `', current_database()); END $$`)
 				seed += 2
-				store, town := inPostgres(t, url)(), eventstoretest.NewTown(seed, 5)
-				append1(t, store, town)
-				append1(t, store, town) // from here on it appends on condition
+				store, workload := inPostgres(t, url)(), eventstoretest.NewWorkload(seed, 5)
+				append1(t, store, workload)
+				append1(t, store, workload) // from here on it appends on condition
 				if i == 0 {
-					append1(t, inPostgres(t, url)(), eventstoretest.NewTown(seed+1, 5))
+					append1(t, inPostgres(t, url)(), eventstoretest.NewWorkload(seed+1, 5))
 				}
 				before := audittest.CheckLedger(t, store).Head
-				a := town.Append(2)
+				a := workload.Append(2)
 				exec(tt.fault)
 				done := make(chan error, 1)
 				go func() {
@@ -127,13 +127,13 @@ func TestOutcomeOfFileFaults(t *testing.T) {
 			store, err := eventstore.SQLite(t.Context(), db)
 			must(t, err)
 			t.Cleanup(store.Close)
-			town, others := eventstoretest.NewTown(1, 200), eventstoretest.NewTown(2, 5)
-			append1(t, store, town)
+			workload, others := eventstoretest.NewWorkload(1, 200), eventstoretest.NewWorkload(2, 5)
+			append1(t, store, workload)
 			if i == 0 {
 				append1(t, inFile(t, file)(), others)
 			}
-			a := town.Append(400) // more than fits into the pages that the file has
-			for ; len(a.Writes[len(a.Writes)-1].Events) < 400; a = town.Append(400) {
+			a := workload.Append(400) // more than fits into the pages that the file has
+			for ; len(a.Writes[len(a.Writes)-1].Events) < 400; a = workload.Append(400) {
 				_, err := store.Append(t.Context(), a)
 				must(t, err)
 			}

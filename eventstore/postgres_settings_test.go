@@ -44,10 +44,10 @@ func TestPostgresStricterIsolation(t *testing.T) {
 				}
 				var processes sync.WaitGroup
 				for i := range uint64(4) {
-					store, town := open(), eventstoretest.NewTown(i, 5)
+					store, workload := open(), eventstoretest.NewWorkload(i, 5)
 					processes.Go(func() {
 						for range 40 {
-							if _, err := store.Append(t.Context(), town.Append(2)); err != nil {
+							if _, err := store.Append(t.Context(), workload.Append(2)); err != nil {
 								t.Errorf("an append: %v", err)
 							}
 						}
@@ -68,8 +68,8 @@ func TestPostgresTurnsReadOnly(t *testing.T) {
 	store, err := eventstore.Postgres(t.Context(), pool)
 	must(t, err)
 	t.Cleanup(store.Close)
-	town := eventstoretest.NewTown(1, 5)
-	append1(t, store, town)
+	workload := eventstoretest.NewWorkload(1, 5)
+	append1(t, store, workload)
 	must(t, store.Ready(t.Context()))
 	turn := func() (sessions map[uint32]bool) {
 		sessions = map[uint32]bool{}
@@ -89,7 +89,7 @@ func TestPostgresTurnsReadOnly(t *testing.T) {
 	}
 
 	turn()
-	a := town.Append(2)
+	a := workload.Append(2)
 	refused := 0
 	for {
 		r, err := store.Append(t.Context(), a)
@@ -118,7 +118,7 @@ func TestPostgresTurnsReadOnly(t *testing.T) {
 		}
 		return nil
 	}))
-	append1(t, store, town)
+	append1(t, store, workload)
 	audittest.CheckLedger(t, store)
 }
 

@@ -135,7 +135,7 @@ func TestPostgresPartitionsAreMadeAhead(t *testing.T) {
 	}
 }
 
-func anAppend() eventstore.Append { return eventstoretest.NewTown(1, 3).Append(1) }
+func anAppend() eventstore.Append { return eventstoretest.NewWorkload(1, 3).Append(1) }
 
 func appendOne(t *testing.T, store *eventstore.Store) {
 	t.Helper()

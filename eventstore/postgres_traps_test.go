@@ -3,6 +3,7 @@ package eventstore_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -54,6 +55,26 @@ func TestPostgresUniqueViolations(t *testing.T) {
 				t.Errorf("the append gave %v", err)
 			}
 		})
+	}
+}
+
+// The plan of an append is made once, on a log that is empty, and kept while it grows: no
+// part of it may read the whole index.
+func TestPostgresAppendsLookUpByIndex(t *testing.T) {
+	conn := connect(t, schematest.Postgres(t))
+	answer, err := conn.PgConn().Exec(t.Context(), `EXPLAIN (GENERIC_PLAN) `+eventstore.AppendUnused).ReadAll()
+	must(t, err)
+	var plan string
+	for _, line := range answer[0].Rows {
+		plan += string(line[0]) + "\n"
+	}
+	for _, index := range []string{"event_index_stream_version", "event_index_command"} {
+		if !strings.Contains(plan, " using "+index) {
+			t.Errorf("the plan does not use %s", index)
+		}
+	}
+	if strings.Contains(plan, "Seq Scan on event_index") || t.Failed() {
+		t.Errorf("the plan reads the whole index:\n%s", plan)
 	}
 }
 
@@ -155,7 +176,7 @@ func TestPostgresNotificationsGetLost(t *testing.T) {
 	pool, err := schema.OpenPostgres(t.Context(), url, 4)
 	must(t, err)
 	t.Cleanup(pool.Close)
-	store, err := eventstore.OpenDeaf(t.Context(), pool)
+	store, err := eventstore.OpenUnnotified(t.Context(), pool)
 	must(t, err)
 	t.Cleanup(store.Close)
 	for at := range eventstore.Position(3) {

@@ -9,6 +9,8 @@ import (
 
 	"golang.org/x/mod/sumdb/tlog"
 	"golang.org/x/sync/errgroup"
+
+	"kassa/internal/wait"
 )
 
 // pageSize is how many entries one query of a long read takes.
@@ -17,8 +19,8 @@ const pageSize = 1000
 // pollInterval bounds how late this process notices what another appended.
 const pollInterval = 100 * time.Millisecond
 
-// hintedLook bounds a look at the head for which nobody waits.
-const hintedLook = 5 * time.Second
+// hintTimeout bounds a read of the head that a hint caused.
+const hintTimeout = 5 * time.Second
 
 // Head gives the committed size and root.
 func (s *Store) Head(ctx context.Context) (Head, error) {
@@ -31,16 +33,42 @@ func (s *Store) Head(ctx context.Context) (Head, error) {
 	return head, nil
 }
 
-// After reads up to limit entries behind the position, in order.
+// After reads up to limit entries behind the position, in order. The error wraps
+// ErrArchived where the first of them is.
 func (s *Store) After(ctx context.Context, at Position, limit int) ([]Recorded, error) {
-	rows, err := s.engine.entries(ctx, at, limit)
+	rows, err := s.entries(ctx, at, limit)
 	if err != nil {
 		return nil, fmt.Errorf("read the log after position %d: %w", at, err)
 	}
 	return s.decodeRows(rows, at)
 }
 
-// Stream reads up to limit entries of one stream behind the version, in order.
+// At reads the entries at these positions, in one query. Those that are archived, or that
+// the log does not have, are missing.
+func (s *Store) At(ctx context.Context, at []Position) (map[Position]Recorded, error) {
+	found := make(map[Position]Recorded, len(at))
+	if len(at) == 0 {
+		return found, nil
+	}
+	rows, err := s.engine.at(ctx, at)
+	if err != nil {
+		return nil, fmt.Errorf("read %d entries of the log: %w", len(at), err)
+	}
+	for _, row := range rows {
+		rec, err := s.decode(row.entry)
+		if err != nil {
+			return nil, err
+		}
+		if rec.Position != row.position {
+			return nil, fmt.Errorf("%w: the entry in row %d says position %d", ErrCorrupt, row.position, rec.Position)
+		}
+		found[rec.Position] = rec
+	}
+	return found, nil
+}
+
+// Stream reads up to limit entries of one stream behind the version, in order. The error
+// wraps ErrArchived where one of them is.
 func (s *Store) Stream(ctx context.Context, stream Stream, after Version, limit int) ([]Recorded, error) {
 	rows, err := s.engine.stream(ctx, stream, after, limit)
 	if err != nil {
@@ -48,6 +76,9 @@ func (s *Store) Stream(ctx context.Context, stream Stream, after Version, limit 
 	}
 	list := make([]Recorded, 0, len(rows))
 	for i, row := range rows {
+		if row.archived && len(row.entry) == 0 {
+			return nil, fmt.Errorf("%w: version %d of %s, at position %d", ErrArchived, row.version, stream, row.position)
+		}
 		rec, err := s.decode(row.entry)
 		if err != nil {
 			return nil, err
@@ -61,14 +92,14 @@ func (s *Store) Stream(ctx context.Context, stream Stream, after Version, limit 
 	return list, nil
 }
 
-// decode reads an entry, and remembers where this program is too old for it.
+// decode reads an entry, and records where this program is too old for it.
 func (s *Store) decode(entry []byte) (Recorded, error) {
 	rec, err := Decode(entry)
 	s.noteNewer(err)
 	return rec, err
 }
 
-// decodeRows reads entries back, and insists that they are the ones that follow.
+// decodeRows reads entries, and checks that they are the next ones.
 func (s *Store) decodeRows(rows []row, at Position) ([]Recorded, error) {
 	list := make([]Recorded, 0, len(rows))
 	for i, row := range rows {
@@ -85,9 +116,9 @@ func (s *Store) decodeRows(rows []row, at Position) ([]Recorded, error) {
 }
 
 // Scan gives fn every entry behind the position up to the head that it finds, in
-// order, some hundreds at a time.
+// order, some hundreds at a time. The error wraps ErrArchived as of After.
 func (s *Store) Scan(ctx context.Context, at Position, fn func([]Recorded) error) error {
-	return inPages(ctx, s.engine.entries, at, s.decodeRows, fn)
+	return inPages(ctx, s.entries, at, s.decodeRows, fn)
 }
 
 // inPages reads all rows behind the position. One goroutine reads ahead, all
@@ -139,8 +170,9 @@ func inPages[T any](ctx context.Context, read func(ctx context.Context, at Posit
 	return g.Wait()
 }
 
-// Done finds what a command came to, ok false where it was never done. It is
-// what a retry asks before it is decided upon again.
+// Done finds the receipt of a command, ok false where it was never done. A
+// retry asks for it before it is decided again. The error wraps ErrDoneBefore where the
+// command is archived.
 func (s *Store) Done(ctx context.Context, c Command) (r Receipt, ok bool, err error) {
 	at, err := s.engine.command(ctx, c.ID)
 	if err != nil {
@@ -162,6 +194,9 @@ func (s *Store) replay(ctx context.Context, first Position, c Command) (Receipt,
 	r := Receipt{Replayed: true}
 	for {
 		list, err := s.After(ctx, first-1+Position(len(r.Events)), replayPage)
+		if errors.Is(err, ErrArchived) {
+			return Receipt{}, fmt.Errorf("%w: from position %d", ErrDoneBefore, first)
+		}
 		if err != nil {
 			return Receipt{}, err
 		}
@@ -186,9 +221,11 @@ func (s *Store) replay(ctx context.Context, first Position, c Command) (Receipt,
 
 // Wait returns when the log holds something behind the position. In this process
 // an append wakes it; what other processes append is found by a hint, or by polling. The
-// error wraps ErrAhead where the log ends before the position: who read it up to there
-// read another one, before a restore.
+// error wraps ErrAhead where the log ends before the position: the caller read another
+// log, before a restore.
 func (s *Store) Wait(ctx context.Context, after Position) error {
+	s.wait(1)
+	defer s.wait(-1)
 	poll := time.NewTicker(pollInterval)
 	defer poll.Stop()
 	for {
@@ -216,16 +253,22 @@ func (s *Store) Wait(ctx context.Context, after Position) error {
 	}
 }
 
-// known is how far this process has seen the log come.
+func (s *Store) wait(more int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.waiting += more
+}
+
+// known is the highest position that this process has seen.
 func (s *Store) known() Position {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.seen
 }
 
-// learn notes what the head said, in a read that began when the log was known to have
-// come to before. A head behind that is of a database that was restored, or that took the
-// place of another: what this process remembers of the log is dropped.
+// learn records the head that a read found which began when the log was known to be at
+// before. A head behind that is of a database that was restored or failed over: what
+// this process remembers of the log is dropped.
 func (s *Store) learn(before, at Position) {
 	if at >= before {
 		s.see(at)
@@ -234,12 +277,11 @@ func (s *Store) learn(before, at Position) {
 	s.mu.Lock()
 	s.seen = at
 	s.mu.Unlock()
-	s.accounts.Purge()
+	s.forget()
 }
 
-// Hint says that the log may have come to the position, so that those who wait for it
-// find it before they look by themselves. It may be wrong, and may come from anybody: what
-// it leads to is a look at the head.
+// Hint wakes those who wait for the position before they poll, if the log has come there.
+// It may be wrong and from an untrusted sender: all that it causes is a read.
 func (s *Store) Hint(at Position) {
 	s.mu.Lock()
 	news := at > s.seen
@@ -250,14 +292,15 @@ func (s *Store) Hint(at Position) {
 	if news {
 		select {
 		case s.hinted <- struct{}{}:
-		default: // a look is due already
+		default: // a read is due already
 		}
 	}
 }
 
-// lookAsHinted looks at the head when a hint says more than is known. After one that was
-// wrong it looks no sooner than it would without hints, so liars cost no more than that.
-func (s *Store) lookAsHinted(ctx context.Context) {
+// followHints reads when a hint is ahead of what is known: the entries where they are waited
+// for, else the head. After a wrong one it reads no sooner than without hints, so forged
+// hints cost no more than polling.
+func (s *Store) followHints(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
@@ -265,27 +308,30 @@ func (s *Store) lookAsHinted(ctx context.Context) {
 		case <-s.hinted:
 		}
 		s.mu.Lock()
-		hint := s.hint
+		hint, waiting := s.hint, s.waiting > 0
 		s.hint = 0
 		s.mu.Unlock()
 		if hint <= s.known() { // it was found meanwhile
 			continue
 		}
-		look, cancel := context.WithTimeout(ctx, hintedLook)
-		head, err := s.Head(look)
+		look, cancel := context.WithTimeout(ctx, hintTimeout)
+		var err error
+		if waiting {
+			err = s.fetch(look)
+		} else {
+			_, err = s.Head(look)
+		}
 		cancel()
-		if err == nil && head.Size >= hint {
+		if err == nil && s.known() >= hint {
 			continue
 		}
-		select {
-		case <-ctx.Done():
+		if !wait.For(ctx, pollInterval) {
 			return
-		case <-time.After(pollInterval):
 		}
 	}
 }
 
-// see notes that the log has grown to the position, and wakes who waits for it.
+// see records that the log has grown to the position, and wakes those who wait for it.
 func (s *Store) see(at Position) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -350,9 +396,9 @@ func (s *Store) SetCheckpoint(ctx context.Context, name string, at Position) err
 	return nil
 }
 
-// MissingGuards names what keeps the log from being changed (triggers, constraints) and
-// is not there, or is not as it was made: somebody with the rights of the database's
-// owner took it away. It changes nothing.
+// MissingGuards names the triggers and constraints that keep the log from being changed
+// and are missing or altered, which takes the rights of the database's owner. It changes
+// nothing.
 func (s *Store) MissingGuards(ctx context.Context) ([]string, error) {
 	gone, err := s.engine.missingGuards(ctx)
 	if err != nil {

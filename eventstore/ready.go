@@ -22,7 +22,7 @@ type space struct {
 	full error
 }
 
-// wrote notes how a write ended. What else may go wrong says nothing about space.
+// wrote records how a write ended. Other faults prove nothing about space.
 func (s *space) wrote(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -34,7 +34,7 @@ func (s *space) wrote(err error) {
 	}
 }
 
-// stale says whether it is time to try.
+// stale reports whether a probe is due.
 func (s *space) stale() (bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -45,7 +45,7 @@ func (s *space) stale() (bool, error) {
 	return time.Since(s.at) >= every, s.full
 }
 
-// Ready says why this process cannot do its work on the log for now: the database
+// Ready gives the reason why this process cannot do its work on the log for now: the database
 // cannot be reached, takes no writes or is full, a leader cannot hold its lease, or
 // this program is too old for what is in the log (ErrNewer).
 func (s *Store) Ready(ctx context.Context) error {
@@ -68,7 +68,7 @@ func (s *Store) Ready(ctx context.Context) error {
 }
 
 // Probe tries whether an append of the largest entry would find space, and leaves
-// nothing behind. An error that schema.FaultOf calls Full says that it would not.
+// nothing behind. Where it would not, schema.FaultOf of the error is Full.
 func (s *Store) Probe(ctx context.Context) error {
 	err := s.engine.probe(ctx)
 	s.space.wrote(err)

@@ -4,11 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
-	"unicode/utf8"
 
-	"kassa/domain"
+	"golang.org/x/mod/sumdb/tlog"
+
 	"kassa/schema"
 )
 
@@ -17,67 +16,8 @@ const (
 	maxBatchBytes = 8 << 20 // payloads of one commit
 	batchTimeout  = 30 * time.Second
 	maxVarints    = 4 * 10 // bytes that the numbers of an envelope can take
-	raceTries     = 5      // of a batch that the database breaks off for the sake of others
+	raceTries     = 5      // of a batch that the database aborts in favour of another transaction
 )
-
-// request is an append on its way through the sequencer.
-type request struct {
-	Append
-	payloads [][]byte // of all events of all writes, in order
-	size     int
-	command  Command
-	done     chan struct{} // closed when one of these three is set:
-	receipt  Receipt
-	replayed Position // of the first event that the same command made earlier
-	err      error
-}
-
-// newRequest encodes the payloads, so that the sequencer has little left to do.
-func newRequest(a Append) (*request, error) {
-	r := &request{Append: a, done: make(chan struct{})}
-	r.command, _ = a.Cause.Command()
-	if err := a.check(r.command); err != nil {
-		return nil, err
-	}
-	for _, w := range a.Writes {
-		for _, e := range w.Events {
-			payload, err := domain.Encode(e)
-			if err != nil {
-				return nil, err
-			}
-			size := maxVarints + len(w.Stream) + len(e.Type()) + len(a.Actor) + len(a.Cause) + len(payload)
-			if size > MaxEntry {
-				return nil, fmt.Errorf("%w: %s takes %d bytes of %d", ErrTooLarge, e.Type(), size, MaxEntry)
-			}
-			r.payloads = append(r.payloads, payload)
-			r.size += size
-		}
-	}
-	if len(r.payloads) == 0 {
-		return nil, errors.New("append without events")
-	}
-	return r, nil
-}
-
-// check refuses what could not be read back as it was written. One such append
-// would spoil the log, or its neighbours in the batch.
-func (a *Append) check(c Command) error {
-	if a.Time.Before(Earliest) {
-		return fmt.Errorf("append with the time %s, before %s", a.Time, Earliest)
-	}
-	for _, w := range a.Writes {
-		if w.Stream == "" || !isText(string(w.Stream)) {
-			return fmt.Errorf("append to a stream called %q", w.Stream)
-		}
-	}
-	if !isText(c.ID) {
-		return fmt.Errorf("append by a command called %q", c.ID)
-	}
-	return nil
-}
-
-// isText says whether a name comes back from every database as it went in.
-func isText(s string) bool { return utf8.ValidString(s) && strings.IndexByte(s, 0) < 0 }
 
 // sequencer is the one goroutine of a process that appends. What it does with a
 // batch, step by step, and what a crash leaves behind at each (sequence_test.go
@@ -92,153 +32,328 @@ func isText(s string) bool { return utf8.ValidString(s) && strings.IndexByte(s, 
 //  6. publish in memory, wake the waiting         a restart reads it all again
 //  7. answer the callers                          their retry finds the command
 //
-// Where nobody else appended since the last batch, steps 2 and 3 would tell what
-// is known. They are left out, and step 5 is an append on condition: that the head
-// is where it was left, and no version or command is taken. Where that does not
-// hold, nothing was written, and the batch takes all the steps.
+// Where no other process appended since the last batch, steps 2 and 3 would find nothing new.
+// They are left out, and step 5 is an append on condition: that the head has not moved,
+// each stream is at the version that its first write expects, and no command is used.
+// Where that does not hold, nothing was written, and the batch takes all the steps.
+//
+// Appends on condition are sent before the last one is answered: each has the head of
+// the one before it as its condition, so after one that fails all behind it fail.
 type sequencer struct {
 	store *Store
 	tree  Tree
-	alone bool // the last batch was ours, or found the log as we left it
+	alone bool     // the last batch was ours, or found the log as we left it
+	under []*batch // under way, in order; each is numbered upon the one before
+
+	pending []*request // of the next batch
+	size    int        // of their payloads
+}
+
+// batch is an append on condition that was sent.
+type batch struct {
+	requests []*request
+	numbering
+	head     Head // after it
+	answered <-chan error
+	cancel   context.CancelFunc
 }
 
 func (q *sequencer) run() {
 	for {
 		select {
-		case r := <-q.store.queue:
-			q.sequence(q.collect(r))
+		case r := <-q.waiting():
+			q.collect(r)
+		case err := <-q.firstAnswer():
+			q.settle(err)
 		case <-q.store.closing:
-			for { // what was accepted before the close is still done
-				select {
-				case r := <-q.store.queue:
-					q.sequence(q.collect(r))
-				default:
-					return
-				}
-			}
+			q.finish()
+			return
+		}
+		if q.due() {
+			q.sequence()
 		}
 	}
 }
 
-// collect takes what waits, and never waits itself: a lone append is not held
-// back, and under load the queue fills while a commit runs.
-func (q *sequencer) collect(first *request) []*request {
-	batch, size := []*request{first}, first.size
-	for len(batch) < maxBatch && size < maxBatchBytes {
+// waiting is the queue, unless the next batch is full.
+func (q *sequencer) waiting() <-chan *request {
+	if q.full() {
+		return nil
+	}
+	return q.store.queue
+}
+
+func (q *sequencer) full() bool { return len(q.pending) >= maxBatch || q.size >= maxBatchBytes }
+
+// firstAnswer is that of the first batch under way.
+func (q *sequencer) firstAnswer() <-chan error {
+	if len(q.under) == 0 {
+		return nil
+	}
+	return q.under[0].answered
+}
+
+// collect takes the requests that wait, and never waits itself.
+func (q *sequencer) collect(first *request) {
+	q.add(first)
+	for !q.full() {
 		select {
 		case r := <-q.store.queue:
-			batch, size = append(batch, r), size+r.size
+			q.add(r)
 		default:
-			return batch
+			return
 		}
 	}
-	return batch
 }
 
-// sequence takes one batch through the steps. Every request leaves it with an
+func (q *sequencer) add(r *request) {
+	r.taken = time.Now()
+	q.pending, q.size = append(q.pending, r), q.size+r.size
+}
+
+// due reports whether the next batch is to be sent: at once where nothing is under way,
+// so a lone append is not held back. Behind another batch it would only wait in the
+// database, so it is sent when it is as large as that one: small batches cost more.
+func (q *sequencer) due() bool {
+	n := len(q.under)
+	if n == 0 || len(q.pending) == 0 {
+		return len(q.pending) > 0
+	}
+	return n < q.store.engine.pipelined() && (q.full() || len(q.pending) >= len(q.under[n-1].requests))
+}
+
+// finish does what was accepted before the close.
+func (q *sequencer) finish() {
+	for {
+		if len(q.pending) > 0 {
+			q.sequence()
+		}
+		q.drain()
+		select {
+		case r := <-q.store.queue:
+			q.collect(r)
+		default:
+			return
+		}
+	}
+}
+
+// drain waits until nothing is under way.
+func (q *sequencer) drain() {
+	for len(q.under) > 0 {
+		q.settle(<-q.firstAnswer())
+	}
+}
+
+// sequence takes the next batch through the steps. Every request leaves them with an
 // error, with a receipt, or with the position of the events that its command
 // made earlier.
-func (q *sequencer) sequence(requests []*request) {
-	ctx, cancel := context.WithTimeout(context.Background(), batchTimeout)
-	defer cancel()
-	err := q.commit(ctx, requests)
+func (q *sequencer) sequence() {
+	requests := q.pending
+	q.pending, q.size = nil, 0
+	q.follow()
+	if q.alone && !q.store.outdated(requests) {
+		q.send(requests)
+		return
+	}
+	q.drain()
+	q.decide(requests)
+}
+
+// answer is step 7.
+func (q *sequencer) answer(requests []*request, err error) {
 	q.store.space.wrote(err)
-	if err != nil {
-		for _, r := range requests {
-			if r.err == nil { // a conflict stays a conflict, whatever became of the rest
-				r.err = err
-			}
+	for _, r := range requests {
+		if err != nil && r.err == nil { // a conflict stays a conflict, however the batch ends
+			r.err = err
 		}
 	}
+	q.store.report(requests)
 	for _, r := range requests {
-		close(r.done) // step 7
+		close(r.done)
 	}
 }
 
-func (q *sequencer) commit(ctx context.Context, requests []*request) error {
-	if q.alone && q.store.observed(requests) {
-		err := q.onCondition(ctx, requests)
-		if !errors.Is(err, errRaced) {
-			q.alone = !errors.Is(err, ErrUnknown)
-			return err
-		}
+// send takes a batch to step 5 without the lock. Each stream is assumed to be at the
+// version that its first write expects, unless a batch under way writes to it.
+func (q *sequencer) send(requests []*request) {
+	b := &batch{requests: requests, numbering: numbering{tree: q.tree, log: logState{unread: true}}}
+	if n := len(q.under); n > 0 {
+		b.tree, b.log.before = q.under[n-1].tree, &q.under[n-1].log
 	}
+	b.numbering.era, _ = q.store.recent.end()
+	was, err := b.tree.Head()
+	if err == nil {
+		err = b.addAll(requests) // step 4
+	}
+	if err == nil {
+		b.head, err = b.tree.Head()
+	}
+	if err != nil {
+		q.drain()
+		q.answer(requests, err)
+		return
+	}
+	var ctx context.Context
+	ctx, b.cancel = context.WithTimeout(context.Background(), batchTimeout)
+	if len(b.rows) > 0 {
+		b.answered = q.store.engine.appendIf(ctx, was, b.log.assumed, b.rows, b.head)
+	} else { // all of its requests conflict with a batch under way, or were done in one
+		b.answered = answered(nil)
+	}
+	q.under = append(q.under, b)
+}
+
+// settle ends the first batch under way. Where it failed, those behind it failed too:
+// they are decided again, under the lock, unless they may be in the log.
+func (q *sequencer) settle(err error) {
+	first := q.under[0]
+	first.cancel()
+	if err == nil {
+		q.under = q.under[1:]
+		if len(q.under) > 0 {
+			q.under[0].log.before = nil // what it knew, the log has now
+		}
+		q.tree = first.tree
+		q.store.publish(first.era, first.head.Size, first.requests) // step 6
+		q.answer(first.requests, nil)
+		return
+	}
+	failed := q.under
+	q.under, q.alone = nil, !errors.Is(err, ErrUnknown)
+	for i, b := range failed {
+		if i > 0 {
+			if next := <-b.answered; !errors.Is(err, ErrUnknown) {
+				err = behind(next)
+			}
+			b.cancel()
+		}
+		if errors.Is(err, errRaced) {
+			q.decide(b.requests)
+			continue
+		}
+		q.answer(b.requests, fmt.Errorf("append positions up to %d: %w", b.head.Size, err))
+	}
+}
+
+// behind is the outcome of a batch behind one that failed, by its own answer. Its success
+// would mean that the one before it is in the log, so it is not known what happened.
+func behind(own error) error {
+	if own == nil {
+		return fmt.Errorf("%w: the batch before it is said to have failed", ErrUnknown)
+	}
+	return own
+}
+
+// decide takes a batch through all the steps, under the lock.
+func (q *sequencer) decide(requests []*request) {
+	ctx, cancel := context.WithTimeout(context.Background(), batchTimeout)
+	defer cancel()
 	err := q.underLock(ctx, requests)
 	for tries := 1; tries < raceTries && lostRace(err); tries++ {
 		err = q.underLock(ctx, requests)
 	}
-	return err
+	q.answer(requests, err)
 }
 
-// lostRace says whether nothing was written because others were at work.
+// lostRace reports whether nothing was written because another process appended.
 func lostRace(err error) bool {
 	return !errors.Is(err, ErrUnknown) && (errors.Is(err, errRaced) || schema.FaultOf(err) == schema.Raced)
 }
 
-// onCondition takes a batch through the steps without the lock. Each stream is
-// taken to stand where its first write expects it: the append fails where that
-// version is used already.
-func (q *sequencer) onCondition(ctx context.Context, requests []*request) error {
-	was, err := q.tree.Head()
-	if err != nil {
-		return err
-	}
-	grown := q.tree                                                                                                             // q.tree stays as it is until the commit is known: after an unknown one the head tells
-	rows, err := number(&grown, requests, known{versions: map[Stream]Version{}, commands: map[string]Position{}, unread: true}) // step 4
-	if err != nil {
-		return err
-	}
-	head, err := grown.Head()
-	if err != nil {
-		return err
-	}
-	if err := q.store.engine.appendIf(ctx, was, rows, head); err != nil { // step 5
-		return fmt.Errorf("append positions %d to %d: %w", rows[0].position, head.Size, err)
-	}
-	q.tree = grown
-	q.store.publish(head.Size, requests) // step 6
-	return nil
-}
-
 func (q *sequencer) underLock(ctx context.Context, requests []*request) error {
 	before := q.store.known()
-	tx, err := q.store.engine.begin(ctx, streamsOf(requests), commandsOf(requests)) // step 2
+	tx, err := q.store.engine.begin(ctx, Position(q.tree.size), streamsOf(requests), commandsOf(requests)) // step 2
 	if err != nil {
 		return fmt.Errorf("begin a batch of %d appends: %w", len(requests), err)
 	}
-	known := tx.known()
-	q.store.learn(before, known.head.Size)
-	q.alone = int64(known.head.Size) == q.tree.size
-	if err := q.catchUp(ctx, known.head); err != nil { // step 3
+	log := tx.state()
+	q.store.learn(before, log.head.Size)
+	q.alone = int64(log.head.Size) == q.tree.size
+	era, _ := q.store.recent.end()
+	if !q.grow(era, log) { // step 3
+		if err := q.catchUp(ctx, log.head); err != nil {
+			tx.rollback()
+			return err
+		}
+	}
+	n := numbering{tree: q.tree, log: log}
+	n.era, _ = q.store.recent.end()                                // another than that of requests, where the log was found to be restored
+	if err := n.addAll(requests); err != nil || len(n.rows) == 0 { // step 4
 		tx.rollback()
 		return err
 	}
-	grown := q.tree
-	rows, err := number(&grown, requests, known) // step 4
-	if err != nil || len(rows) == 0 {
-		tx.rollback()
-		return err
-	}
-	head, err := grown.Head()
+	head, err := n.tree.Head()
 	if err != nil {
 		tx.rollback()
 		return err
 	}
-	if err := tx.commit(ctx, rows, head); err != nil { // step 5
+	if err := tx.commit(ctx, n.rows, head); err != nil { // step 5
 		q.alone = false
-		return fmt.Errorf("commit positions %d to %d: %w", rows[0].position, head.Size, err)
+		return fmt.Errorf("commit positions %d to %d: %w", n.rows[0].position, head.Size, err)
+	}
+	q.tree = n.tree
+	q.store.publish(n.era, head.Size, requests) // step 6
+	return nil
+}
+
+// follow grows the tree by what other processes appended, where this one has read that to
+// the end of the log, as far as it knows. The next append may then be one on condition: it
+// has the root as its condition, so the database proves the tree.
+func (q *sequencer) follow() {
+	if len(q.under) > 0 {
+		return
+	}
+	list, ok := q.store.recent.after(Position(q.tree.size), recentGap)
+	if !ok || list[len(list)-1].Position != q.store.known() {
+		return
+	}
+	grown := q.tree
+	for _, rec := range list {
+		if _, err := grown.Grow(LeafHash(rec.Entry)); err != nil {
+			return // the lock finds out
+		}
+	}
+	q.tree, q.alone = grown, true
+}
+
+// grow makes the tree that of the head, by the entries that were read under the lock, which
+// the head's root proves. It reports whether they were enough.
+func (q *sequencer) grow(era int, log logState) bool {
+	grown := q.tree
+	for _, row := range log.behind {
+		if _, err := grown.Grow(LeafHash(row.entry)); err != nil {
+			return false
+		}
+	}
+	if own, err := grown.Head(); err != nil || own != log.head {
+		return false
+	}
+	if list, err := q.store.decodeRows(log.behind, Position(q.tree.size)); err == nil {
+		q.store.remembered(era, list)
 	}
 	q.tree = grown
-	q.store.publish(head.Size, requests) // step 6
-	return nil
+	return true
 }
 
 // catchUp makes the tree in memory that of the head. It has something to do at
 // the start, after a commit of unknown outcome, and when another process
-// appended: then it reads the right edge, a few entries, and proves it by the root.
+// appended more than it has read: then it reads the right edge, a few entries, and proves
+// it by the root. Where the log does not continue that of the tree before, it was restored,
+// and what is remembered of it is dropped.
 func (q *sequencer) catchUp(ctx context.Context, head Head) error {
-	if own, err := q.tree.Head(); err != nil || own == head && head.Size > 0 {
+	own, err := q.tree.Head()
+	if err != nil || own == head && head.Size > 0 {
 		return err
+	}
+	if own.Size > 0 && own.Size <= head.Size {
+		root, err := tlog.TreeHash(int64(own.Size), q.store.Nodes(ctx))
+		if err != nil {
+			return fmt.Errorf("read the root of the log at position %d: %w", own.Size, err)
+		}
+		if Hash(root) != own.Root {
+			q.store.forget()
+		}
 	}
 	edge, err := readEdge(ctx, q.store.engine, head)
 	if err != nil {
@@ -248,73 +363,18 @@ func (q *sequencer) catchUp(ctx context.Context, head Head) error {
 	return nil
 }
 
-// number decides each request under the lock, gives its events their positions
-// and versions, and grows the tree. A request that cannot be is marked, and the
-// others go on.
-func number(t *Tree, requests []*request, known known) ([]row, error) {
-	var rows []row
-	for _, r := range requests {
-		r.receipt, r.replayed, r.err = Receipt{}, 0, nil // an append on condition may have failed before
-		if at, used := known.commands[r.command.ID]; used && r.command.ID != "" {
-			r.replayed = at
-			continue
-		}
-		if r.err = conflict(r.Writes, known); r.err != nil {
-			continue
-		}
-		if r.command.ID != "" {
-			known.commands[r.command.ID] = Position(t.size + 1)
-		}
-		next := 0
-		for _, w := range r.Writes {
-			if known.unread {
-				known.versions[w.Stream] = max(known.versions[w.Stream], w.Expected)
-			}
-			for _, event := range w.Events {
-				known.versions[w.Stream]++
-				env := Envelope{Position: Position(t.size + 1), Stream: w.Stream, Version: known.versions[w.Stream],
-					Type: event.Type(), Schema: event.Type().Version(), Time: r.Time.UTC().Truncate(time.Microsecond),
-					Actor: r.Actor, Cause: r.Cause}
-				entry := EncodeEntry(env, r.payloads[next])
-				nodes, err := t.Grow(LeafHash(entry))
-				if err != nil {
-					return nil, err
-				}
-				row := row{position: env.Position, stream: env.Stream, version: env.Version, nodes: joinNodes(nodes), entry: entry}
-				if next == 0 {
-					row.command = r.command.ID
-				}
-				rows = append(rows, row)
-				r.receipt.Events = append(r.receipt.Events, Recorded{Envelope: env, Event: event, Entry: entry})
-				next++
-			}
-		}
-	}
-	return rows, nil
-}
-
-func conflict(writes []Write, known known) error {
-	for _, w := range writes {
-		if at, read := known.versions[w.Stream]; at != w.Expected && (read || !known.unread) {
-			return fmt.Errorf("%w: %s is at version %d, expected %d", ErrConflict, w.Stream, at, w.Expected)
-		}
-	}
-	return nil
-}
-
-// observed says whether every write adds to a stream that is new, or that was seen
-// in the log at the version expected or a later one: an append on condition finds a
-// version that is used, and could not find that the one before it is missing.
-func (s *Store) observed(requests []*request) bool {
+// outdated reports whether a write expects a version that this process knows to be past:
+// the append on condition would fail, and its neighbours in the batch with it.
+func (s *Store) outdated(requests []*request) bool {
 	for _, r := range requests {
 		for _, w := range r.Writes {
 			u, _ := w.Stream.User()
-			if seen, _ := s.accounts.Peek(u); len(w.Events) == 0 || w.Expected < 0 || seen.Version < w.Expected {
-				return false
+			if seen, _ := s.accounts.Peek(u); seen.Version > w.Expected {
+				return true
 			}
 		}
 	}
-	return true
+	return false
 }
 
 func streamsOf(requests []*request) []Stream {

@@ -47,14 +47,14 @@ func TestSequenceErrors(t *testing.T) {
 		for _, other := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, another process appends %t", tt.step, other), func(t *testing.T) {
 				store, faults, open := withFaults(t)
-				town, others := eventstoretest.NewTown(1, 5), eventstoretest.NewTown(2, 5)
-				append1(t, store, town)
+				workload, others := eventstoretest.NewWorkload(1, 5), eventstoretest.NewWorkload(2, 5)
+				append1(t, store, workload)
 				if tt.step == eventstore.AtEdge { // the edge is read where another process appended
 					append1(t, open(), others)
 				}
 				before := audittest.CheckLedger(t, store).Head.Size
 
-				a := town.Append(2)
+				a := workload.Append(2)
 				faults.Once(tt.step, fails)
 				r, err := store.Append(t.Context(), a)
 				if !errors.Is(err, errFault) || errors.Is(err, eventstore.ErrUnknown) != tt.unknown || len(r.Events) > 0 {
@@ -75,9 +75,9 @@ func TestSequenceErrors(t *testing.T) {
 				if r.Replayed != tt.done {
 					t.Errorf("the same command again says replayed %t", r.Replayed)
 				}
-				append1(t, store, town)
+				append1(t, store, workload)
 				append1(t, open(), others)
-				append1(t, store, town)
+				append1(t, store, workload)
 				audittest.CheckLedger(t, store)
 				audittest.CheckLedger(t, open())
 			})
@@ -85,9 +85,9 @@ func TestSequenceErrors(t *testing.T) {
 	}
 }
 
-func append1(t testing.TB, store *eventstore.Store, town *eventstoretest.Town) eventstore.Receipt {
+func append1(t testing.TB, store *eventstore.Store, workload *eventstoretest.Workload) eventstore.Receipt {
 	t.Helper()
-	r, err := town.Live(t.Context(), store, 2)
+	r, err := workload.Step(t.Context(), store, 2)
 	must(t, err)
 	return r
 }
@@ -95,17 +95,17 @@ func append1(t testing.TB, store *eventstore.Store, town *eventstoretest.Town) e
 // Another process is faster between the caller's decision and this process's lock.
 func TestAnotherProcessAppendedInBetween(t *testing.T) {
 	store, faults, open := withFaults(t)
-	town, others := eventstoretest.NewTown(1, 5), eventstoretest.NewTown(2, 5)
-	first := append1(t, store, town)
+	workload, others := eventstoretest.NewWorkload(1, 5), eventstoretest.NewWorkload(2, 5)
+	first := append1(t, store, workload)
 
 	var theirs eventstore.Receipt
 	faults.Once(eventstore.AtBegin, func() error { theirs = append1(t, open(), others); return nil })
-	r := append1(t, store, town)
+	r := append1(t, store, workload)
 	if theirs.Events[0].Position != first.Position()+1 || r.Events[0].Position != theirs.Position()+1 {
 		t.Errorf("positions end at %d, then theirs at %d, then ours begin at %d", first.Position(), theirs.Position(), r.Events[0].Position)
 	}
 
-	a := town.Append(2) // now on the very streams of the append
+	a := workload.Append(2) // now on the very streams of the append
 	faults.Once(eventstore.AtBegin, func() error {
 		same := a
 		same.Cause = eventstore.Command{ID: "theirs", Content: "living"}.Cause()
@@ -116,14 +116,14 @@ func TestAnotherProcessAppendedInBetween(t *testing.T) {
 		t.Errorf("a stream that moved on in between gave %v", err)
 	}
 
-	a = town.Append(2) // and the very command
+	a = workload.Append(2) // and the very command
 	faults.Once(eventstore.AtBegin, func() error { _, err := open().Append(t.Context(), a); return err })
 	r, err := store.Append(t.Context(), a)
 	must(t, err)
 	if !r.Replayed {
 		t.Error("the command that another process did was done again")
 	}
-	append1(t, store, town)
+	append1(t, store, workload)
 	audittest.CheckLedger(t, store)
 }
 
@@ -241,8 +241,8 @@ func TestSQLiteRefusesTheCommit(t *testing.T) {
 	file := newFile(t)
 	db := openFile(t, file)
 	store := inFile(t, file)()
-	town := eventstoretest.NewTown(1, 5)
-	append1(t, store, town)
+	workload := eventstoretest.NewWorkload(1, 5)
+	append1(t, store, workload)
 	for _, change := range []string{
 		`CREATE TABLE parents (id INTEGER PRIMARY KEY)`,
 		`CREATE TABLE children (parent INTEGER REFERENCES parents (id) DEFERRABLE INITIALLY DEFERRED)`,
@@ -251,7 +251,7 @@ func TestSQLiteRefusesTheCommit(t *testing.T) {
 		_, err := db.Write.ExecContext(t.Context(), change)
 		must(t, err)
 	}
-	a := town.Append(2)
+	a := workload.Append(2)
 	for range 3 {
 		if _, err := store.Append(t.Context(), a); !schema.IsSQLiteConstraint(err) || errors.Is(err, eventstore.ErrUnknown) {
 			t.Fatalf("an append whose COMMIT was refused, so that nothing was done, gave %v", err)
@@ -264,7 +264,7 @@ func TestSQLiteRefusesTheCommit(t *testing.T) {
 	if r.Replayed {
 		t.Error("what was never committed is replayed")
 	}
-	append1(t, store, town)
+	append1(t, store, workload)
 	audittest.CheckLedger(t, store)
 }
 
@@ -279,7 +279,7 @@ func TestHeadCannotBeRead(t *testing.T) {
 	if err := store.Wait(t.Context(), 10); !errors.Is(err, errFault) {
 		t.Errorf("a wait gave %v", err)
 	}
-	append1(t, open(), eventstoretest.NewTown(1, 5))
+	append1(t, open(), eventstoretest.NewWorkload(1, 5))
 	must(t, store.Wait(t.Context(), 0))
 	audittest.CheckLedger(t, store)
 }
@@ -290,7 +290,7 @@ func TestLeavingDoesNotStopTheAppend(t *testing.T) {
 	held, release := make(chan struct{}), make(chan struct{})
 	faults.Once(eventstore.BeforeCommit, func() error { close(held); <-release; return nil })
 	ctx, cancel := context.WithCancel(t.Context())
-	a := eventstoretest.NewTown(1, 5).Append(2)
+	a := eventstoretest.NewWorkload(1, 5).Append(2)
 	left := make(chan error, 1)
 	go func() { _, err := store.Append(ctx, a); left <- err }()
 	<-held

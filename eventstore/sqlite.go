@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -39,23 +41,23 @@ func (e sqlite) close() {
 	}
 }
 
-type sqliteBatch struct {
+type sqliteTransaction struct {
 	engine sqlite
 	tx     *sql.Tx
-	was    known
+	was    logState
 }
 
 // run gives a statement of writes as one of the batch's transaction.
-func (b *sqliteBatch) run(ctx context.Context, query string) *sql.Stmt {
+func (b *sqliteTransaction) run(ctx context.Context, query string) *sql.Stmt {
 	return b.tx.StmtContext(ctx, b.engine.writes[query])
 }
 
-func (e sqlite) begin(ctx context.Context, streams []Stream, commands []string) (batch, error) {
+func (e sqlite) begin(ctx context.Context, _ Position, streams []Stream, commands []string) (transaction, error) {
 	tx, err := e.db.Write.BeginTx(ctx, nil)
 	if err != nil {
 		return nil, err
 	}
-	b := &sqliteBatch{engine: e, tx: tx, was: known{versions: map[Stream]Version{}, commands: map[string]Position{}}}
+	b := &sqliteTransaction{engine: e, tx: tx, was: logState{versions: map[Stream]Version{}, commands: map[string]Position{}}}
 	if err := b.read(ctx, streams, commands); err != nil {
 		b.rollback()
 		return nil, err
@@ -63,7 +65,7 @@ func (e sqlite) begin(ctx context.Context, streams []Stream, commands []string) 
 	return b, nil
 }
 
-func (b *sqliteBatch) read(ctx context.Context, streams []Stream, commands []string) (err error) {
+func (b *sqliteTransaction) read(ctx context.Context, streams []Stream, commands []string) (err error) {
 	if b.was.head, err = scanHead(b.run(ctx, selectHead).QueryRowContext(ctx)); err != nil {
 		return err
 	}
@@ -76,7 +78,7 @@ func (b *sqliteBatch) read(ctx context.Context, streams []Stream, commands []str
 		func(id string, at int64) { b.was.commands[id] = Position(at) })
 }
 
-// eachIn asks one question about many names, and gives the answers that are there.
+// eachIn runs one query over many names, and gives found those that have a number.
 func eachIn[N ~string](ctx context.Context, query *sql.Stmt, names []N, found func(N, int64)) error {
 	if len(names) == 0 {
 		return nil
@@ -103,15 +105,15 @@ func eachIn[N ~string](ctx context.Context, query *sql.Stmt, names []N, found fu
 	return rows.Err()
 }
 
-func (b *sqliteBatch) known() known { return b.was }
+func (b *sqliteTransaction) state() logState { return b.was }
 
-func (b *sqliteBatch) rollback() { _ = b.tx.Rollback() } // nothing to lose: the database rolls back by itself
+func (b *sqliteTransaction) rollback() { _ = b.tx.Rollback() } // nothing to lose: the database rolls back by itself
 
 // rowsAStatement keeps one INSERT under SQLite's limit of parameters, and gives
 // the driver few different statements.
 const rowsAStatement = 64
 
-func (b *sqliteBatch) commit(ctx context.Context, rows []row, head Head) error {
+func (b *sqliteTransaction) commit(ctx context.Context, rows []row, head Head) error {
 	if err := b.insert(ctx, rows, head); err != nil {
 		b.rollback()
 		return err
@@ -119,19 +121,23 @@ func (b *sqliteBatch) commit(ctx context.Context, rows []row, head Head) error {
 	return atCommit(b.tx.Commit()) // where SQLite refuses, the driver rolls back
 }
 
-func (e sqlite) appendIf(ctx context.Context, was Head, rows []row, head Head) error {
+// One batch at a time: SQLite works in this process, so nothing is gained by sending the
+// next one early.
+func (sqlite) pipelined() int { return 1 }
+
+func (e sqlite) appendIf(ctx context.Context, was Head, streams []condition, rows []row, head Head) <-chan error {
+	return answered(e.appendNow(ctx, was, streams, rows, head))
+}
+
+func (e sqlite) appendNow(ctx context.Context, was Head, streams []condition, rows []row, head Head) error {
 	tx, err := e.db.Write.BeginTx(ctx, nil)
 	if err != nil {
 		return err
 	}
-	b := &sqliteBatch{engine: e, tx: tx}
-	switch now, err := scanHead(b.run(ctx, selectHead).QueryRowContext(ctx)); {
-	case err != nil:
+	b := &sqliteTransaction{engine: e, tx: tx}
+	if err := b.holds(ctx, was, streams, rows); err != nil {
 		b.rollback()
 		return err
-	case now != was:
-		b.rollback()
-		return fmt.Errorf("%w: the head is at %d", errRaced, now.Size)
 	}
 	if err := b.insert(ctx, rows, head); err != nil {
 		b.rollback()
@@ -143,7 +149,33 @@ func (e sqlite) appendIf(ctx context.Context, was Head, rows []row, head Head) e
 	return atCommit(tx.Commit())
 }
 
-func (b *sqliteBatch) insert(ctx context.Context, rows []row, head Head) error {
+// holds gives errRaced where the log is not as the append expects it. A trigger refuses
+// rows that do not follow their streams, so only streams without rows are looked up.
+func (b *sqliteTransaction) holds(ctx context.Context, was Head, streams []condition, rows []row) error {
+	switch now, err := scanHead(b.run(ctx, selectHead).QueryRowContext(ctx)); {
+	case err != nil:
+		return err
+	case now != was:
+		return fmt.Errorf("%w: the head is at %d", errRaced, now.Size)
+	}
+	expected := map[Stream]Version{}
+	for _, s := range streams {
+		expected[s.stream] = s.version
+	}
+	for _, r := range rows {
+		delete(expected, r.stream)
+	}
+	at := map[Stream]Version{}
+	err := eachIn(ctx, b.run(ctx, selectVersions), slices.Collect(maps.Keys(expected)), func(s Stream, version int64) { at[s] = Version(version) })
+	for s, version := range expected {
+		if err == nil && at[s] != version {
+			err = fmt.Errorf("%w: %s is at version %d", errRaced, s, at[s])
+		}
+	}
+	return err
+}
+
+func (b *sqliteTransaction) insert(ctx context.Context, rows []row, head Head) error {
 	for len(rows) > 0 {
 		n := min(len(rows), rowsAStatement)
 		if n < rowsAStatement {
@@ -158,7 +190,7 @@ func (b *sqliteBatch) insert(ctx context.Context, rows []row, head Head) error {
 	return err
 }
 
-func (b *sqliteBatch) insertRows(ctx context.Context, rows []row) error {
+func (b *sqliteTransaction) insertRows(ctx context.Context, rows []row) error {
 	args := make([]any, 0, 6*len(rows))
 	for _, r := range rows {
 		command := sql.NullString{String: r.command, Valid: r.command != ""}
@@ -168,8 +200,8 @@ func (b *sqliteBatch) insertRows(ctx context.Context, rows []row) error {
 	return err
 }
 
-// The statements of a batch. They ask and tell about many things at once, so that
-// their number does not grow with the batch.
+// The statements of a batch. Each handles many rows, so that their number does not grow
+// with the batch.
 const (
 	selectHead     = `SELECT size, root FROM head WHERE one = 1`
 	updateHead     = `UPDATE head SET size = ?, root = ?`
@@ -198,6 +230,15 @@ func (e sqlite) rows(ctx context.Context, query string, args ...any) ([]row, err
 func (e sqlite) entries(ctx context.Context, at Position, limit int) ([]row, error) {
 	return e.scan(ctx, func(found scanner, r *row) error { return found.Scan(&r.position, &r.entry) },
 		`SELECT position, entry FROM events WHERE position > ? ORDER BY position LIMIT ?`, at, limit)
+}
+
+func (e sqlite) at(ctx context.Context, at []Position) ([]row, error) {
+	list, err := json.Marshal(at)
+	if err != nil {
+		return nil, err
+	}
+	return e.scan(ctx, func(found scanner, r *row) error { return found.Scan(&r.position, &r.entry) },
+		`SELECT position, entry FROM events WHERE position IN (SELECT value FROM json_each(?))`, string(list))
 }
 
 func (e sqlite) scan(ctx context.Context, read func(scanner, *row) error, query string, args ...any) ([]row, error) {
@@ -252,7 +293,7 @@ func (e sqlite) nodes(ctx context.Context, at []Position) (map[Position][]byte, 
 }
 
 func (e sqlite) snapshot(ctx context.Context, s Stream) (snapshot, error) {
-	return scanSnapshot(e.db.Read.QueryRowContext(ctx, `SELECT stream, version, format, state FROM snapshots WHERE stream = ?`, string(s)))
+	return scanSnapshot(e.db.Read.QueryRowContext(ctx, `SELECT stream, version, format, state FROM snapshots WHERE stream = ? AND format BETWEEN ? AND ?`, string(s), oldestFormat, newestFormat))
 }
 
 func (e sqlite) saveSnapshots(ctx context.Context, list []snapshot) error {
@@ -330,11 +371,18 @@ func (e sqlite) probe(context.Context) error { return e.db.Space() }
 
 func (sqlite) extend(context.Context, Position) error { return nil }
 
+// One file is not archived in parts.
+func (sqlite) archived(context.Context) (Position, error)  { return 0, nil }
+func (sqlite) archives(context.Context) ([]Archive, error) { return nil, nil }
+func (sqlite) archivedAccounts(context.Context, Position, Stream, int) ([]ArchivedAccount, error) {
+	return nil, nil
+}
+
 // Every process on a file leads: each has a bus of its own, to which it alone can
 // carry the log.
 func (sqlite) takeLease(context.Context, lease, time.Duration) (int64, error) { return 1, nil }
 func (sqlite) renewLease(context.Context, lease, time.Duration) error         { return nil }
 func (sqlite) endLease(context.Context, lease) error                          { return nil }
 
-// listen hears nothing: another process on the file is found by polling.
+// listen does nothing: another process on the file is found by polling.
 func (sqlite) listen(context.Context, func(Position), func(error)) {}

@@ -47,7 +47,7 @@ func TestSQLite(t *testing.T) {
 func TestTriggersKeepTheLog(t *testing.T) {
 	file := newFile(t)
 	store := inFile(t, file)()
-	_, err := store.Append(t.Context(), eventstoretest.NewTown(1, 3).Append(1))
+	_, err := store.Append(t.Context(), eventstoretest.NewWorkload(1, 3).Append(1))
 	must(t, err)
 	db := openFile(t, file)
 	for _, change := range []string{
@@ -92,9 +92,9 @@ func TestNewerDatabaseIsRefused(t *testing.T) {
 // does: to say what is wrong. That one changes nothing.
 func TestStartOnACorruptHead(t *testing.T) {
 	file := newFile(t)
-	town := eventstoretest.NewTown(1, 3)
+	workload := eventstoretest.NewWorkload(1, 3)
 	store := inFile(t, file)()
-	_, err := store.Append(t.Context(), town.Append(1))
+	_, err := store.Append(t.Context(), workload.Append(1))
 	must(t, err)
 	store.Close()
 	db := openFile(t, file)
@@ -111,7 +111,7 @@ func TestStartOnACorruptHead(t *testing.T) {
 	if head, err := reader.Head(t.Context()); err != nil || head.Size != 1 {
 		t.Errorf("the auditor reads the head %+v, %v", head, err)
 	}
-	if _, err := reader.Append(t.Context(), town.Append(1)); !errors.Is(err, eventstore.ErrReadOnly) {
+	if _, err := reader.Append(t.Context(), workload.Append(1)); !errors.Is(err, eventstore.ErrReadOnly) {
 		t.Errorf("the auditor's store took an append: %v", err)
 	}
 }

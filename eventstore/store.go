@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
@@ -26,8 +27,8 @@ var (
 	ErrUnknown = errors.New("eventstore: outcome of the append is unknown")
 	// ErrClosed: the store is shut.
 	ErrClosed = errors.New("eventstore: closed")
-	// ErrAhead: who follows the log is at a position that it does not have, or that is
-	// another entry now. The log was restored; what was made of the other is wrong.
+	// ErrAhead: a follower is at a position that the log does not have, or that is another
+	// entry now. The log was restored; what was derived from the old one is wrong.
 	ErrAhead = errors.New("eventstore: ahead of the log")
 	// ErrReadOnly: the store was opened to be read.
 	ErrReadOnly = errors.New("eventstore: opened for reading only")
@@ -47,18 +48,23 @@ type Append struct {
 	Writes []Write
 }
 
-// Write adds events to one stream that must stand at the expected version. With
-// no events it adds nothing, and only insists on the version.
+// moment is the time that the entries of the append bear.
+func (a Append) moment() time.Time { return a.Time.UTC().Truncate(time.Microsecond) }
+
+// Write adds events to one stream that must be at the expected version. With no events
+// it only requires the version.
 type Write struct {
 	Stream   Stream
 	Expected Version
 	Events   []domain.Event
+
+	era int // of what this process remembered when it gave the version; 0 for a version of elsewhere
 }
 
-// Receipt is what an append came to.
+// Receipt is the result of an append.
 type Receipt struct {
 	Events   []Recorded // in order of position
-	Replayed bool       // the command was done before; these are its events of then
+	Replayed bool       // the command was done before; these are its first events
 }
 
 // Position is that of the receipt's last entry.
@@ -89,21 +95,24 @@ type Store struct {
 	accounts *lru.Cache[domain.UserID, Loaded]
 	folded   chan snapshot
 	grown    chan Position // to which the log has come by this process
+	recent   recent
 
 	holder    string        // names this store where it leads
 	leaseTime time.Duration // see the constant
 	back      background
 	space     space
+	observer  atomic.Pointer[func(Batch)]
 
 	gate sync.RWMutex // read side: a request is being queued; write side: close
 	shut bool
 
-	mu    sync.Mutex
-	seen  Position      // known to be committed, by a commit or by a read of the head
-	moved chan struct{} // closed when seen grows
-	hint  Position      // highest position that somebody spoke of since the last look
+	mu      sync.Mutex
+	seen    Position      // known to be committed, by a commit or by a read
+	moved   chan struct{} // closed when seen grows
+	waiting int           // those who wait for the log to grow
+	hint    Position      // the highest since the last read
 
-	hinted chan struct{} // a look is due
+	hinted chan struct{} // a read is due
 }
 
 // accountsCached bounds the folded accounts kept in memory (a few hundred bytes each).
@@ -128,7 +137,7 @@ func SQLite(ctx context.Context, db *schema.SQLite) (*Store, error) {
 
 // ReadSQLite opens the log for an audit. The store only reads, Append answers
 // ErrReadOnly, and nothing is proved at the start: where the log is corrupt,
-// verify is to say how.
+// verify reports how.
 func ReadSQLite(db *schema.SQLite) (*Store, error) {
 	s, err := newStore(sqlite{db: db})
 	if err != nil {
@@ -144,7 +153,7 @@ func newStore(e engine) (*Store, error) {
 		return nil, err
 	}
 	return &Store{engine: e, queue: make(chan *request, maxBatch), closing: make(chan struct{}),
-		accounts: cache, folded: make(chan snapshot, 64), grown: make(chan Position, 1), moved: make(chan struct{}), hinted: make(chan struct{}, 1),
+		accounts: cache, recent: recent{era: 1}, folded: make(chan snapshot, 64), grown: make(chan Position, 1), moved: make(chan struct{}), hinted: make(chan struct{}, 1),
 		holder: newHolder(), leaseTime: leaseTime}, nil
 }
 
@@ -163,18 +172,14 @@ func open(ctx context.Context, e engine) (*Store, error) {
 	}
 	s.seen = head.Size
 	s.space.wrote(nil)
-	hearing, deaf := context.WithCancel(context.WithoutCancel(ctx))
-	go func() { <-s.closing; deaf() }()
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx)) // the store outlives its opening
+	go func() { <-s.closing; cancel() }()
 	s.stopped.Go(seq.run)
 	s.stopped.Go(s.keepSnapshots)
-	s.stopped.Go(func() { s.lookAsHinted(hearing) })
+	s.stopped.Go(func() { s.followHints(ctx) })
 	s.stopped.Go(s.keepExtended)
 	s.stopped.Go(func() {
-		e.listen(hearing, s.Hint, func(err error) {
-			if hearing.Err() == nil {
-				s.Report("listen for appends of other processes", err)
-			}
-		})
+		e.listen(ctx, s.Hint, func(err error) { s.Report("listen for appends of other processes", err) })
 	})
 	return s, nil
 }
@@ -205,13 +210,19 @@ func (s *Store) Close() {
 
 // Append commits the events of a. It returns when they are durable.
 //
-// Errors wrap ErrConflict, ErrTooLarge, ErrKeyReused or ErrClosed when nothing
-// was appended, and ErrUnknown when that cannot be told. Where ctx ends first,
+// Errors wrap ErrConflict, ErrTooLarge, ErrKeyReused, ErrDoneBefore or ErrClosed when
+// nothing was appended, and ErrUnknown when that is not known. Where ctx ends first,
 // the append may still happen, and the error wraps ErrUnknown as well.
 func (s *Store) Append(ctx context.Context, a Append) (Receipt, error) {
 	r, err := newRequest(a)
 	if err != nil {
 		return Receipt{}, err
+	}
+	r.era, _ = s.recent.end()
+	for _, w := range a.Writes {
+		if w.era != 0 && w.era != r.era { // the log was found to be restored since
+			return Receipt{}, fmt.Errorf("%w: version %d of %s may be of a log of before", ErrConflict, w.Expected, w.Stream)
+		}
 	}
 	if err := s.enqueue(ctx, r); err != nil {
 		return Receipt{}, err
@@ -230,9 +241,8 @@ func (s *Store) Append(ctx context.Context, a Append) (Receipt, error) {
 	}
 }
 
-// enqueue hands a request to the sequencer; after an error it was not accepted
-// and nothing happens. The gate keeps Close from ending the sequencer between
-// the look at shut and the send.
+// enqueue gives a request to the sequencer; after an error it was not accepted. The gate
+// keeps Close from ending the sequencer between the check of shut and the send.
 func (s *Store) enqueue(ctx context.Context, r *request) error {
 	s.gate.RLock()
 	defer s.gate.RUnlock()

@@ -3,7 +3,9 @@ package eventstore
 import (
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"math/bits"
 
 	"golang.org/x/mod/sumdb/tlog"
 )
@@ -62,6 +64,32 @@ func (t *Tree) Grow(leaf Hash) ([]Hash, error) {
 	return completed, nil
 }
 
+// Peaks are the roots of the complete subtrees that the size is made of, the largest
+// first. With the size they are the whole tree, for growing and for its root.
+func (t *Tree) Peaks() []Hash {
+	var list []Hash
+	for level := len(t.peaks) - 1; level >= 0; level-- {
+		if t.size>>level&1 == 1 {
+			list = append(list, Hash(t.peaks[level]))
+		}
+	}
+	return list
+}
+
+// NewTree gives the tree of a size and its peaks.
+func NewTree(size Position, peaks []Hash) (Tree, error) {
+	t := Tree{size: int64(size)}
+	if size < 0 || bits.OnesCount64(uint64(size)) != len(peaks) {
+		return Tree{}, fmt.Errorf("a tree of size %d does not have %d peaks", size, len(peaks))
+	}
+	for level := len(t.peaks) - 1; level >= 0; level-- {
+		if t.size>>level&1 == 1 {
+			t.peaks[level], peaks = tlog.Hash(peaks[0]), peaks[1:]
+		}
+	}
+	return t, nil
+}
+
 // Head gives size and root.
 func (t *Tree) Head() (Head, error) {
 	root, err := tlog.TreeHash(t.size, tlog.HashReaderFunc(t.read))
@@ -82,6 +110,26 @@ func (t *Tree) read(indexes []int64) ([]tlog.Hash, error) {
 		hashes[i] = t.peaks[level]
 	}
 	return hashes, nil
+}
+
+// ErrDiverged: the log does not begin with the entries of an earlier head.
+var ErrDiverged = errors.New("eventstore: the log does not continue an earlier head")
+
+// Extends proves, by a few stored nodes of the tree, that the log of one head begins with
+// all entries of an earlier one: none of them was changed, removed or inserted. The error
+// wraps ErrDiverged where it does not.
+func (s *Store) Extends(ctx context.Context, now, earlier Head) error {
+	if earlier.Size > now.Size {
+		return fmt.Errorf("%w: that counts %d entries and the log %d", ErrDiverged, earlier.Size, now.Size)
+	}
+	proof, err := tlog.ProveTree(int64(now.Size), int64(earlier.Size), s.Nodes(ctx))
+	if err != nil {
+		return err
+	}
+	if err := tlog.CheckTree(proof, int64(now.Size), tlog.Hash(now.Root), int64(earlier.Size), tlog.Hash(earlier.Root)); err != nil {
+		return fmt.Errorf("%w of size %d: %w", ErrDiverged, earlier.Size, err)
+	}
+	return nil
 }
 
 // readEdge loads the tree of a head from the stored nodes, and proves it: where
@@ -114,8 +162,8 @@ func readEdge(ctx context.Context, e engine, head Head) (Tree, error) {
 	return t, nil
 }
 
-// nodeAt says where the node with tlog's stored index stands: in the hashes of
-// the entry at the position, at the place of its level.
+// nodeAt finds the node with tlog's stored index: it is in the hashes of the entry at the
+// position, at the index of its level.
 func nodeAt(index int64) (at Position, level int) {
 	level, n := tlog.SplitStoredHashIndex(index)
 	return Position((n + 1) << level), level

@@ -9,11 +9,12 @@ import (
 
 	"kassa/domain"
 	"kassa/eventstore"
+	"kassa/httpapi/conditional"
 	"kassa/httpapi/problem"
 	"kassa/schema"
 )
 
-func (s *Server) about(w http.ResponseWriter, _ *http.Request) error {
+func (s *Server) about(w http.ResponseWriter, r *http.Request) error {
 	return writeJSON(w, http.StatusOK, struct {
 		Name     string            `json:"name"`
 		Version  string            `json:"version"`
@@ -22,20 +23,20 @@ func (s *Server) about(w http.ResponseWriter, _ *http.Request) error {
 		Bonus    domain.Credits    `json:"bonus"` // for signing up
 		Payments string            `json:"payments"`
 		Links    map[string]string `json:"links"`
-	}{"Kassa", s.Version, "Ask for a film in your own words, in Russian or English. Every answer costs credits, and every credit moved stands in a ledger.",
-		s.Commands.Price, s.Commands.Bonus, s.Commands.Payments.Name(),
+	}{"Kassa", s.Version, "Ask for a film in your own words, in Russian or English. Every answer costs credits, and every movement of credits is recorded in a ledger.",
+		s.Commands.ShownPrices(r.Context()).Price, s.Commands.Bonus, s.Commands.Payments.Name(),
 		map[string]string{"contract": "/api/openapi.yaml", "health": "/api/health", "ready": "/api/ready", "pages": "/web"}})
 }
 
-// health says that the process answers, and asks nothing else.
+// health answers whenever the process runs. It checks nothing else.
 func health(w http.ResponseWriter, _ *http.Request) error {
 	return writeJSON(w, http.StatusOK, map[string]string{"status": "alive"})
 }
 
-// readyWithin is the time in which it must be clear whether the process is ready.
+// readyWithin is the timeout of the readiness check.
 const readyWithin = 3 * time.Second
 
-// ready says whether requests can be answered now.
+// ready reports whether requests can be served now.
 func (s *Server) ready(w http.ResponseWriter, r *http.Request) error {
 	ctx, cancel := context.WithTimeout(r.Context(), readyWithin)
 	defer cancel()
@@ -51,10 +52,10 @@ func (s *Server) ready(w http.ResponseWriter, r *http.Request) error {
 	return writeJSON(w, http.StatusOK, isReady(&at, s.Failing))
 }
 
-// readiness is what a process that is ready says.
+// readiness is the answer of a process that is ready.
 type readiness struct {
 	Status   string               `json:"status"`
-	Position *eventstore.Position `json:"position,omitempty"` // nil of a process that serves no reads
+	Position *eventstore.Position `json:"position,omitempty"` // nil in a process that serves no reads
 	Failing  []string             `json:"failing,omitempty"`
 }
 
@@ -66,14 +67,14 @@ func isReady(at *eventstore.Position, failing func() []string) readiness {
 	return r
 }
 
-// States in which a process is not ready, and nothing is missing.
+// States in which a process is not ready although nothing has failed.
 var (
 	ErrOpening  = errors.New("the process is opening")
 	ErrDraining = errors.New("the process drains: it answers, and closes soon")
 )
 
-// notReady refuses, and logs what is missing. Others are told what it is where they
-// can do something about it, and never the error, which names what is inside.
+// notReady refuses the request and logs the cause. The client gets the cause only where
+// an operator can act on it, and never the error itself, which names internals.
 func notReady(r *http.Request, log *slog.Logger, missing error) error {
 	log.WarnContext(r.Context(), "not ready", "error", missing)
 	if why := missingOf(missing); why != "" {
@@ -102,16 +103,17 @@ func missingOf(err error) string {
 	return ""
 }
 
-func (s *Server) contract(w http.ResponseWriter, _ *http.Request) error {
-	return writeBody(w, "application/yaml", schema.OpenAPI)
+func (s *Server) contract(w http.ResponseWriter, r *http.Request) error {
+	return writeContract(w, r, "application/yaml", schema.OpenAPI)
 }
 
-func (s *Server) contractJSON(w http.ResponseWriter, _ *http.Request) error {
-	return writeBody(w, "application/json", schema.OpenAPIJSON())
+func (s *Server) contractJSON(w http.ResponseWriter, r *http.Request) error {
+	return writeContract(w, r, "application/json", schema.OpenAPIJSON())
 }
 
-func writeBody(w http.ResponseWriter, media string, body []byte) error {
-	w.Header().Set("Content-Type", media)
-	_, _ = w.Write(body) // the client has gone, or has not
+// writeContract lets clients cache the contract and revalidate it.
+func writeContract(w http.ResponseWriter, r *http.Request, media string, body []byte) error {
+	w.Header().Set("Cache-Control", "no-cache")
+	conditional.Write(w, r, media, body)
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"kassa/domain"
 	"kassa/eventstore"
 	"kassa/httpapi/paths"
+	"kassa/httpapi/requestlog"
 	"kassa/projections"
 	"kassa/vault"
 )
@@ -32,8 +33,8 @@ func (s *Server) userOf(ctx context.Context, u projections.User) (userJSON, erro
 		balanceJSON: balanceOf(u.Balance)}, nil
 }
 
-// unreadable says whether an error of the vault is damage, and logs it: the answer
-// goes on without what is lost, and somebody has to see to it.
+// unreadable reports whether an error of the vault is damaged data, and logs it. The
+// answer is given without the lost part; an operator has to repair it.
 func (s *Server) unreadable(ctx context.Context, err error) bool {
 	damaged := errors.Is(err, vault.ErrUnreadable)
 	if damaged {
@@ -42,7 +43,7 @@ func (s *Server) unreadable(ctx context.Context, err error) bool {
 	return damaged
 }
 
-// users lists everybody, or with an e-mail the one person who has it.
+// users lists all users, or with an e-mail the one user who has it.
 func (s *Server) users(w http.ResponseWriter, r *http.Request) error {
 	q, err := pageQuery(r)
 	if err != nil {
@@ -53,23 +54,24 @@ func (s *Server) users(w http.ResponseWriter, r *http.Request) error {
 	if values := r.URL.Query(); values.Has("email") {
 		found, at, err = s.userByEmail(r, values.Get("email"))
 	} else {
-		found, at, err = s.Views.Users(r.Context(), q, least(r))
+		found, at, err = s.Views.Users(r.Context(), q, minPosition(r))
 	}
 	if err != nil {
 		return refused(err, domain.AccountNotFound, noAccount)
 	}
-	return writePage(w, found, at, func(u projections.User) (userJSON, error) { return s.userOf(r.Context(), u) })
+	return writePage(w, r, found, at, func(u projections.User) (userJSON, error) { return s.userOf(r.Context(), u) })
 }
 
 func (s *Server) userByEmail(r *http.Request, email string) (found projections.Page[projections.User], at eventstore.Position, err error) {
 	id, err := s.Commands.FindUser(r.Context(), email)
 	if refusal := domain.RefusalIn(err); refusal != nil && refusal.Code == domain.AccountNotFound {
-		return found, least(r), nil // read from the log, which is never behind its views
+		return found, minPosition(r), nil // read from the log, which is never behind the views
 	}
 	if err != nil {
 		return found, 0, err
 	}
-	u, at, err := s.Views.User(r.Context(), id, least(r))
+	requestlog.Of(r.Context()).Subject = id
+	u, at, err := s.Views.User(r.Context(), id, minPosition(r))
 	found.Items = []projections.User{u}
 	return found, at, err
 }
@@ -79,7 +81,8 @@ func (s *Server) user(w http.ResponseWriter, r *http.Request) error {
 	if !ok {
 		return domain.Reject(domain.AccountNotFound, noAccount)
 	}
-	u, at, err := s.Views.User(r.Context(), id, least(r))
+	requestlog.Of(r.Context()).Subject = id
+	u, at, err := s.Views.User(r.Context(), id, minPosition(r))
 	if err != nil {
 		return refused(err, domain.AccountNotFound, noAccount)
 	}
@@ -87,17 +90,17 @@ func (s *Server) user(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	sayPosition(w, at)
+	setPosition(w, at)
 	return writeJSON(w, http.StatusOK, out)
 }
 
-// trial answers with the trial balance of the whole ledger; total is zero.
+// trial returns the trial balance of the whole ledger; total is zero.
 func (s *Server) trial(w http.ResponseWriter, r *http.Request) error {
-	t, err := s.Views.Trial(r.Context(), least(r))
+	t, err := s.Views.Trial(r.Context(), minPosition(r))
 	if err != nil {
 		return err
 	}
-	sayPosition(w, t.Position)
+	setPosition(w, t.Position)
 	return writeJSON(w, http.StatusOK, struct {
 		Position  eventstore.Position                     `json:"position"`
 		Accounts  map[domain.LedgerAccount]domain.Credits `json:"accounts"`

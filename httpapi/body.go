@@ -10,20 +10,25 @@ import (
 	"strconv"
 	"strings"
 
+	jsonv2 "github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
+	"kassa/catalog/question"
 	"kassa/domain"
 	"kassa/httpapi/problem"
 )
 
-// fields names the members of a JSON body and where they go: *string, *int or
-// *domain.Credits.
+// fields maps the members of a JSON body to their targets: *string, *[]string, *int, *days,
+// *domain.Credits or *[]question.Filter.
 type fields map[string]any
 
+// days is the life of a personal token.
+type days int
+
 // readBody reads a JSON object whose members are all among the fields, each at most
-// once and of its type, and says which were there. encoding/json would take other
-// spellings of a name, the last of two members, and write U+FFFD for broken UTF-8
-// and for half of a surrogate pair: two passwords would be one.
+// once and of its type. It returns the names that were present. encoding/json would
+// accept other spellings of a name, keep the last of two members, and write U+FFFD for
+// invalid UTF-8 and for half of a surrogate pair, so that two passwords would be equal.
 func readBody(r *http.Request, into fields) (given map[string]bool, err error) {
 	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || media != "application/json" {
@@ -40,7 +45,7 @@ func readBody(r *http.Request, into fields) (given map[string]bool, err error) {
 	if err != nil {
 		return nil, err
 	}
-	// From here the body is known to be a JSON object, so reading its parts cannot fail.
+	// The body is a valid JSON object from here on, so reading its parts cannot fail.
 	dec := jsontext.NewDecoder(bytes.NewReader(object))
 	if _, err := dec.ReadToken(); err != nil {
 		return nil, err
@@ -54,12 +59,12 @@ func readBody(r *http.Request, into fields) (given map[string]bool, err error) {
 	return given, nil
 }
 
-// readObject gives the one JSON object of a body.
+// readObject returns the single JSON object of a body.
 func readObject(body []byte) (jsontext.Value, error) {
 	dec := jsontext.NewDecoder(bytes.NewReader(body))
 	object, err := dec.ReadValue()
 	if err == nil {
-		object = object.Clone() // it is the decoder's, which goes on
+		object = object.Clone() // the value belongs to the decoder, which reads on
 		if _, err = dec.ReadToken(); err == nil {
 			return nil, domain.Reject(problem.InvalidJSON, "the body goes on after its JSON object")
 		}
@@ -94,24 +99,24 @@ func readMember(dec *jsontext.Decoder, into fields, given map[string]bool) error
 		return domain.Reject(problem.UnknownField, "the field %s is not known here", quoteName(name))
 	}
 	given[name] = true
-	return set(name, target, raw)
+	return setField(name, target, raw)
 }
 
-// nameMost is how much of a name that a client made up is repeated, in characters.
-const nameMost = 40
+// maxQuotedName is how many characters of a name sent by the client are repeated.
+const maxQuotedName = 40
 
-// quoteName gives the beginning of such a name.
-func quoteName(name string) string { return strconv.Quote(bounded(name, nameMost)) }
+// quoteName quotes the beginning of such a name.
+func quoteName(name string) string { return strconv.Quote(truncate(name, maxQuotedName)) }
 
-// bounded gives the beginning of a string that may be of any length.
-func bounded(s string, most int) string {
+// truncate returns the beginning of a string of any length.
+func truncate(s string, most int) string {
 	if r := []rune(s); len(r) > most {
 		return string(r[:most]) + "…"
 	}
 	return s
 }
 
-func set(name string, target any, raw jsontext.Value) error {
+func setField(name string, target any, raw jsontext.Value) error {
 	switch target := target.(type) {
 	case *string:
 		if raw.Kind() != '"' {
@@ -120,21 +125,55 @@ func set(name string, target any, raw jsontext.Value) error {
 		plain, err := jsontext.AppendUnquote(nil, raw)
 		*target = string(plain)
 		return err
+	case *[]string:
+		return setList(name, target, raw)
 	case *int:
-		n, err := whole(domain.InvalidLimit, name, raw)
+		n, err := wholeNumber(domain.InvalidLimit, name, raw)
 		*target = int(n)
 		return err
+	case *days:
+		n, err := wholeNumber(problem.InvalidExpiry, name, raw)
+		*target = days(n)
+		return err
 	case *domain.Credits:
-		n, err := whole(domain.InvalidAmount, name, raw)
+		n, err := wholeNumber(domain.InvalidAmount, name, raw)
 		*target = domain.Credits(n)
 		return err
+	case *[]question.Filter:
+		if raw.Kind() != '[' || jsonv2.Unmarshal(raw, target) != nil { // members that it does not know are passed over: answers may have more
+			return domain.Reject(problem.InvalidField, "%s must be a list of conditions, each as an answer has it", name)
+		}
+		return nil
 	}
 	panic("a field of a type that bodies do not have")
 }
 
-// whole reads a whole number as people write it. 1.0 and 1e3 are whole too, yet
-// whoever sends them computes with fractions, and is told so.
-func whole(code domain.Code, name string, raw jsontext.Value) (int64, error) {
+// setList reads a list of strings.
+func setList(name string, target *[]string, raw jsontext.Value) error {
+	if raw.Kind() != '[' {
+		return domain.Reject(problem.InvalidField, "%s must be a list of strings", name)
+	}
+	dec := jsontext.NewDecoder(bytes.NewReader(raw))
+	if _, err := dec.ReadToken(); err != nil {
+		return err
+	}
+	for dec.PeekKind() != ']' {
+		item, err := dec.ReadValue()
+		if err != nil {
+			return err
+		}
+		var text string
+		if err := setField("each of "+name, &text, item); err != nil {
+			return err
+		}
+		*target = append(*target, text)
+	}
+	return nil
+}
+
+// wholeNumber reads an integer in plain decimal form. 1.0 and 1e3 are integers too, but
+// a client that sends them computes with fractions: they are refused with the reason.
+func wholeNumber(code domain.Code, name string, raw jsontext.Value) (int64, error) {
 	s := string(raw)
 	if s[0] != '-' && (s[0] < '0' || s[0] > '9') {
 		return 0, domain.Reject(code, "%s must be a whole number", name)
@@ -149,14 +188,20 @@ func whole(code domain.Code, name string, raw jsontext.Value) (int64, error) {
 	return n, nil
 }
 
-// writeJSON answers with v. What it is given always encodes.
-func writeJSON(w http.ResponseWriter, status int, v any) error {
+// encode returns v as a line of JSON. The values passed to it always encode.
+func encode(v any) ([]byte, error) {
 	body, err := json.Marshal(v)
+	return append(body, '\n'), err
+}
+
+// writeJSON writes v as the answer.
+func writeJSON(w http.ResponseWriter, status int, v any) error {
+	body, err := encode(v)
 	if err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_, _ = w.Write(append(body, '\n')) // the client has gone, or has not
+	_, _ = w.Write(body) // a failed write means that the client has left
 	return nil
 }

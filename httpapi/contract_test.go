@@ -26,6 +26,7 @@ import (
 	"kassa/domain"
 	"kassa/httpapi/problem"
 	"kassa/schema"
+	"kassa/vault"
 )
 
 // contract is schema/openapi.yaml and its routes.
@@ -36,6 +37,7 @@ type contract struct {
 
 var readContract = sync.OnceValues(func() (contract, error) {
 	openapi3filter.RegisterBodyDecoder("text/event-stream", openapi3filter.PlainBodyDecoder)
+	openapi3filter.RegisterBodyDecoder("application/jsonl", openapi3filter.PlainBodyDecoder)
 	doc, err := openapi3.NewLoader().LoadFromData(schema.OpenAPI)
 	if err != nil {
 		return contract{}, err
@@ -56,8 +58,8 @@ func theContract(t testing.TB) contract {
 	return c
 }
 
-// check holds an answer against the contract; and what was accepted, the request
-// too. An answer from no route of the contract must still be a problem.
+// check validates an answer against the contract, and the request too if it was
+// accepted. An answer of no route must still be a problem document.
 func (c contract) check(t testing.TB, r *http.Request, body []byte, answer *httptest.ResponseRecorder) {
 	t.Helper()
 	if !strings.HasPrefix(r.URL.Path, "/api") || r.Method == http.MethodHead {
@@ -87,6 +89,7 @@ func (c contract) check(t testing.TB, r *http.Request, body []byte, answer *http
 	if err != nil {
 		t.Errorf("%s %s answers %d against the contract: %v", r.Method, r.URL, answer.Code, err)
 	}
+	c.checkHeaders(t, route.Operation, answer)
 	if answer.Code >= 400 {
 		if code := codeIn(t, answer.Body.Bytes()); !slices.Contains(codesOf(route.Operation, answer.Code), code) {
 			t.Errorf("%s %s answers %d with %s, which the contract does not name for it", r.Method, r.URL, answer.Code, code)
@@ -94,7 +97,7 @@ func (c contract) check(t testing.TB, r *http.Request, body []byte, answer *http
 	}
 }
 
-// codesOf are those that the contract names for the status of an operation's answer.
+// codesOf are the codes in the contract for this status of the operation.
 func codesOf(op *openapi3.Operation, status int) (codes []string) {
 	if answer := op.Responses.Status(status); answer != nil {
 		for _, m := range aCode.FindAllStringSubmatch(*answer.Value.Description, -1) {
@@ -106,8 +109,8 @@ func codesOf(op *openapi3.Operation, status int) (codes []string) {
 
 var aCode = regexp.MustCompile("`([a-z_]+)`")
 
-// promised are all codes of the contract.
-func (c contract) promised() (codes []string) {
+// codes are all codes of the contract.
+func (c contract) codes() (codes []string) {
 	words, _ := c.doc.Components.Schemas["Code"].Value.Extensions["x-extensible-enum"].([]any)
 	for _, word := range words {
 		codes = append(codes, word.(string))
@@ -117,7 +120,8 @@ func (c contract) promised() (codes []string) {
 
 func hasCredentials(_ context.Context, in *openapi3filter.AuthenticationInput) error {
 	r := in.RequestValidationInput.Request
-	if _, _, ok := r.BasicAuth(); ok && in.SecurityScheme.Type == "http" {
+	scheme, _, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if in.SecurityScheme.Type == "http" && strings.EqualFold(scheme, in.SecurityScheme.Scheme) {
 		return nil
 	}
 	if _, err := r.Cookie(in.SecurityScheme.Name); err == nil && in.SecurityScheme.Type == "apiKey" {
@@ -137,7 +141,7 @@ func (c contract) checkProblem(t testing.TB, answer *httptest.ResponseRecorder) 
 	if err := c.doc.Components.Schemas["Problem"].Value.VisitJSON(v); err != nil {
 		t.Errorf("not a problem: %v", err)
 	}
-	if code := codeIn(t, answer.Body.Bytes()); !slices.Contains(c.promised(), code) {
+	if code := codeIn(t, answer.Body.Bytes()); !slices.Contains(c.codes(), code) {
 		t.Errorf("the code %s is not in the contract", code)
 	}
 }
@@ -170,15 +174,18 @@ func TestContractHasTheRoutes(t *testing.T) {
 	}
 }
 
-// Whom the contract lets in without credentials, and whom the server does; and what a
-// query may hold.
-func TestContractSaysWhoMustSignIn(t *testing.T) {
+// The routes that need no credentials, the scope that each needs of a token, and the
+// parameters of each query, are the same in the contract and in the server.
+func TestContractSecurityIsTheServers(t *testing.T) {
 	doc := theContract(t).doc
 	for _, rt := range new(Server).routes() {
 		op := doc.Paths.Value(rt.path).GetOperation(rt.method)
 		open := op.Security != nil && len(*op.Security) == 0
-		if open != (rt.access == everybody) {
-			t.Errorf("%s %s: open by the contract %v, by the server %v", rt.method, rt.path, open, rt.access == everybody)
+		if open != (rt.access == public) {
+			t.Errorf("%s %s: open by the contract %v, by the server %v", rt.method, rt.path, open, rt.access == public)
+		}
+		if scope, _ := op.Extensions["x-required-scope"].(string); vault.Scope(scope) != rt.scope || takesTokens(doc, op) != (rt.scope != noToken) {
+			t.Errorf("%s %s: a token needs %q by the contract, %q by the server", rt.method, rt.path, scope, rt.scope)
 		}
 		var promised []string
 		for _, p := range op.Parameters {
@@ -194,8 +201,16 @@ func TestContractSaysWhoMustSignIn(t *testing.T) {
 	}
 }
 
-// Every code of the rule book and of HTTP has a status and stands in the contract;
-// the contract has no other.
+func takesTokens(doc *openapi3.T, op *openapi3.Operation) bool {
+	schemes := doc.Security
+	if op.Security != nil {
+		schemes = *op.Security
+	}
+	return slices.ContainsFunc(schemes, func(one openapi3.SecurityRequirement) bool { return one["bearer"] != nil })
+}
+
+// Every code of domain and of HTTP has a status and is in the contract, and the
+// contract has no other.
 func TestEveryCodeIsInTheContract(t *testing.T) {
 	codes := map[string]string{}
 	for _, file := range []string{"../domain/refusal.go", "problem/problem.go"} {
@@ -205,7 +220,7 @@ func TestEveryCodeIsInTheContract(t *testing.T) {
 		t.Fatalf("found %d codes only", len(codes))
 	}
 	promised := map[string]bool{}
-	for _, code := range theContract(t).promised() {
+	for _, code := range theContract(t).codes() {
 		promised[code] = true
 	}
 	for code, name := range codes {
@@ -222,7 +237,7 @@ func TestEveryCodeIsInTheContract(t *testing.T) {
 	}
 }
 
-// codesIn reads the constants of type Code out of a file: code → name.
+// codesIn reads the constants of type Code from a file: code → name.
 func codesIn(t *testing.T, file string) map[string]string {
 	t.Helper()
 	parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)

@@ -1,4 +1,4 @@
-// Package httpapi is the HTTP surface. A handler decodes, calls a command or
-// asks a view, and encodes; no rule of the ledger lives here. schema/openapi.yaml
-// is its contract.
+// Package httpapi is the HTTP API. A handler decodes the request, calls a command or
+// reads a view, and encodes the answer; it contains no rule of the ledger. Its contract
+// is schema/openapi.yaml.
 package httpapi

@@ -16,7 +16,7 @@ import (
 )
 
 func TestLimits(t *testing.T) {
-	w := newWorld(t, identity.Limits{SignUpIP: identity.Rate{Burst: 2, Every: time.Minute}, Command: identity.Rate{Burst: 2, Every: 10 * time.Second}})
+	w := newFixture(t, identity.Limits{SignUpIP: identity.Rate{Burst: 2, Every: time.Minute}, Command: identity.Rate{Burst: 2, Every: 10 * time.Second}})
 	h := w.server.Handler()
 	signUp := func(name string) *httptest.ResponseRecorder {
 		return w.send(h, "POST", "/api/users/signup", "", `{"email":"`+email(name)+`","password":"`+password(name)+`"}`)
@@ -43,40 +43,43 @@ func TestLimits(t *testing.T) {
 	want(t, deposit("ada"), http.StatusOK, "")
 }
 
-// What the documents promise holds where no setting says otherwise: of each kind of
-// request so many at once, and then one after a while.
+// The documented limits are the defaults: for each kind of request a burst, and then
+// one after each interval.
 func TestTheDefaultLimits(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
 		burst int
 		after string // Retry-After, in seconds
-		send  func(w *world, h http.Handler, n int) *httptest.ResponseRecorder
+		send  func(w *fixture, h http.Handler, n int) *httptest.ResponseRecorder
 	}{
-		{"sign-ups of an address", 10, "30", func(w *world, h http.Handler, n int) *httptest.ResponseRecorder {
+		{"sign-ups of an address", 10, "30", func(w *fixture, h http.Handler, n int) *httptest.ResponseRecorder {
 			name := fmt.Sprint("person", n)
 			who := ""
 			if n%2 == 1 {
-				who = "ada" // good credentials change nothing
+				who = "ada" // valid credentials change nothing
 			}
 			return w.send(h, "POST", "/api/users/signup", who, `{"email":"`+email(name)+`","password":"`+password(name)+`"}`)
 		}},
-		{"passwords from an address", 30, "2", func(w *world, h http.Handler, n int) *httptest.ResponseRecorder {
+		{"passwords from an address", 30, "2", func(w *fixture, h http.Handler, n int) *httptest.ResponseRecorder {
 			return w.send(h, "GET", "/api/users/balance", fmt.Sprint("person", n), "")
 		}},
-		{"passwords of an e-mail from an address", 10, "6", func(w *world, h http.Handler, n int) *httptest.ResponseRecorder {
-			return w.send(h, "GET", "/api/users/balance", "nobody", "")
+		{"passwords of an e-mail from an address", 10, "6", func(w *fixture, h http.Handler, n int) *httptest.ResponseRecorder {
+			return w.send(h, "GET", "/api/users/balance", "unknown", "")
 		}},
-		{"passwords of an e-mail", 60, "2", func(w *world, h http.Handler, n int) *httptest.ResponseRecorder {
-			return w.send(h, "GET", "/api/users/balance", "nobody", "", "X-Forwarded-For", fmt.Sprint("203.0.113.", n))
+		{"passwords of an e-mail", 60, "2", func(w *fixture, h http.Handler, n int) *httptest.ResponseRecorder {
+			return w.send(h, "GET", "/api/users/balance", "unknown", "", "X-Forwarded-For", fmt.Sprint("203.0.113.", n))
 		}},
-		{"commands of a person", 60, "1", func(w *world, h http.Handler, n int) *httptest.ResponseRecorder {
+		{"exports of a person", 5, "60", func(w *fixture, h http.Handler, n int) *httptest.ResponseRecorder {
+			return w.send(h, "GET", []string{"/api/users/export", "/api/users/export.zip"}[n%2], "ada", "")
+		}},
+		{"commands of a person", 60, "1", func(w *fixture, h http.Handler, n int) *httptest.ResponseRecorder {
 			return w.send(h, "POST", "/api/users/balance/adjust", "ada", `{"amount":1}`)
 		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			w := newWorld(t, identity.Limits{})
+			w := newFixture(t, identity.Limits{})
 			w.server.Identity.Proxies = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")} // httptest's address is in it
-			w.join("ada")
+			w.addUser("ada")
 			h := w.server.Handler()
 			for n := range tt.burst {
 				if got := tt.send(w, h, n); got.Code == http.StatusTooManyRequests {
@@ -92,26 +95,26 @@ func TestTheDefaultLimits(t *testing.T) {
 	}
 }
 
-// No account is opened, and no password hashed, for a client that has left the queue.
-func TestSignUpOfWhoLeft(t *testing.T) {
-	w := newWorld(t, identity.Limits{Off: true})
+// For a client that has left the queue, no account is opened and no password hashed.
+func TestSignUpOfAClientThatLeft(t *testing.T) {
+	w := newFixture(t, identity.Limits{Off: true})
 	left, leave := context.WithCancel(t.Context())
 	leave()
 	r := httptest.NewRequestWithContext(left, "POST", "/api/users/signup", strings.NewReader(`{"email":"`+email("ada")+`","password":"`+password("ada")+`"}`))
 	r.Header.Set("Content-Type", "application/json")
 	w.server.Handler().ServeHTTP(httptest.NewRecorder(), r)
-	if n := w.size(t); n != 0 {
+	if n := w.env.Size(); n != 0 {
 		t.Errorf("%d entries were appended", n)
 	}
-	w.join("ada")
+	w.addUser("ada")
 }
 
-// A client that sends a dozen requests at once with good credentials is one check
-// of a password, not a dozen.
+// A dozen concurrent requests of a client with valid credentials count as one password
+// check.
 func TestParallelBasicCountsOnce(t *testing.T) {
-	w := newWorld(t, identity.Limits{})
-	w.join("ada")
-	h := w.newServer(w.forgetful(), identity.Limits{SignInEmail: identity.Rate{Burst: 1, Every: time.Hour}}).Handler()
+	w := newFixture(t, identity.Limits{})
+	w.addUser("ada")
+	h := w.newServer(w.newVault(), identity.Limits{SignInEmail: identity.Rate{Burst: 1, Every: time.Hour}}).Handler()
 	var all sync.WaitGroup
 	for range 30 {
 		all.Go(func() {
@@ -130,10 +133,10 @@ func TestParallelBasicCountsOnce(t *testing.T) {
 	want(t, answer, http.StatusTooManyRequests, problem.RateLimited)
 }
 
-// Guesses at one e-mail from many addresses are counted together, after each
-// address's own.
+// Attempts at one e-mail from many addresses are counted together, after each address's
+// own limit.
 func TestGuessesFromManyAddresses(t *testing.T) {
-	w := newWorld(t, identity.Limits{SignInPair: identity.Rate{Burst: 2, Every: time.Hour}, SignInEmail: identity.Rate{Burst: 3, Every: time.Hour}})
+	w := newFixture(t, identity.Limits{SignInPair: identity.Rate{Burst: 2, Every: time.Hour}, SignInEmail: identity.Rate{Burst: 3, Every: time.Hour}})
 	w.server.Identity.Proxies = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")} // httptest's address is in it
 	h := w.server.Handler()
 	guess := func(from string) *httptest.ResponseRecorder {
@@ -146,9 +149,9 @@ func TestGuessesFromManyAddresses(t *testing.T) {
 	want(t, guess("203.0.113.3"), http.StatusTooManyRequests, "")
 }
 
-// Behind a proxy that is believed, clients are told apart.
+// Behind a trusted proxy, each client has its own limits.
 func TestLimitsBehindAProxy(t *testing.T) {
-	w := newWorld(t, identity.Limits{SignInIP: identity.Rate{Burst: 1, Every: time.Hour}})
+	w := newFixture(t, identity.Limits{SignInIP: identity.Rate{Burst: 1, Every: time.Hour}})
 	w.server.Identity.Proxies = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")} // httptest's address is in it
 	h := w.server.Handler()
 	guess := func(name, from string) *httptest.ResponseRecorder {

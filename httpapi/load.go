@@ -14,73 +14,73 @@ import (
 	"kassa/httpapi/problem"
 )
 
-// How much is worked on at once, and how long. More requests at once would not be
-// done sooner: each waits for the same two dozen connections of the database and the
-// same cores, and the last of them longer than its client does.
+// Limits of concurrent requests. More requests at once would not finish sooner: they
+// share two dozen database connections and the same cores, and the last would wait
+// longer than its client does.
 const (
-	handlerTime = 20 * time.Second // a request's answer is due; less than writeTimeout
-	placesMost  = 512              // twice the clients with which the speeds were measured
-	queueMost   = 1024
-	queueTime   = 2 * time.Second
+	handlerTime   = 20 * time.Second // deadline of a request's answer; less than writeTimeout
+	maxConcurrent = 512              // twice the number of clients in the benchmarks
+	maxQueued     = 1024
+	queueTime     = 2 * time.Second
 )
 
-// crowd bounds how many requests are worked on at once, and how many wait for it.
-type crowd struct{ places, queue chan struct{} }
+// admission limits how many requests are handled at once, and how many are queued.
+type admission struct{ slots, queue chan struct{} }
 
-func newCrowd(places, queue int) crowd {
-	return crowd{make(chan struct{}, places), make(chan struct{}, queue)}
+func newAdmission(places, queue int) admission {
+	return admission{make(chan struct{}, places), make(chan struct{}, queue)}
 }
 
-// enter takes a place, or after a short wait says that there is none: a client that
-// is refused early can try again, and one that is kept for long has given up already.
-// Leave may be called again.
-func (c crowd) enter(ctx context.Context) (leave func(), err error) {
+// acquire takes a slot, or refuses after a short wait: a client that is refused early
+// can retry, and one that waits long has given up already. The returned function may be
+// called more than once.
+func (c admission) acquire(ctx context.Context) (leave func(), err error) {
 	select {
-	case c.places <- struct{}{}:
-		return c.leave(), nil
+	case c.slots <- struct{}{}:
+		return c.release(), nil
 	default:
 	}
 	select {
 	case c.queue <- struct{}{}:
 		defer func() { <-c.queue }()
 	default:
-		return nil, tooMuch()
+		return nil, overloaded()
 	}
-	patience, cancel := context.WithTimeout(ctx, queueTime)
+	wait, cancel := context.WithTimeout(ctx, queueTime)
 	defer cancel()
 	select {
-	case c.places <- struct{}{}:
-		return c.leave(), nil
-	case <-patience.Done():
-		return nil, tooMuch()
+	case c.slots <- struct{}{}:
+		return c.release(), nil
+	case <-wait.Done():
+		return nil, overloaded()
 	}
 }
 
-func (c crowd) leave() func() { return sync.OnceFunc(func() { <-c.places }) }
+func (c admission) release() func() { return sync.OnceFunc(func() { <-c.slots }) }
 
-func tooMuch() error {
+func overloaded() error {
 	return domain.Reject(problem.Unavailable, "too much is asked for at once, nothing was done; try again in a moment")
 }
 
-// work gives each request a place and a deadline. Its body is read before, and the
-// place is given back when the answer begins (exchange) or when a wait does (rest): a
-// client that is slow to send or to read takes no place from others. Questions about
-// health need none.
-func (s *Server) work(next http.Handler) http.Handler {
-	places, limit := newCrowd(cmp.Or(s.Places, placesMost), queueMost), cmp.Or(s.HandlerTime, handlerTime)
-	return s.edge().answer(func(w http.ResponseWriter, r *http.Request) error {
-		readAhead(r)
+// limitLoad gives each request a slot and a deadline. The body is read before that, and
+// the slot is released when the answer begins (exchange) or when a wait does
+// (releaseSlot): a client that sends or reads slowly holds no slot. Health checks need
+// none.
+func (s *Server) limitLoad(next http.Handler) http.Handler {
+	places, limit := newAdmission(cmp.Or(s.MaxConcurrent, maxConcurrent), maxQueued), cmp.Or(s.HandlerTime, handlerTime)
+	return s.edge().handler(func(w http.ResponseWriter, r *http.Request) error {
+		bufferBody(r)
 		if !isHealth(r.URL.Path) {
-			leave, err := places.enter(r.Context())
+			leave, err := places.acquire(r.Context())
 			if err != nil {
 				return err
 			}
 			defer leave()
 			if x, ok := r.Context().Value(exchangeKey{}).(*exchange); ok {
-				x.leave = leave
+				x.release = leave
 			}
 		}
-		patient(w, limit)
+		extendReadDeadline(w, limit)
 		ctx, cancel := deadline.Limit(r.Context(), limit)
 		defer cancel()
 		next.ServeHTTP(w, r.WithContext(ctx))
@@ -88,28 +88,33 @@ func (s *Server) work(next http.Handler) http.Handler {
 	})
 }
 
-// rest gives the request's place back before a wait that the client asked for.
-func rest(r *http.Request) {
-	if x, ok := r.Context().Value(exchangeKey{}).(*exchange); ok && x.leave != nil {
-		x.leave()
+// releaseSlot gives the request's slot back before a wait that the client asked for.
+func releaseSlot(r *http.Request) {
+	x, ok := r.Context().Value(exchangeKey{}).(*exchange)
+	if !ok {
+		return
+	}
+	x.endWork()
+	if x.release != nil {
+		x.release()
 	}
 }
 
-// readAhead reads the body, which is bounded, to its end or to its fault.
-func readAhead(r *http.Request) {
+// bufferBody reads the body, whose size is limited, up to its end or its error.
+func bufferBody(r *http.Request) {
 	body, err := io.ReadAll(r.Body)
 	if err == nil {
 		err = io.EOF
 	}
-	r.Body = readBefore{io.MultiReader(bytes.NewReader(body), ends{err}), r.Body}
+	r.Body = bufferedBody{io.MultiReader(bytes.NewReader(body), errReader{err}), r.Body}
 }
 
-type readBefore struct {
+type bufferedBody struct {
 	io.Reader
 	io.Closer
 }
 
-// ends is a reader that ends with its error.
-type ends struct{ error }
+// errReader is a reader that returns its error.
+type errReader struct{ error }
 
-func (e ends) Read([]byte) (int, error) { return 0, e.error }
+func (e errReader) Read([]byte) (int, error) { return 0, e.error }

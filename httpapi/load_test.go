@@ -22,15 +22,15 @@ import (
 	"kassa/projections"
 )
 
-// stuck is a payment provider that answers nobody.
-type stuck struct{ commands.Sandbox }
+// stuckPayments is a payment provider that never answers.
+type stuckPayments struct{ commands.Sandbox }
 
-func (stuck) Charge(ctx context.Context, _ string, _ domain.UserID, _ domain.Credits) error {
+func (stuckPayments) Charge(ctx context.Context, _ string, _ domain.UserID, _ domain.Credits) error {
 	<-ctx.Done()
 	return ctx.Err()
 }
 
-// stuckViews give nobody a balance.
+// stuckViews never return a balance.
 type stuckViews struct{ projections.Views }
 
 func (stuckViews) Balance(ctx context.Context, _ domain.UserID, _ eventstore.Position) (projections.Balance, eventstore.Position, error) {
@@ -38,12 +38,12 @@ func (stuckViews) Balance(ctx context.Context, _ domain.UserID, _ eventstore.Pos
 	return projections.Balance{}, 0, ctx.Err()
 }
 
-// What cannot be done in time is answered in time, by the client's clock: not by an
-// empty reply where the log says 503.
+// A request over its deadline gets an answer within the client's timeout, not an empty
+// reply while the log says 503.
 func TestAnswersComeWithinTheDeadline(t *testing.T) {
-	w := newWorld(t, identity.Limits{Off: true})
-	w.join("ada")
-	w.server.Commands.Payments, w.server.Views, w.server.HandlerTime = stuck{}, stuckViews{w.views}, 300*time.Millisecond
+	w := newFixture(t, identity.Limits{Off: true})
+	w.addUser("ada")
+	w.server.Commands.Payments, w.server.Views, w.server.HandlerTime = stuckPayments{}, stuckViews{w.views}, 300*time.Millisecond
 	w.server.Pages = http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		<-r.Context().Done()
 		w.server.Problems.Refuse(rw, r, r.Context().Err())
@@ -85,14 +85,14 @@ func decodeBody(t *testing.T, answer *http.Response, v any) {
 	decodeJSON(t, body, v)
 }
 
-// When more is asked for than can be worked on, the rest hears so soon. Who waits for
-// an answer, or follows one, or is slow to send, takes no place from others.
+// Requests over the concurrency limit are refused soon. A client that waits for a
+// prediction, reads a stream, or sends slowly holds no slot.
 func TestTooMuchAtOnce(t *testing.T) {
-	w := newWorld(t, identity.Limits{Off: true})
-	w.join("ada")
-	w.settler.pause()
-	p := newTill()
-	w.server.Places, w.server.Commands.Payments = 1, p
+	w := newFixture(t, identity.Limits{Off: true})
+	w.addUser("ada")
+	w.env.Questions.Pause()
+	p := newFakePayments()
+	w.server.MaxConcurrent, w.server.Commands.Payments = 1, p
 	server := httptest.NewServer(w.server.Handler())
 	defer server.Close()
 	address := strings.TrimPrefix(server.URL, "http://")
@@ -105,8 +105,8 @@ func TestTooMuchAtOnce(t *testing.T) {
 	if _, err := io.WriteString(slow, "POST /api/users/signin HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"); err != nil {
 		t.Fatal(err)
 	}
-	l := &live{world: w, url: server.URL}
-	path := "/api/events/prediction/" + string(l.ask("ada", "a dream")) + "/stream"
+	l := &liveFixture{fixture: w, url: server.URL}
+	path := "/api/events/prediction/" + string(l.predict("ada", "a dream")) + "/stream"
 	stream, err := l.do("GET", path, "ada", "")
 	if err != nil {
 		t.Fatal(err)
@@ -118,7 +118,7 @@ func TestTooMuchAtOnce(t *testing.T) {
 			t.Errorf("who waited for an answer: %v, %v", answer, err)
 		}
 	})
-	l.see(l.held(2))
+	l.env.WaitFor(l.waitForHeld(2))
 
 	var paying sync.WaitGroup
 	paying.Go(func() {
@@ -126,7 +126,7 @@ func TestTooMuchAtOnce(t *testing.T) {
 			t.Errorf("who was first: %v, %v", answer, err)
 		}
 	})
-	<-p.charging // the only place is taken, although two others are not done yet
+	<-p.charging // the only slot is taken, while two other requests are not finished
 	refused, err := l.do("GET", "/api/users/balance", "ada", "")
 	if err != nil {
 		t.Fatal(err)
@@ -144,35 +144,35 @@ func TestTooMuchAtOnce(t *testing.T) {
 	if after, err := l.do("GET", "/api/users/balance", "ada", ""); err != nil || after.StatusCode != http.StatusOK {
 		t.Errorf("afterwards: %v, %v", after, err)
 	}
-	w.settler.resume()
+	w.env.Questions.Resume()
 	waiting.Wait()
 }
 
 func TestFullQueueRefusesAtOnce(t *testing.T) {
-	c := newCrowd(1, 0)
-	leave, err := c.enter(t.Context())
+	c := newAdmission(1, 0)
+	leave, err := c.acquire(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.enter(t.Context()); domain.RefusalIn(err) == nil {
+	if _, err := c.acquire(t.Context()); domain.RefusalIn(err) == nil {
 		t.Errorf("there is no place and no queue: %v", err)
 	}
 	leave()
-	leave() // counts once
-	if _, err := c.enter(t.Context()); err != nil {
+	leave() // the second call has no effect
+	if _, err := c.acquire(t.Context()); err != nil {
 		t.Errorf("the place is free: %v", err)
 	}
-	if _, err := c.enter(t.Context()); err == nil {
+	if _, err := c.acquire(t.Context()); err == nil {
 		t.Error("one place was taken twice")
 	}
 }
 
-// A client that reads slowly gets the whole of a long answer; of one that stops, the
-// log says so.
+// A client that reads slowly gets the whole of a long answer; for one that stops, the
+// log gives the reason.
 func TestSlowReaders(t *testing.T) {
 	long := bytes.Repeat([]byte("films and films\n"), 1<<19)
-	w := newWorld(t, identity.Limits{})
-	log := new(safeBuffer)
+	w := newFixture(t, identity.Limits{})
+	log := new(syncBuffer)
 	w.server.Log = slog.New(slog.NewTextHandler(log, nil))
 	w.server.Pages = http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) { _, _ = rw.Write(long) })
 	server := httptest.NewUnstartedServer(nil)
@@ -216,39 +216,39 @@ func TestSlowReaders(t *testing.T) {
 	server.Close() // waits for both
 	lines := strings.Split(strings.TrimSpace(log.String()), "\n")
 	if len(lines) != 2 || strings.Contains(lines[0], "cut=") || !strings.Contains(lines[1], `cut="the client has left"`) {
-		t.Errorf("the log says:\n%s", log)
+		t.Errorf("log:\n%s", log)
 	}
 }
 
-// A client that takes nothing any more is told of in the log as that.
+// For a client that has stopped reading, the log gives that as the reason.
 func TestStoppedReader(t *testing.T) {
 	x := &exchange{ResponseWriter: fullWriter{httptest.NewRecorder()}}
 	if _, err := x.Write([]byte("an answer")); err == nil {
 		t.Fatal("it was written")
 	}
-	if x.end(); x.missed() != "the client took nothing for 30s" {
-		t.Errorf("the log would say %q", x.missed())
+	if x.end(); x.cutReason() != "the client took nothing for 30s" {
+		t.Errorf("the log would contain %q", x.cutReason())
 	}
 }
 
-// fullWriter is a connection whose other end has stopped reading.
+// fullWriter is a connection whose client has stopped reading.
 type fullWriter struct{ http.ResponseWriter }
 
 func (fullWriter) Write([]byte) (int, error) { return 0, os.ErrDeadlineExceeded }
 
-// safeBuffer is written by several.
-type safeBuffer struct {
+// syncBuffer is a buffer for concurrent writers.
+type syncBuffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer
 }
 
-func (s *safeBuffer) Write(p []byte) (int, error) {
+func (s *syncBuffer) Write(p []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.b.Write(p)
 }
 
-func (s *safeBuffer) String() string {
+func (s *syncBuffer) String() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.b.String()

@@ -10,17 +10,17 @@ import (
 	"kassa/httpapi/identity"
 )
 
-// What was erased is empty and says so; balances stay.
+// Erased data is empty and marked as erased; balances stay.
 func TestErased(t *testing.T) {
-	w := newWorld(t, identity.Limits{Off: true})
-	ada := w.join("ada")
-	w.join("root")
+	w := newFixture(t, identity.Limits{Off: true})
+	ada := w.addUser("ada")
+	w.addUser("root")
 	w.setAdmin("root", true)
 	want(t, w.send(w.server.Handler(), "POST", "/api/events/prediction/new", "ada", `{"text":"a secret"}`), http.StatusOK, "")
-	if _, err := w.db.Write.Exec(`DELETE FROM subject_keys WHERE user_id = ?`, string(ada)); err != nil {
+	if _, err := w.env.File.Write.Exec(`DELETE FROM subject_keys WHERE user_id = ?`, string(ada)); err != nil {
 		t.Fatal(err)
 	}
-	h := w.newServer(w.forgetful(), identity.Limits{Off: true}).Handler()
+	h := w.newServer(w.newVault(), identity.Limits{Off: true}).Handler()
 
 	got := w.send(h, "GET", "/api/admin/users/"+string(ada), "root", "")
 	want(t, got, http.StatusOK, "")
@@ -36,18 +36,18 @@ func TestErased(t *testing.T) {
 	}
 }
 
-// One person's damaged key or text is that person's loss: no list fails for it, and
-// they themselves sign in and spend as before.
+// A damaged key or text affects only its user: no list fails because of it, and the
+// user can sign in and spend as before.
 func TestDamaged(t *testing.T) {
-	w := newWorld(t, identity.Limits{Off: true})
-	ada := w.join("ada")
-	w.join("root")
+	w := newFixture(t, identity.Limits{Off: true})
+	ada := w.addUser("ada")
+	w.addUser("root")
 	w.setAdmin("root", true)
 	want(t, w.send(w.server.Handler(), "POST", "/api/events/prediction/new", "ada", `{"text":"a secret"}`), http.StatusOK, "")
-	if _, err := w.db.Write.Exec(`UPDATE subject_keys SET wrapped = zeroblob(60) WHERE user_id = ?`, string(ada)); err != nil {
+	if _, err := w.env.File.Write.Exec(`UPDATE subject_keys SET wrapped = zeroblob(60) WHERE user_id = ?`, string(ada)); err != nil {
 		t.Fatal(err)
 	}
-	s := w.newServer(w.forgetful(), identity.Limits{Off: true})
+	s := w.newServer(w.newVault(), identity.Limits{Off: true})
 	var log bytes.Buffer
 	s.Log = slog.New(slog.NewTextHandler(&log, nil))
 	h := s.Handler()
@@ -59,7 +59,7 @@ func TestDamaged(t *testing.T) {
 		got := w.send(h, "GET", path, "root", "")
 		want(t, got, http.StatusOK, "")
 		if !strings.Contains(got.Body.String(), says) {
-			t.Errorf("%s says %s", path, got.Body)
+			t.Errorf("%s returned %s", path, got.Body)
 		}
 	}
 	got := w.send(h, "GET", "/api/events/prediction/history", "ada", "")

@@ -1,39 +1,41 @@
 package httpapi
 
 import (
-	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/gorilla/mux"
-
 	"kassa/domain"
 	"kassa/httpapi/problem"
+	"kassa/internal/security"
 )
 
-// edge is what every request goes through, whatever the process serves.
+// edge is the middleware of every request, whatever the process serves.
 type edge struct {
 	problems *problem.Writer
 	log      *slog.Logger
-	page     func(status int) http.Handler // of a refusal, for people at a browser; nil: none
-	secure   bool                          // browsers reach us by https only
+	page     func(status int) http.Handler // of a refusal, for a browser; nil: none
+	secure   bool                          // browsers reach the server by https only
+	security *security.Log
+	client   func(*http.Request) netip.Addr // nil: its address is not looked at
+	observer Observer                       // nil: there is none
+	slow     time.Duration                  // from which work is logged as a warning; 0: none
 }
 
-// surround puts it around the routes, the outermost first: the request's name and its
-// line in the log, a net for panics, and headers.
-func (e edge) surround(h http.Handler) http.Handler { return e.observe(e.catch(e.headers(h))) }
+// chain wraps the routes, outermost first: request id and access log, recovery from
+// panics, security headers.
+func (e edge) chain(h http.Handler) http.Handler { return e.observe(e.recoverer(e.headers(h))) }
 
-// answer makes a handler of a function that returns what to refuse.
-func (e edge) answer(serve func(http.ResponseWriter, *http.Request) error) http.Handler {
+// handler turns a function that returns an error into an http.Handler.
+func (e edge) handler(serve func(http.ResponseWriter, *http.Request) error) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := serve(w, r); err != nil {
 			e.refuse(w, r, err)
@@ -41,8 +43,8 @@ func (e edge) answer(serve func(http.ResponseWriter, *http.Request) error) http.
 	})
 }
 
-// refuse answers a request that is not served: people at a browser get a page in their
-// language, programs a problem.
+// refuse answers a request that fails: a browser gets a page in its language, a program
+// a problem document.
 func (e edge) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	if e.page == nil || !forPeople(r) {
 		e.problems.Refuse(w, r, err)
@@ -52,27 +54,26 @@ func (e edge) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	e.page(problem.Status(code)).ServeHTTP(w, r)
 }
 
-// forPeople says whether a page is expected: under /web always, and at an address
-// outside the API where a browser asks.
+// forPeople reports whether the client expects a page: under /web always, and outside
+// the API where it accepts HTML.
 func forPeople(r *http.Request) bool {
 	switch path := r.URL.Path; {
 	case path == "/web" || strings.HasPrefix(path, "/web/"):
 		return true
-	case path == "/api" || strings.HasPrefix(path, "/api/"):
+	case underAPI(path):
 		return false
 	}
 	return strings.Contains(r.Header.Get("Accept"), "text/html")
 }
 
-// exchange is a request and its answer as the log sees them.
+// exchange is a request and its answer, as logged.
 type exchange struct {
 	http.ResponseWriter
-	id     string
-	route  string // as the table spells it: addresses hold ids
-	status int
-	bytes  int64
-	cut    error  // why the client did not get the whole answer
-	leave  func() // gives back the request's place, or nil
+	status  int
+	bytes   int64
+	cut     error     // why the answer was not sent whole
+	release func()    // releases the request's slot; nil: it holds none
+	worked  time.Time // when the work was done, and a wait or the sending began
 }
 
 func (x *exchange) WriteHeader(status int) {
@@ -82,24 +83,33 @@ func (x *exchange) WriteHeader(status int) {
 	x.ResponseWriter.WriteHeader(status)
 }
 
-// begin: the work is done, and only the sending is left.
+// begin marks that the work is done and only sending is left.
 func (x *exchange) begin(status int) {
 	x.status = status
-	if x.leave != nil {
-		x.leave()
+	x.endWork()
+	if x.release != nil {
+		x.release()
 	}
 }
 
-// partMost is how much of an answer is written under one deadline, in bytes.
-const partMost = 32 << 10
+// endWork notes when the work ended: what the client waits for after that, because it
+// asked for a wait or reads slowly, is not slow.
+func (x *exchange) endWork() {
+	if x.worked.IsZero() {
+		x.worked = time.Now()
+	}
+}
 
-// Write gives the client answerTime for each part: one that reads slowly is served,
-// and one that has stopped reading is left.
+// maxPart is how many bytes of an answer are written under one deadline.
+const maxPart = 32 << 10
+
+// Write gives the client answerTime for each part: a client that reads slowly is
+// served, and one that has stopped reading is disconnected.
 func (x *exchange) Write(b []byte) (n int, err error) {
 	if x.status == 0 {
 		x.begin(http.StatusOK)
 	}
-	for part := range slices.Chunk(b, partMost) {
+	for part := range slices.Chunk(b, maxPart) {
 		_ = http.NewResponseController(x.ResponseWriter).SetWriteDeadline(time.Now().Add(answerTime)) // a writer without deadlines needs none
 		wrote, err := x.ResponseWriter.Write(part)
 		n += wrote
@@ -112,17 +122,18 @@ func (x *exchange) Write(b []byte) (n int, err error) {
 	return n, nil
 }
 
-// end writes what net/http still holds of a long answer, whose failure it would keep
-// to itself.
+// end flushes what net/http has buffered of a long answer, because it would not report
+// that write's failure.
 func (x *exchange) end() {
-	const held = 2 << 10 // of a shorter answer it knows the length, and says it
+	const held = 2 << 10 // net/http sends a shorter answer with its Content-Length
 	if x.bytes > held && x.cut == nil {
 		x.cut = http.NewResponseController(x.ResponseWriter).Flush()
 	}
 }
 
-// missed says why the client did not get the whole answer, without its address.
-func (x *exchange) missed() string {
+// cutReason is why the client did not get the whole answer, without the client's
+// address.
+func (x *exchange) cutReason() string {
 	switch {
 	case x.cut == nil, errors.Is(x.cut, http.ErrNotSupported):
 		return ""
@@ -132,47 +143,14 @@ func (x *exchange) missed() string {
 	return "the client has left"
 }
 
-// Unwrap lets http.ResponseController reach the connection.
+// Unwrap gives http.ResponseController access to the connection.
 func (x *exchange) Unwrap() http.ResponseWriter { return x.ResponseWriter }
 
 type exchangeKey struct{}
 
-// methodMost bounds a method in the log: a client may send thirty thousand letters.
-const methodMost = 16
-
-// observe names the request and logs one line about it: no query, no body, no
-// person.
-func (e edge) observe(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		start := time.Now()
-		x := &exchange{ResponseWriter: w, id: "r_" + strings.ToLower(rand.Text()[:16])}
-		w.Header().Set(problem.RequestID, x.id)
-		defer func() {
-			line := []slog.Attr{slog.String("request", x.id), slog.String("method", bounded(r.Method, methodMost)), slog.String("route", x.route),
-				slog.Int("status", x.status), slog.Duration("took", time.Since(start)), slog.Int64("bytes", x.bytes)}
-			if why := x.missed(); why != "" {
-				line = append(line, slog.String("cut", why))
-			}
-			e.log.LogAttrs(r.Context(), slog.LevelInfo, "request", line...)
-		}()
-		next.ServeHTTP(x, r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x)))
-		x.end()
-	})
-}
-
-// nameRoute runs behind the router, which alone knows the route's template.
-func nameRoute(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if x, ok := r.Context().Value(exchangeKey{}).(*exchange); ok {
-			x.route, _ = mux.CurrentRoute(r).GetPathTemplate()
-		}
-		next.ServeHTTP(w, r)
-	})
-}
-
-// catch answers a panic with 500, or ends the connection where an answer had
-// begun: half an answer must not look whole.
-func (e edge) catch(next http.Handler) http.Handler {
+// recoverer answers a panic with 500. Where an answer has begun it closes the
+// connection: a truncated answer must not look complete.
+func (e edge) recoverer(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer func() {
 			p := recover()
@@ -192,8 +170,8 @@ func (e edge) catch(next http.Handler) http.Handler {
 	})
 }
 
-// contentPolicy lets pages load what comes from here and nothing else: no script
-// or style inside a page, no frame around it.
+// contentPolicy lets pages load files of this server only: no inline script or style,
+// no framing.
 const contentPolicy = "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 
 func (e edge) headers(next http.Handler) http.Handler {
@@ -216,13 +194,13 @@ func (e edge) headers(next http.Handler) http.Handler {
 	})
 }
 
-// firstChecks refuse what no route should see: a stranger's name for us, a
-// request while we close, and a write that another site makes a browser send.
-// Browsers remember Basic credentials as they do cookies, so that holds for both.
-func (s *Server) firstChecks(next http.Handler) http.Handler {
+// checkRequest refuses what no route should see: an unknown host name, any request
+// during shutdown, and a write sent by another site's page, unless it may use the API. Browsers store Basic
+// credentials as they do cookies, so the last check covers both.
+func (s *Server) checkRequest(next http.Handler) http.Handler {
 	foreign := http.NewCrossOriginProtection()
-	return s.edge().answer(func(w http.ResponseWriter, r *http.Request) error {
-		if !isHealth(r.URL.Path) && !s.knowsHost(r.Host) {
+	return s.edge().handler(func(w http.ResponseWriter, r *http.Request) error {
+		if !isHealth(r.URL.Path) && !s.hostAllowed(r.Host) {
 			return domain.Reject(problem.UnknownHost, "this server is not called by that name")
 		}
 		if s.Leaving != nil && s.Leaving() {
@@ -232,7 +210,7 @@ func (s *Server) firstChecks(next http.Handler) http.Handler {
 			w.Header().Set("Connection", "close")
 			return domain.Reject(problem.Unavailable, "Kassa is shutting down, try again")
 		}
-		if foreign.Check(r) != nil {
+		if foreign.Check(r) != nil && !s.mayCross(r) {
 			return domain.Reject(problem.CrossOrigin, "a page of another site sent this request")
 		}
 		if err := s.checkHeaders(r); err != nil {
@@ -244,11 +222,11 @@ func (s *Server) firstChecks(next http.Handler) http.Handler {
 	})
 }
 
-// isHealth says whether the path is asked by programs that watch processes. They
-// call a process by its address, and not by the names of the site.
+// isHealth reports whether the path is one of the health checks. Monitoring calls a
+// process by its address, not by the names of the site.
 func isHealth(path string) bool { return path == "/api/health" || path == "/api/ready" }
 
-func (s *Server) knowsHost(host string) bool {
+func (s *Server) hostAllowed(host string) bool {
 	if len(s.Hosts) == 0 {
 		return true
 	}

@@ -17,51 +17,52 @@ import (
 
 const positionWait = 5 * time.Second
 
-// PositionHeader says, in the answer of a read, up to which position it shows the log,
-// and in that of a command, where it was written.
+// PositionHeader is, in the answer of a read, the position up to which it shows the
+// log, and in that of a command, the position that it wrote.
 const PositionHeader = "Kassa-Position"
 
-func sayPosition(w http.ResponseWriter, at eventstore.Position) {
+func setPosition(w http.ResponseWriter, at eventstore.Position) {
 	w.Header().Set(PositionHeader, strconv.FormatInt(int64(at), 10))
 }
 
-// least is the position up to which the read must show the log, which reach found.
-func least(r *http.Request) eventstore.Position { return identity.Least(r.Context()) }
+// minPosition is the position that the read must reach, as waitForPosition has set it.
+func minPosition(r *http.Request) eventstore.Position { return identity.MinPosition(r.Context()) }
 
-// reach waits until the views hold what the client has seen before (min_position) and
-// what the person has written. The read that follows is asked for it too.
-func (s *Server) reach(w http.ResponseWriter, r *http.Request, u domain.UserID) (*http.Request, error) {
-	at, err := s.minPosition(r)
+// waitForPosition waits until the views have reached what the client has seen before
+// (min_position) and what the user has written, and requires that position of the read
+// that follows.
+func (s *Server) waitForPosition(w http.ResponseWriter, r *http.Request, u domain.UserID) (*http.Request, error) {
+	at, err := s.minPositionParam(r)
 	if err != nil {
 		return r, err
 	}
-	if at, err = s.written(w, r, u, at); err != nil {
+	if at, err = s.ownWrites(w, r, u, at); err != nil {
 		return r, err
 	}
-	return r.WithContext(identity.WithLeast(r.Context(), at)), s.waitFor(r, at)
+	return r.WithContext(identity.WithMinPosition(r.Context(), at)), s.waitForViews(r, at)
 }
 
-// visited is reach for the pages, which have no min_position.
-func (s *Server) visited(pages http.Handler) http.Handler {
-	return s.edge().answer(func(w http.ResponseWriter, r *http.Request) error {
+// pagesAfterOwnWrites is waitForPosition for the pages, which have no min_position.
+func (s *Server) pagesAfterOwnWrites(pages http.Handler) http.Handler {
+	return s.edge().handler(func(w http.ResponseWriter, r *http.Request) error {
 		if who, ok := identity.From(r.Context()); ok {
-			at, err := s.written(w, r, who.User, 0)
+			at, err := s.ownWrites(w, r, who.User, 0)
 			if err == nil {
-				err = s.waitFor(r, at)
+				err = s.waitForViews(r, at)
 			}
 			if err != nil {
 				return err
 			}
-			r = r.WithContext(identity.WithLeast(r.Context(), at))
+			r = r.WithContext(identity.WithMinPosition(r.Context(), at))
 		}
 		pages.ServeHTTP(w, r)
 		return nil
 	})
 }
 
-// minPosition reads the parameter. What no log has yet is refused at once: waiting
-// would not bring it.
-func (s *Server) minPosition(r *http.Request) (eventstore.Position, error) {
+// minPositionParam reads the parameter. A position beyond the end of the log is refused
+// at once: waiting would not help.
+func (s *Server) minPositionParam(r *http.Request) (eventstore.Position, error) {
 	values := r.URL.Query()
 	if !values.Has("min_position") {
 		return 0, nil
@@ -81,19 +82,19 @@ func (s *Server) minPosition(r *http.Request) (eventstore.Position, error) {
 	return at, err
 }
 
-// doubt is how long the views may take to come to what was written, before somebody
-// asks whether it is still in the log.
-const doubt = 250 * time.Millisecond
+// headCheckAfter is how long the views may take to reach the user's last write before
+// the end of the log is read: the write may be lost.
+const headCheckAfter = 250 * time.Millisecond
 
-// written gives the position that the person has written, where it is more than the
-// other one. Where an older log was put back it gives the other: an end that does not
-// come is not waited for again and again.
-func (s *Server) written(w http.ResponseWriter, r *http.Request, u domain.UserID, other eventstore.Position) (eventstore.Position, error) {
-	wrote := s.Identity.Wrote(r, u)
+// ownWrites returns the position of the user's last write, or the other one if that is
+// greater. Where the log was restored from an older copy and ends before the write, it
+// returns the other one, so that later reads do not wait for it again.
+func (s *Server) ownWrites(w http.ResponseWriter, r *http.Request, u domain.UserID, other eventstore.Position) (eventstore.Position, error) {
+	wrote := s.Identity.LastWrite(r, u)
 	if wrote <= other {
 		return other, nil
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), doubt)
+	ctx, cancel := context.WithTimeout(r.Context(), headCheckAfter)
 	defer cancel()
 	if s.Views.Wait(ctx, wrote) == nil {
 		return wrote, nil
@@ -103,14 +104,14 @@ func (s *Server) written(w http.ResponseWriter, r *http.Request, u domain.UserID
 		return 0, err
 	}
 	if wrote > head.Size {
-		s.Identity.Unwritten(w, r, u)
+		s.Identity.ClearLastWrite(w, r, u)
 		return other, nil
 	}
 	return wrote, nil
 }
 
-// waitFor bounds the wait for the views.
-func (s *Server) waitFor(r *http.Request, at eventstore.Position) error {
+// waitForViews waits for the views, within a time limit.
+func (s *Server) waitForViews(r *http.Request, at eventstore.Position) error {
 	ctx, cancel := context.WithTimeout(r.Context(), cmp.Or(s.PositionWait, positionWait))
 	defer cancel()
 	err := s.Views.Wait(ctx, at)

@@ -15,8 +15,8 @@ import (
 	"kassa/projections"
 )
 
-// reads are the addresses of all reads, for somebody who is an admin.
-func (w *world) reads(u domain.UserID, p domain.PredictionID) (list []string) {
+// reads are the paths of all reads, for an admin.
+func (w *fixture) reads(u domain.UserID, p domain.PredictionID) (list []string) {
 	for _, rt := range w.server.routes() {
 		if rt.kind == read {
 			id := string(p)
@@ -29,54 +29,55 @@ func (w *world) reads(u domain.UserID, p domain.PredictionID) (list []string) {
 	return list
 }
 
-// A position that the log does not have is refused at once, by every read: no wait
-// would bring it. Every read says up to where it shows the log.
+// A position beyond the end of the log is refused at once by every read, because
+// waiting would not help. Every read returns the position that it shows.
 func TestPositionsOfReads(t *testing.T) {
-	w := newWorld(t, identity.Limits{Off: true})
-	root := w.join("root")
+	w := newFixture(t, identity.Limits{Off: true})
+	root := w.addUser("root")
 	w.setAdmin("root", true)
 	w.server.PositionWait = time.Hour
 	h := w.server.Handler()
 	got := w.send(h, "POST", "/api/events/prediction/new", "root", `{"text":"inception"}`)
 	want(t, got, http.StatusOK, "")
-	var asked predictionJSON
-	decodeJSON(t, got.Body.Bytes(), &asked)
-	if said := got.Header().Get(PositionHeader); said != fmt.Sprint(asked.Position) {
-		t.Errorf("the command at %d says position %q", asked.Position, said)
+	var prediction predictionJSON
+	decodeJSON(t, got.Body.Bytes(), &prediction)
+	if position := got.Header().Get(PositionHeader); position != fmt.Sprint(prediction.Position) {
+		t.Errorf("the command at %d returned position %q", prediction.Position, position)
 	}
-	head := w.size(t)
-	w.see(head)
-	for _, path := range w.reads(root, asked.ID) {
+	head := w.env.Size()
+	w.env.WaitFor(head)
+	for _, path := range w.reads(root, prediction.ID) {
 		for _, beyond := range []eventstore.Position{head + 1, 1 << 62} {
 			want(t, w.send(h, "GET", fmt.Sprintf("%s?min_position=%d", path, beyond), "root", ""), http.StatusUnprocessableEntity, problem.InvalidPosition)
 		}
 		got := w.send(h, "GET", fmt.Sprintf("%s?min_position=%d", path, head), "root", "")
 		want(t, got, http.StatusOK, "")
-		if said := got.Header().Get(PositionHeader); said != fmt.Sprint(head) {
-			t.Errorf("%s says position %q, want %d", path, said, head)
+		if position := got.Header().Get(PositionHeader); position != fmt.Sprint(head) {
+			t.Errorf("%s returned position %q, want %d", path, position, head)
 		}
 	}
 	list := w.send(h, "GET", "/api/users/transaction/history", "root", "")
 	if !strings.Contains(list.Body.String(), fmt.Sprintf(`"position":%d}`, head)) {
-		t.Errorf("a page does not say its position: %s", list.Body)
+		t.Errorf("a page has no position: %s", list.Body)
 	}
 }
 
-// process is another process on the same log, whose views follow when they are told to.
+// process is another process on the same log, whose views advance when the test says
+// so.
 type process struct {
 	*Server
 	views *slowViews
 }
 
-func (w *world) process() process {
+func (w *fixture) process() process {
 	v := &slowViews{Memory: projections.NewMemory(), waited: make(chan struct{}, 1)}
 	s := w.newServer(w.vault, identity.Limits{Off: true})
 	s.Views, s.Identity.Views, s.PositionWait = v, v, time.Minute
 	return process{s, v}
 }
 
-// catchUp brings all that the log holds to the views.
-func (p process) catchUp(w *world) {
+// catchUp applies the whole log to the views.
+func (p process) catchUp(w *fixture) {
 	w.t.Helper()
 	at, err := p.views.Position(w.t.Context())
 	if err != nil {
@@ -91,11 +92,11 @@ func (p process) catchUp(w *world) {
 	}
 }
 
-// Who has written reads what they wrote, although the views are behind: in the same
-// process without a word, in another by the cookie that a browser carries back.
+// Users read their own writes although the views are behind: in the same process from
+// memory, in another by the cookie that the browser sends.
 func TestPeopleReadTheirOwnWrites(t *testing.T) {
-	w := newWorld(t, identity.Limits{Off: true})
-	w.join("ada")
+	w := newFixture(t, identity.Limits{Off: true})
+	w.addUser("ada")
 	one, other := w.process(), w.process()
 	one.catchUp(w)
 	other.catchUp(w)
@@ -134,7 +135,7 @@ func TestPeopleReadTheirOwnWrites(t *testing.T) {
 			} {
 				answered := make(chan *httptest.ResponseRecorder, 1)
 				select {
-				case <-tt.at.views.waited: // of the read before
+				case <-tt.at.views.waited: // of the previous read
 				default:
 				}
 				go func() { answered <- ask(tt.at, "GET", path, "", tt.withCookie) }()
@@ -154,17 +155,17 @@ func TestPeopleReadTheirOwnWrites(t *testing.T) {
 	}
 }
 
-// Where an older log was put back, nobody waits for what it lost.
+// Where the log was restored from an older copy, no read waits for the lost writes.
 func TestWritesThatAreGone(t *testing.T) {
-	w := newWorld(t, identity.Limits{Off: true})
-	ada := w.join("ada")
+	w := newFixture(t, identity.Limits{Off: true})
+	ada := w.addUser("ada")
 	w.server.PositionWait = time.Hour
 	remembered := httptest.NewRequest("GET", "/", nil)
 	remembered.SetBasicAuth("a", "b")
-	w.server.Identity.SetWrote(httptest.NewRecorder(), remembered, ada, w.size(t)+100)
+	w.server.Identity.SetLastWrite(httptest.NewRecorder(), remembered, ada, w.env.Size()+100)
 	h := w.server.Handler()
 	want(t, w.send(h, "GET", "/api/users/balance", "ada", ""), http.StatusOK, "")
-	if left := w.server.Identity.Wrote(remembered, ada); left != 0 {
+	if left := w.server.Identity.LastWrite(remembered, ada); left != 0 {
 		t.Errorf("position %d is still waited for", left)
 	}
 	session := w.send(h, "POST", "/api/users/signin", "", `{"email":"ada@example.org","password":"ada likes films"}`).Result().Cookies()[0]
@@ -175,15 +176,16 @@ func TestWritesThatAreGone(t *testing.T) {
 	}
 }
 
-// Views that do not come in time are said to be behind, to programs and to pages.
+// Views that do not catch up in time are reported as behind, to API clients and on
+// pages.
 func TestViewsThatStayBehind(t *testing.T) {
-	w := newWorld(t, identity.Limits{Off: true})
-	w.join("ada")
+	w := newFixture(t, identity.Limits{Off: true})
+	w.addUser("ada")
 	p := w.process()
 	p.catchUp(w)
 	p.PositionWait = 20 * time.Millisecond
 	var shown eventstore.Position
-	p.Pages = http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { shown = identity.Least(r.Context()) })
+	p.Pages = http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { shown = identity.MinPosition(r.Context()) })
 	h := p.Handler()
 	paid := w.send(h, "POST", "/api/users/balance/adjust", "ada", `{"amount":5}`)
 	want(t, paid, http.StatusOK, "")
@@ -195,7 +197,7 @@ func TestViewsThatStayBehind(t *testing.T) {
 		}
 	}
 	p.catchUp(w)
-	if w.send(h, "GET", "/web", "ada", ""); shown != w.size(t) {
-		t.Errorf("a page must show the log up to %d, want %d", shown, w.size(t))
+	if w.send(h, "GET", "/web", "ada", ""); shown != w.env.Size() {
+		t.Errorf("a page must show the log up to %d, want %d", shown, w.env.Size())
 	}
 }

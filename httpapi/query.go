@@ -1,34 +1,39 @@
 package httpapi
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
 	"time"
 
 	"kassa/domain"
+	"kassa/eventstore"
+	"kassa/httpapi/conditional"
 	"kassa/httpapi/problem"
 	"kassa/projections"
 )
 
 const (
-	lastRead    = 5 * time.Second // of what is shown after a wait
-	defaultPage = 20
+	readAfterWait = 5 * time.Second // timeout of the read after a wait
+	defaultPage   = 20
 )
 
-// waiting gives a context that ends after d, when the client leaves, or when the
+// waitContext returns a context that ends after d, when the client leaves, or when the
 // server drains.
-func (s *Server) waiting(parent context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+func (s *Server) waitContext(parent context.Context, d time.Duration) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithTimeout(parent, d)
 	stop := context.AfterFunc(s.drain(), cancel)
 	return ctx, func() { stop(); cancel() }
 }
 
-// patient moves the connection's reading deadline behind a wait: when it passes, the
-// server takes the client for gone and ends the request.
-func patient(w http.ResponseWriter, wait time.Duration) {
+// extendReadDeadline moves the connection's read deadline behind a wait: when it
+// passes, the server ends the request as if the client had left.
+func extendReadDeadline(w http.ResponseWriter, wait time.Duration) {
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(wait + answerTime)) // a writer without deadlines needs none
 }
 
@@ -36,7 +41,7 @@ func patient(w http.ResponseWriter, wait time.Duration) {
 func pageQuery(r *http.Request) (projections.PageQuery, error) {
 	values := r.URL.Query()
 	q := projections.PageQuery{Cursor: values.Get("cursor"), Limit: defaultPage}
-	if values.Has("cursor") && q.Cursor == "" { // which the views take for none
+	if values.Has("cursor") && q.Cursor == "" { // the views would read it as no cursor
 		return q, badCursor()
 	}
 	if values.Has("limit") {
@@ -49,16 +54,17 @@ func pageQuery(r *http.Request) (projections.PageQuery, error) {
 	return q, nil
 }
 
-// filter reads a query parameter that takes one of the words; zero where it is absent.
+// filter reads a query parameter that takes one of the given words; zero where it is
+// absent.
 func filter[T any](r *http.Request, name string, all []T, word func(T) string) (found T, err error) {
 	values := r.URL.Query()
 	if !values.Has(name) {
 		return found, nil
 	}
-	asked := values.Get(name)
+	given := values.Get(name)
 	var words []string
 	for _, one := range all {
-		if word(one) == asked {
+		if word(one) == given {
 			return one, nil
 		}
 		words = append(words, word(one))
@@ -66,7 +72,7 @@ func filter[T any](r *http.Request, name string, all []T, word func(T) string) (
 	return found, domain.Reject(problem.InvalidFilter, "%s must be one of %s", name, strings.Join(words, ", "))
 }
 
-// refused turns what views say of a query into a refusal.
+// refused turns an error of the views into a refusal.
 func refused(err error, missing domain.Code, detail string) error {
 	switch {
 	case errors.Is(err, projections.ErrNotFound):
@@ -81,18 +87,18 @@ func badCursor() error {
 	return domain.Reject(problem.InvalidCursor, "the cursor is not one that a page gave")
 }
 
-// How long prediction/new waits for its answer.
+// Bounds of how long prediction/new waits for the answer.
 const (
 	defaultWait = 10 * time.Second
 	maxWait     = 60 * time.Second
 )
 
-// preference reads the Prefer headers (RFC 7240): wait=N in seconds, and
-// respond-async, which without a wait asks for none. What is not understood is
-// passed over, as the RFC says. applied is the Preference-Applied of the answer.
+// preference reads the Prefer headers (RFC 7240): wait=N in seconds, and respond-async,
+// which without a wait means no waiting. What is not understood is ignored, as the RFC
+// requires. applied is the answer's Preference-Applied.
 func preference(r *http.Request) (wait time.Duration, applied string) {
 	wait = defaultWait
-	async, told := false, false
+	async, waitGiven := false, false
 	for p := range strings.SplitSeq(strings.Join(r.Header.Values("Prefer"), ","), ",") {
 		p, _, _ = strings.Cut(p, ";")
 		name, value, _ := strings.Cut(p, "=")
@@ -101,20 +107,44 @@ func preference(r *http.Request) (wait time.Duration, applied string) {
 			async = true
 		case "wait":
 			n, err := strconv.ParseUint(strings.Trim(strings.TrimSpace(value), `"`), 10, 31)
-			if err == nil && !told { // the first one counts
-				wait, told = min(time.Duration(n)*time.Second, maxWait), true
+			if err == nil && !waitGiven { // the first one counts
+				wait, waitGiven = min(time.Duration(n)*time.Second, maxWait), true
 			}
 		}
 	}
 	var words []string
 	if async {
 		words = append(words, "respond-async")
-		if !told {
+		if !waitGiven {
 			wait = 0
 		}
 	}
-	if told {
+	if waitGiven {
 		words = append(words, "wait="+strconv.Itoa(int(wait.Seconds())))
 	}
 	return wait, strings.Join(words, ", ")
+}
+
+// writePage writes one page of a list; the list shows the log up to the position. The
+// position moves with every entry of the log, so the ETag is that of the rest of the page.
+func writePage[A, B any](w http.ResponseWriter, r *http.Request, found projections.Page[A], at eventstore.Position, show func(A) (B, error)) error {
+	page := struct {
+		Items []B    `json:"items"`
+		Next  string `json:"next_cursor"` // "" on the last page
+		Prev  string `json:"previous_cursor,omitempty"`
+	}{make([]B, len(found.Items)), found.Next, found.Previous}
+	for i, item := range found.Items {
+		var err error
+		if page.Items[i], err = show(item); err != nil {
+			return err
+		}
+	}
+	content, err := json.Marshal(page)
+	if err != nil {
+		return err
+	}
+	setPosition(w, at)
+	body := fmt.Appendf(bytes.Clone(content[:len(content)-1]), `,"position":%d}`+"\n", at)
+	conditional.WriteWeak(w, r, "application/json", body, content)
+	return nil
 }

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -11,78 +12,96 @@ import (
 	"time"
 
 	"kassa/catalog"
+	"kassa/catalog/filmlinks"
+	"kassa/catalog/question"
 	"kassa/commands"
 	"kassa/domain"
 	"kassa/eventstore"
+	"kassa/httpapi/auditing"
 	"kassa/httpapi/identity"
 	"kassa/httpapi/problem"
+	"kassa/httpapi/statement"
 	"kassa/projections"
 )
 
-// Films knows the catalogue.
+// Films is the catalogue.
 type Films interface {
 	Movie(id string) (catalog.Movie, bool)
-	Explain(text, movieID string) []string // the words by which a film matches a text
+	Read(text string) question.Question
+	Explain(text string, movieIDs ...string) [][]string         // the words by which each film matches a text
+	Reasons(text string, movieIDs ...string) [][]catalog.Reason // what in each film matches a text
+	Similar(id string, limit int) []catalog.Movie               // most similar first
 }
 
-// Vault opens what events keep sealed; vault.ErrErased where it never can be again.
+// Vault decrypts what is sealed in events. It returns vault.ErrErased where the key was
+// deleted.
 type Vault interface {
 	OpenText(ctx context.Context, u domain.UserID, p domain.PredictionID, sealed domain.Sealed) (string, error)
 	OpenEmail(ctx context.Context, u domain.UserID, sealed domain.Sealed) (string, error)
 }
 
-// Server serves the API and, beside it, the pages. All fields of the first group
-// are required. It must not be copied.
+// Server serves the API and the pages. The fields of the first group are required. It
+// must not be copied.
 type Server struct {
-	Commands *commands.Handler
-	Views    projections.Views
-	Films    Films
-	Vault    Vault
-	Head     func(context.Context) (eventstore.Head, error) // of the log
-	Identity *identity.Authenticator
-	Problems *problem.Writer
-	Log      *slog.Logger
+	Commands   *commands.Handler
+	Views      projections.Views
+	Films      Films
+	Vault      Vault
+	Head       func(context.Context) (eventstore.Head, error) // of the log
+	Identity   *identity.Authenticator
+	Audit      *auditing.Reader
+	Statements *statement.Books // of the log
+	Problems   *problem.Writer
+	Log        *slog.Logger
 
-	Pages        http.Handler                  // under /web; nil: no pages
-	Refusal      func(status int) http.Handler // the page of a refusal; nil: none
-	Ready        func(context.Context) error   // says what is missing; nil: ready whenever it serves
-	Leaving      func() bool                   // the process closes soon: connections are not kept; nil: it does not
-	Failing      func() []string               // what fails in the background, none of it needed; nil: nothing does
-	Version      string                        // of the program, for /api/
-	Hosts        []string                      // names by which we may be called, without ports; empty: any
-	PositionWait time.Duration                 // for min_position; 0: 5 s
-	Heartbeat    time.Duration                 // of event streams; 0: 15 s
-	HandlerTime  time.Duration                 // in which a request is answered; 0: 20 s
-	Places       int                           // for requests that are worked on at once; 0: 512
+	FilmLinks     []filmlinks.Template          // to other sites, of films
+	Transparency  *Transparency                 // under /log/; nil: nothing is published
+	Pages         http.Handler                  // under /web; nil: no pages
+	Refusal       func(status int) http.Handler // the page of a refusal; nil: none
+	Ready         func(context.Context) error   // returns what is missing; nil: always ready
+	Observer      Observer                      // of requests; nil: there is none
+	Leaving       func() bool                   // the process closes soon, so connections are not kept; nil: it does not
+	Failing       func() []string               // background tasks that fail, none of them required; nil: none
+	Version       string                        // of the program, for /api/
+	Hosts         []string                      // allowed host names, without ports; empty: any
+	Origins       []string                      // of other sites whose pages may use the API; none: no other site's
+	PositionWait  time.Duration                 // for min_position; 0: 5 s
+	Heartbeat     time.Duration                 // of event streams; 0: 15 s
+	HandlerTime   time.Duration                 // deadline of a request; 0: 20 s
+	MaxConcurrent int                           // requests handled at once; 0: 512
+	SlowRequest   time.Duration                 // from which the work for a request is logged as a warning; 0: none
 
 	once     sync.Once
-	draining context.Context // ends when no new request is taken
+	draining context.Context // ends when no new requests are accepted
 	close    context.CancelFunc
 }
 
-// Timeouts of the server. Reading and writing are bounded, so that a slow client
-// holds no connection for ever; who waits extends them (patient), and an answer that
-// is being taken extends its own (exchange).
+// Timeouts of the server. Reading and writing are limited, so that a slow client does
+// not hold a connection for ever. A wait extends them (extendReadDeadline), and so does
+// an answer that is being read (exchange).
 const (
 	headerTimeout = 5 * time.Second
 	readTimeout   = 15 * time.Second // of head and body
 	writeTimeout  = 30 * time.Second // until an answer begins
-	answerTime    = 30 * time.Second // for the client to take a part of it
+	answerTime    = 30 * time.Second // for the client to read a part of the answer
 	idleTimeout   = 2 * time.Minute
 	drainTimeout  = 15 * time.Second
 	maxHeader     = 32 << 10
 	maxBody       = 64 << 10
 )
 
-// sendBuffer is what the system keeps of an answer for a connection, in bytes. With
-// more, a client that reads slowly seems to have stopped: Linux reports progress only
-// when a third of the buffer has been taken, and its own choice grows to megabytes.
+// sendBuffer is the size of a connection's send buffer in the kernel, in bytes. With a
+// larger one a client that reads slowly seems to have stopped: Linux reports progress
+// only when a third of the buffer has been read, and its default grows to megabytes.
 const sendBuffer = 128 << 10
 
 func newServer(h http.Handler, log *slog.Logger) *http.Server {
 	bounded := func(ctx context.Context, c net.Conn) context.Context {
+		if secure, ok := c.(*tls.Conn); ok {
+			c = secure.NetConn()
+		}
 		if tcp, ok := c.(*net.TCPConn); ok {
-			_ = tcp.SetWriteBuffer(sendBuffer) // a system that refuses keeps its own
+			_ = tcp.SetWriteBuffer(sendBuffer) // a system that refuses keeps its default
 		}
 		return ctx
 	}
@@ -90,9 +109,9 @@ func newServer(h http.Handler, log *slog.Logger) *http.Server {
 		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}
 }
 
-// Serve answers on the listener until ctx ends. Then new requests are refused,
-// those who wait for an answer get what there is, and commands that run are
-// finished. An error means that it could not serve, or could not end in time.
+// Serve serves on the listener until ctx ends. Then new requests are refused, clients
+// that wait for an answer get the current state, and running commands are finished. An
+// error means that it could not serve, or did not end in time.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	server := newServer(s.Handler(), s.Log)
 	drained := make(chan error, 1)
@@ -114,7 +133,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	return nil
 }
 
-// drain gives the context that ends when the server drains.
+// drain returns the context that ends when the server drains.
 func (s *Server) drain() context.Context {
 	s.once.Do(func() { s.draining, s.close = context.WithCancel(context.Background()) })
 	return s.draining

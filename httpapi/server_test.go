@@ -23,20 +23,20 @@ import (
 	"kassa/projections"
 )
 
-// send sends one request, and holds the answer against the contract.
-func (w *world) send(h http.Handler, method, path, name, body string, headers ...string) *httptest.ResponseRecorder {
+// send sends one request, and checks the answer against the contract.
+func (w *fixture) send(h http.Handler, method, path, name, body string, headers ...string) *httptest.ResponseRecorder {
 	w.t.Helper()
 	return w.sendWith(http.Header.Set, h, method, path, name, body, headers)
 }
 
-// sendTwice is the same with headers that may be there twice.
-func (w *world) sendTwice(h http.Handler, method, path, name, body string, headers ...string) *httptest.ResponseRecorder {
+// sendTwice is the same with headers that may be repeated.
+func (w *fixture) sendTwice(h http.Handler, method, path, name, body string, headers ...string) *httptest.ResponseRecorder {
 	w.t.Helper()
 	return w.sendWith(http.Header.Add, h, method, path, name, body, headers)
 }
 
-// sendWith puts each header into the request by put.
-func (w *world) sendWith(put func(http.Header, string, string), h http.Handler, method, path, name, body string, headers []string) *httptest.ResponseRecorder {
+// sendWith adds each header to the request by put.
+func (w *fixture) sendWith(put func(http.Header, string, string), h http.Handler, method, path, name, body string, headers []string) *httptest.ResponseRecorder {
 	w.t.Helper()
 	r := httptest.NewRequest(method, path, strings.NewReader(body))
 	if name != "" {
@@ -54,8 +54,7 @@ func (w *world) sendWith(put func(http.Header, string, string), h http.Handler, 
 	return answer
 }
 
-// want fails the test unless the answer has the status and, where it is a
-// refusal, the code.
+// want fails the test unless the answer has the status and, for a refusal, the code.
 func want(t testing.TB, answer *httptest.ResponseRecorder, status int, code domain.Code) {
 	t.Helper()
 	if answer.Code != status {
@@ -71,20 +70,20 @@ func want(t testing.TB, answer *httptest.ResponseRecorder, status int, code doma
 	}
 }
 
-// till is a payment provider that can be slow or say no. As a provider should, it
-// carries out a payment once, and asked again says what it came to.
-type till struct {
+// fakePayments is a payment provider that can be slow or decline. Like a real provider
+// it carries out each payment once, and repeats the result when asked again.
+type fakePayments struct {
 	commands.Sandbox
-	charging chan struct{} // told of each new payment
-	proceed  chan error    // what it comes to
-	known    *sync.Map     // payment → error, nil for one that was taken
+	charging chan struct{} // receives each new payment
+	proceed  chan error    // the result of the payment
+	known    *sync.Map     // payment → error, nil for one that was accepted
 }
 
-func newTill() till {
-	return till{charging: make(chan struct{}, 1), proceed: make(chan error), known: new(sync.Map)}
+func newFakePayments() fakePayments {
+	return fakePayments{charging: make(chan struct{}, 1), proceed: make(chan error), known: new(sync.Map)}
 }
 
-func (p till) Charge(_ context.Context, payment string, _ domain.UserID, _ domain.Credits) error {
+func (p fakePayments) Charge(_ context.Context, payment string, _ domain.UserID, _ domain.Credits) error {
 	if came, ok := p.known.Load(payment); ok {
 		err, _ := came.(error)
 		return err
@@ -96,16 +95,16 @@ func (p till) Charge(_ context.Context, payment string, _ domain.UserID, _ domai
 }
 
 func TestPayments(t *testing.T) {
-	w := newWorld(t, identity.Limits{Off: true})
-	w.join("ada")
-	p := newTill()
+	w := newFixture(t, identity.Limits{Off: true})
+	w.addUser("ada")
+	p := newFakePayments()
 	w.server.Commands.Payments = p
 	h := w.server.Handler()
 	deposit := func(key string) *httptest.ResponseRecorder {
 		return w.send(h, "POST", "/api/users/balance/adjust", "ada", `{"amount":30}`, "Idempotency-Key", key)
 	}
 
-	// While the first request with a key runs, the second is told to wait.
+	// While the first request with a key runs, the second gets 409.
 	var first *httptest.ResponseRecorder
 	var running sync.WaitGroup
 	running.Go(func() { first = deposit("k") })
@@ -131,69 +130,70 @@ func TestPayments(t *testing.T) {
 	want(t, first, http.StatusPaymentRequired, domain.PaymentDeclined)
 }
 
-// A client that leaves in the middle of a deposit has still paid and still gets it.
+// If the client leaves during a deposit, the deposit is completed.
 func TestCommandEndsAlthoughTheClientLeft(t *testing.T) {
-	w := newWorld(t, identity.Limits{Off: true})
-	w.join("ada")
-	p := newTill()
+	w := newFixture(t, identity.Limits{Off: true})
+	w.addUser("ada")
+	p := newFakePayments()
 	w.server.Commands.Payments = p
 	ctx, leave := context.WithCancel(context.Background())
 	r := basic(httptest.NewRequest("POST", "/api/users/balance/adjust", strings.NewReader(`{"amount":30}`)).WithContext(ctx), "ada")
 	r.Header.Set("Content-Type", "application/json")
-	before := w.size(t)
+	before := w.env.Size()
 	var running sync.WaitGroup
 	running.Go(func() { w.server.Handler().ServeHTTP(httptest.NewRecorder(), r) })
 	<-p.charging
 	leave()
 	p.proceed <- nil
 	running.Wait()
-	if got := w.size(t); got != before+2 {
+	if got := w.env.Size(); got != before+2 {
 		t.Errorf("the ledger grew by %d entries, want the payment's claim and the deposit", got-before)
 	}
 }
 
 func TestTooManyOpenPredictions(t *testing.T) {
-	w := newWorld(t, identity.Limits{Off: true})
-	w.join("ada")
-	w.settler.pause()
+	w := newFixture(t, identity.Limits{Off: true})
+	w.addUser("ada")
+	w.env.Questions.Pause()
 	h := w.server.Handler()
 	want(t, w.send(h, "POST", "/api/users/balance/adjust", "ada", `{"amount":1000}`), http.StatusOK, "")
 	for range domain.MaxOpenHolds {
 		want(t, w.send(h, "POST", "/api/events/prediction/new", "ada", `{"text":"a dream"}`, "Prefer", "wait=0"), http.StatusAccepted, "")
 	}
 	want(t, w.send(h, "POST", "/api/events/prediction/new", "ada", `{"text":"a dream"}`, "Prefer", "wait=0"), http.StatusConflict, domain.TooManyOpen)
-	w.settler.resume()
+	w.env.Questions.Resume()
 	want(t, w.send(h, "POST", "/api/events/prediction/new", "ada", `{"text":"a dream"}`), http.StatusOK, "")
 }
 
 func TestLargeBodies(t *testing.T) {
-	w := newWorld(t, identity.Limits{Off: true})
-	w.join("ada")
+	w := newFixture(t, identity.Limits{Off: true})
+	w.addUser("ada")
+	w.setAdmin("ada", true)
 	h := w.server.Handler()
 	for _, rt := range w.server.routes() {
 		if rt.method != http.MethodPost || rt.path == "/api/users/signout" {
 			continue
 		}
-		before := w.size(t)
+		before := w.env.Size()
 		fits := `{"text":"` + strings.Repeat("a", maxBody-11) + `"}`
 		if got := w.send(h, rt.method, rt.path, "ada", fits); got.Code != http.StatusUnprocessableEntity {
 			t.Errorf("%s of %d bytes: %d", rt.path, len(fits), got.Code)
 		}
 		want(t, w.send(h, rt.method, rt.path, "ada", fits+" "), http.StatusRequestEntityTooLarge, problem.BodyTooLarge)
-		if w.size(t) != before {
+		if w.env.Size() != before {
 			t.Errorf("%s moved the ledger", rt.path)
 		}
 	}
 }
 
 func TestReady(t *testing.T) {
-	w := newWorld(t, identity.Limits{})
+	w := newFixture(t, identity.Limits{})
 	missing := errors.New("no model, and a secret word")
 	w.server.Ready = func(context.Context) error { return missing }
 	got := w.send(w.server.Handler(), "GET", "/api/ready", "", "")
 	want(t, got, http.StatusServiceUnavailable, problem.NotReady)
 	if strings.Contains(got.Body.String(), "secret") {
-		t.Errorf("tells what is inside: %s", got.Body)
+		t.Errorf("names internals: %s", got.Body)
 	}
 	for _, tt := range []struct {
 		missing error
@@ -217,12 +217,12 @@ func TestReady(t *testing.T) {
 	got = w.send(w.server.Handler(), "GET", "/api/ready", "", "")
 	want(t, got, http.StatusOK, "")
 	if !strings.Contains(got.Body.String(), `"failing":["save snapshots"]`) {
-		t.Errorf("does not say what fails: %s", got.Body)
+		t.Errorf("does not name what fails: %s", got.Body)
 	}
 }
 
 func TestHosts(t *testing.T) {
-	w := newWorld(t, identity.Limits{})
+	w := newFixture(t, identity.Limits{})
 	w.server.Hosts = []string{"kassa.example", "::1"}
 	h := w.server.Handler()
 	for host, status := range map[string]int{"kassa.example": 200, "KASSA.example:8080": 200, "[::1]:8080": 200, "[::1]": 200,
@@ -240,8 +240,8 @@ func TestHosts(t *testing.T) {
 }
 
 func TestSecure(t *testing.T) {
-	w := newWorld(t, identity.Limits{})
-	w.join("ada")
+	w := newFixture(t, identity.Limits{})
+	w.addUser("ada")
 	w.server.Identity.Secure = true
 	got := w.send(w.server.Handler(), "POST", "/api/users/signin", "", `{"email":"ada@example.org","password":"ada likes films"}`)
 	want(t, got, http.StatusOK, "")
@@ -255,8 +255,8 @@ func TestSecure(t *testing.T) {
 }
 
 func TestPages(t *testing.T) {
-	w := newWorld(t, identity.Limits{Off: true})
-	ada := w.join("ada")
+	w := newFixture(t, identity.Limits{Off: true})
+	ada := w.addUser("ada")
 	var seen []string
 	w.server.Pages = http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		who, ok := identity.From(r.Context())
@@ -272,11 +272,11 @@ func TestPages(t *testing.T) {
 	if want := fmt.Sprintf("[/web  false /web/a/b %s true]", ada); fmt.Sprint(seen) != want {
 		t.Errorf("pages saw %v, want %v", seen, want)
 	}
-	want(t, w.send(h, "GET", "/web", "nobody", ""), http.StatusUnauthorized, domain.InvalidCredentials)
+	want(t, w.send(h, "GET", "/web", "unknown", ""), http.StatusUnauthorized, domain.InvalidCredentials)
 }
 
 func TestPanics(t *testing.T) {
-	w := newWorld(t, identity.Limits{})
+	w := newFixture(t, identity.Limits{})
 	w.server.Pages = http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/web/half" {
 			_, _ = rw.Write([]byte("half an answer"))
@@ -305,11 +305,11 @@ func TestPanics(t *testing.T) {
 	}
 }
 
-// Somebody whom the views have known for a while is let in without asking them, and
-// once a second before; who is an admin is asked each time.
-func TestKnownPeople(t *testing.T) {
-	w := newWorld(t, identity.Limits{Off: true})
-	w.join("ada")
+// A user whom the views have had for a while is identified without reading them; a new
+// user is read once a second. The admin flag is read each time.
+func TestUserCache(t *testing.T) {
+	w := newFixture(t, identity.Limits{Off: true})
+	w.addUser("ada")
 	asked := &countedViews{Views: w.views}
 	w.server.Identity.Views = asked
 	h := w.server.Handler()
@@ -335,7 +335,7 @@ func TestKnownPeople(t *testing.T) {
 	}
 }
 
-// countedViews counts the questions about people.
+// countedViews counts the reads of users.
 type countedViews struct {
 	identity.Views
 	users int
@@ -346,10 +346,10 @@ func (v *countedViews) User(ctx context.Context, u domain.UserID, least eventsto
 	return v.Views.User(ctx, u, least)
 }
 
-// The log names the route and says nothing of what was asked.
+// The log has the route, and nothing of the request's content.
 func TestLog(t *testing.T) {
-	w := newWorld(t, identity.Limits{Off: true})
-	w.join("ada")
+	w := newFixture(t, identity.Limits{Off: true})
+	w.addUser("ada")
 	var log bytes.Buffer
 	w.server.Log = slog.New(slog.NewTextHandler(&log, nil))
 	h := w.server.Handler()
@@ -374,10 +374,10 @@ func TestLog(t *testing.T) {
 	}
 }
 
-// Somebody whom the views do not know yet is waited for, not turned away.
+// A user whom the views do not have yet is waited for, not refused.
 func TestViewsThatAreBehind(t *testing.T) {
-	w := newWorld(t, identity.Limits{Off: true})
-	w.join("ada")
+	w := newFixture(t, identity.Limits{Off: true})
+	w.addUser("ada")
 	entries, err := w.store.After(context.Background(), 0, 100)
 	if err != nil {
 		t.Fatal(err)
@@ -394,10 +394,10 @@ func TestViewsThatAreBehind(t *testing.T) {
 	want(t, <-answered, http.StatusOK, "")
 }
 
-// A question that was just accepted is found, although the views are behind.
-func TestAskedAMomentAgo(t *testing.T) {
-	w := newWorld(t, identity.Limits{Off: true})
-	w.join("ada")
+// A prediction that was just accepted is found, although the views are behind.
+func TestPredictionBeforeTheViews(t *testing.T) {
+	w := newFixture(t, identity.Limits{Off: true})
+	w.addUser("ada")
 	behind := &slowViews{Memory: projections.NewMemory(), waited: make(chan struct{}, 1)}
 	s := w.newServer(w.vault, identity.Limits{Off: true})
 	s.Views, s.PositionWait = behind, time.Minute
@@ -417,7 +417,7 @@ func TestAskedAMomentAgo(t *testing.T) {
 	want(t, <-answered, http.StatusOK, "")
 }
 
-// slowViews tells when somebody waits for them.
+// slowViews report when a read waits for them.
 type slowViews struct {
 	*projections.Memory
 	waited chan struct{}
@@ -425,7 +425,7 @@ type slowViews struct {
 
 func (v *slowViews) User(ctx context.Context, u domain.UserID, least eventstore.Position) (projections.User, eventstore.Position, error) {
 	if now, _ := v.Position(ctx); least > now {
-		_ = v.Wait(ctx, least) // the read says what came of it
+		_ = v.Wait(ctx, least) // the read returns the result
 	}
 	return v.Memory.User(ctx, u, least)
 }

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -14,13 +15,13 @@ import (
 	"kassa/httpapi/problem"
 )
 
-// browse sends a request with a session's cookie instead of a password.
-func (w *world) browse(h http.Handler, method, path string, session *http.Cookie) *httptest.ResponseRecorder {
+// browse sends a request with a session cookie instead of a password.
+func (w *fixture) browse(h http.Handler, method, path string, session *http.Cookie) *httptest.ResponseRecorder {
 	w.t.Helper()
 	return w.send(h, method, path, "", "", "Cookie", session.Name+"="+session.Value)
 }
 
-// session is the cookie that an answer sets, which must be one.
+// session is the one cookie that an answer sets.
 func session(t testing.TB, answer *httptest.ResponseRecorder) *http.Cookie {
 	t.Helper()
 	cookies := answer.Result().Cookies()
@@ -30,20 +31,20 @@ func session(t testing.TB, answer *httptest.ResponseRecorder) *http.Cookie {
 	return cookies[0]
 }
 
-func (w *world) signIn(h http.Handler, name string, headers ...string) *httptest.ResponseRecorder {
+func (w *fixture) signIn(h http.Handler, name string, headers ...string) *httptest.ResponseRecorder {
 	w.t.Helper()
 	return w.send(h, "POST", "/api/users/signin", "", `{"email":"`+email(name)+`","password":"`+password(name)+`"}`, headers...)
 }
 
-// Who signs out, or signs in again, ends the session on the server: a copy of the
-// cookie is worth nothing from then on, in no process. Other browsers stay signed in.
+// Signing out, or in again, ends the session on the server: a copy of its cookie is
+// invalid from then on, in every process. Sessions of other browsers continue.
 func TestSignOut(t *testing.T) {
-	w := newWorld(t, identity.Limits{Off: true})
-	w.join("ada")
+	w := newFixture(t, identity.Limits{Off: true})
+	w.addUser("ada")
 	h := w.server.Handler()
 	works := func(s *http.Cookie, status int) {
 		t.Helper()
-		for _, process := range []http.Handler{h, w.newServer(w.forgetful(), identity.Limits{}).Handler()} {
+		for _, process := range []http.Handler{h, w.newServer(w.newVault(), identity.Limits{}).Handler()} {
 			want(t, w.browse(process, "GET", "/api/users/balance", s), status, "")
 		}
 	}
@@ -56,7 +57,7 @@ func TestSignOut(t *testing.T) {
 	}
 	works(here, http.StatusUnauthorized)
 	works(phone, http.StatusOK)
-	want(t, w.browse(h, "POST", "/api/users/signout", here), http.StatusNoContent, "") // twice is no matter
+	want(t, w.browse(h, "POST", "/api/users/signout", here), http.StatusNoContent, "") // a repeated sign-out has no effect
 
 	again := session(t, w.signIn(h, "ada", "Cookie", phone.Name+"="+phone.Value))
 	works(phone, http.StatusUnauthorized)
@@ -69,14 +70,14 @@ func TestSignOut(t *testing.T) {
 	works(again, http.StatusUnauthorized)
 }
 
-// Where the database cannot be read it is not known who asks: that is a fault, and
-// neither a guest nor a person nor a wrong password. No cookie is set or cleared.
+// If the database cannot be read, the user is not known: that is a fault, neither an
+// anonymous request nor a wrong password. No cookie is set or cleared.
 func TestFaultsOfTheVault(t *testing.T) {
-	w := newWorld(t, identity.Limits{Off: true})
-	w.join("ada")
+	w := newFixture(t, identity.Limits{Off: true})
+	w.addUser("ada")
 	signedIn := session(t, w.signIn(w.server.Handler(), "ada"))
 	var reached bool
-	server := w.newServer(w.forgetful(), identity.Limits{Off: true})
+	server := w.newServer(w.newVault(), identity.Limits{Off: true})
 	server.Pages = http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached = true })
 	h := server.Handler()
 	fails := func(what string, answer *httptest.ResponseRecorder) {
@@ -88,7 +89,7 @@ func TestFaultsOfTheVault(t *testing.T) {
 	without := func(table string, requests func()) {
 		t.Helper()
 		for i, statement := range []string{`ALTER TABLE ` + table + ` RENAME TO away`, `ALTER TABLE away RENAME TO ` + table} {
-			if _, err := w.db.Write.Exec(statement); err != nil {
+			if _, err := w.env.File.Write.Exec(statement); err != nil {
 				t.Fatal(err)
 			}
 			if i == 0 {
@@ -114,31 +115,66 @@ func TestFaultsOfTheVault(t *testing.T) {
 	want(t, w.browse(h, "GET", "/api/users/balance", signedIn), http.StatusOK, "")
 }
 
-// lost is a log that cannot be read.
-type lost struct{ identity.Accounts }
+// lostAccounts is a log that cannot be read.
+type lostAccounts struct{ identity.Accounts }
 
-func (lost) FindUser(context.Context, string) (domain.UserID, error) {
+func (lostAccounts) FindUser(context.Context, string) (domain.UserID, error) {
 	return "", errors.New("the log cannot be read")
 }
 
-// A log that cannot be read is no reason to say that a password is wrong.
+// If the log cannot be read, the answer is not "wrong password".
 func TestFaultsOfTheLog(t *testing.T) {
-	w := newWorld(t, identity.Limits{Off: true})
-	w.join("ada")
+	w := newFixture(t, identity.Limits{Off: true})
+	w.addUser("ada")
 	h := w.server.Handler()
-	people := w.server.Identity.People
-	w.server.Identity.People = lost{}
+	people := w.server.Identity.Users
+	w.server.Identity.Users = lostAccounts{}
 	want(t, w.signIn(h, "ada"), http.StatusInternalServerError, problem.Internal)
 	want(t, w.send(h, "GET", "/api/users/balance", "ada", ""), http.StatusInternalServerError, problem.Internal)
-	w.server.Identity.People = people
+	w.server.Identity.Users = people
 	want(t, w.signIn(h, "ada"), http.StatusOK, "")
 }
 
-// Credentials of another scheme are refused, and do not make a guest of their sender.
+// Credentials of another scheme are refused, not ignored.
 func TestOtherCredentials(t *testing.T) {
-	w := newWorld(t, identity.Limits{})
+	w := newFixture(t, identity.Limits{})
 	h := w.server.Handler()
 	for _, header := range []string{"Bearer abc", "Basic !!", "Basic", strings.Repeat("x", 100)} {
 		want(t, w.send(h, "GET", "/api/users/balance", "", "", "Authorization", header), http.StatusUnauthorized, domain.InvalidCredentials)
+	}
+}
+
+// A link for a forgotten password is asked for by anyone; the answer is the same for an address
+// without an account.
+func TestForgottenPassword(t *testing.T) {
+	w := newFixture(t, identity.Limits{Off: true})
+	w.addUser("ada")
+	h := w.server.Handler()
+	ask := func(body string) *httptest.ResponseRecorder {
+		return w.send(h, "POST", "/api/users/password/forgot", "", body)
+	}
+	want(t, ask(`{"email":"ada@example.org"}`), http.StatusNotFound, problem.MailOff)
+	w.server.Identity.Mails = true
+	customer, stranger := ask(`{"email":"ada@example.org","language":"ru"}`), ask(`{"email":"nobody@example.org"}`)
+	for _, answer := range []*httptest.ResponseRecorder{customer, stranger} {
+		want(t, answer, http.StatusNoContent, "")
+		answer.Header().Del(problem.RequestID)
+	}
+	if a, b := fmt.Sprint(customer.Header(), customer.Body), fmt.Sprint(stranger.Header(), stranger.Body); a != b {
+		t.Errorf("the answers differ: %s, %s", a, b)
+	}
+	want(t, ask(`{"email":"ada@example.org","language":"fr"}`), http.StatusUnprocessableEntity, problem.InvalidLanguage)
+	want(t, ask(`{"email":"no address"}`), http.StatusUnprocessableEntity, domain.InvalidEmail)
+	want(t, ask(`{}`), http.StatusUnprocessableEntity, domain.InvalidEmail)
+	stored := map[string]string{}
+	for range 3 {
+		m, _, err := w.vault.NextMail(t.Context(), w.clock.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		stored[m.Email] = m.Language
+	}
+	if stored[email("ada")] != "ru" || stored[email("nobody")] != "en" || len(stored) != 3 { // the third read finds none
+		t.Errorf("stored is %v", stored)
 	}
 }

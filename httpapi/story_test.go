@@ -17,10 +17,12 @@ import (
 	"testing"
 	"time"
 
+	"kassa/domain"
+	"kassa/eventstore/eventstoretest"
 	"kassa/httpapi/identity"
 )
 
-// A story is requests and expectations as text, told to a fresh world:
+// A story is a text of requests and expectations, run against a new fixture:
 //
 //	POST /api/users/balance/adjust as ada -- {"amount":30}
 //	> Idempotency-Key: k1
@@ -28,18 +30,18 @@ import (
 //	< Idempotent-Replayed: true
 //
 // "as ada" sends her Basic credentials, "as ada's browser" her cookies, "from
-// 192.0.2.7" says where from. Of a JSON answer only what is named is compared; an
-// array must have as many items. "<paid>" keeps a value, and $paid gives it
-// back in any later line; "*" is anything but nothing, "-" is absent, and "~part"
-// is a string with that part. Lines without a method tell the world to do
-// something; see tell.
+// 192.0.2.7" sets the client's address. Of a JSON answer only the named members are
+// compared; an array must have the same length. "<paid>" stores a value, and $paid
+// inserts it in later lines; "*" is any non-empty value, "-" is absent, and "~part" is
+// a string that contains the part. Lines without a method are steps of the fixture; see
+// step.
 type story struct {
-	*world
+	*fixture
 	t        *testing.T
 	contract contract
 	handler  http.Handler
 	kept     map[string]string
-	cookies  map[string]map[string]*http.Cookie // of somebody's browser, by name
+	cookies  map[string]map[string]*http.Cookie // of each user's browser, by name
 }
 
 func TestStories(t *testing.T) {
@@ -54,19 +56,19 @@ func TestStories(t *testing.T) {
 				t.Fatal(err)
 			}
 			limits := identity.Limits{Off: !strings.HasPrefix(filepath.Base(file), "limits")}
-			w := newWorld(t, limits)
-			s := &story{world: w, t: t, contract: theContract(t), handler: w.server.Handler(),
+			w := newFixture(t, limits)
+			s := &story{fixture: w, t: t, contract: theContract(t), handler: w.server.Handler(),
 				kept: map[string]string{}, cookies: map[string]map[string]*http.Cookie{}}
 			for _, p := range paragraphs(string(text)) {
-				s.tell(file, p)
+				s.run(file, p)
 			}
 		})
 	}
 }
 
-// paragraph is a request with its expectations, or one order to the world.
+// paragraph is a request with its expectations, or one step of the fixture.
 type paragraph struct {
-	line  int // of the file, where it begins
+	line  int // of its first line in the file
 	lines []string
 }
 
@@ -92,7 +94,7 @@ func paragraphs(text string) (list []paragraph) {
 
 var isRequest = regexp.MustCompile(`^[A-Z]+ /`)
 
-func (s *story) tell(file string, p paragraph) {
+func (s *story) run(file string, p paragraph) {
 	s.t.Helper()
 	at := fmt.Sprintf("%s:%d", filepath.Base(file), p.line)
 	if isRequest.MatchString(p.lines[0]) {
@@ -100,11 +102,11 @@ func (s *story) tell(file string, p paragraph) {
 		return
 	}
 	for _, line := range p.lines {
-		s.order(at, strings.Fields(line))
+		s.step(at, strings.Fields(line))
 	}
 }
 
-func (s *story) order(at string, words []string) {
+func (s *story) step(at string, words []string) {
 	s.t.Helper()
 	order, rest := words[0], words[1:]
 	switch order {
@@ -112,9 +114,9 @@ func (s *story) order(at string, words []string) {
 		s.setAdmin(rest[0], order == "admin")
 	case "answers":
 		if rest[0] == "off" {
-			s.settler.pause()
+			s.env.Questions.Pause()
 		} else {
-			s.settler.resume()
+			s.env.Questions.Resume()
 		}
 	case "clock":
 		d, err := time.ParseDuration(rest[0])
@@ -123,17 +125,33 @@ func (s *story) order(at string, words []string) {
 		}
 		s.clock.advance(d)
 	case "expire":
-		s.expire()
+		s.env.Expire()
+	case "limits": // of what one admin does alone, and on a day
+		var l domain.AdjustmentLimits
+		if _, err := fmt.Sscan(strings.Join(rest, " "), &l.FourEyesAbove, &l.DailyLimit); err != nil {
+			s.t.Fatalf("%s: %v", at, err)
+		}
+		s.server.Commands.Limits, s.server.Commands.ProposalLife = l, time.Hour
+	case "proposals":
+		if err := s.server.Commands.ExpireProposals(s.t.Context()); err != nil {
+			s.t.Fatalf("%s: %v", at, err)
+		}
+	case "erase": // and the server has forgotten whom
+		s.env.Erase()
+		eventstoretest.Eventually(s.t, rest[0]+" is forgotten", func() bool {
+			_, err := s.server.Commands.FindUser(s.t.Context(), email(rest[0]))
+			return domain.RefusalIn(err) != nil
+		})
 	case "remove":
-		if _, err := s.films.Remove(s.t.Context(), rest...); err != nil {
+		if _, err := s.env.Catalogue.Remove(s.t.Context(), rest...); err != nil {
 			s.t.Fatalf("%s: %v", at, err)
 		}
 	default:
-		s.t.Fatalf("%s: nobody knows how to %s", at, order)
+		s.t.Fatalf("%s: unknown step %s", at, order)
 	}
 }
 
-// theRequest takes apart: method, address, who, from where, body.
+// theRequest splits a line: method, path, user, client address, body.
 var theRequest = regexp.MustCompile(`^([A-Z]+) (\S+)(?: as ([a-z]+)('s browser)?)?(?: from (\S+))?(?: -- (.*))?$`)
 
 func (s *story) request(at string, lines []string) {
@@ -193,7 +211,7 @@ func (s *story) compare(at string, expect []string, answer *httptest.ResponseRec
 		var wanted, got any
 		decodeJSON(s.t, answer.Body.Bytes(), &got)
 		decodeJSON(s.t, []byte(want), &wanted)
-		s.differ("", wanted, got) // first for what it keeps: members come in any order
+		s.differ("", wanted, got) // a first pass stores the values: members come in any order
 		decodeJSON(s.t, []byte(s.fill(at, want)), &wanted)
 		if diff := s.differ("", wanted, got); diff != "" {
 			s.t.Fatalf("%s: %s\nin %s", at, diff, answer.Body)
@@ -208,7 +226,7 @@ func (s *story) compare(at string, expect []string, answer *httptest.ResponseRec
 	}
 }
 
-// differ says where got is not as wanted, "" where it is.
+// differ returns where got differs from want, "" where it does not.
 func (s *story) differ(path string, want, got any) (diff string) {
 	switch want := want.(type) {
 	case map[string]any:

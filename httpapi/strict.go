@@ -10,14 +10,14 @@ import (
 	"kassa/httpapi/problem"
 )
 
-// once are the headers of which a second one would contradict the first. Taking one
-// of the two in silence would obey a client that did not know what it asks, or
-// somebody between us.
-var once = []string{"Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID"}
+// singleHeaders are the headers that must not be repeated. Two of them contradict each
+// other, and taking one silently would act on a request that the client, or a proxy
+// between, has garbled.
+var singleHeaders = []string{"Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID"}
 
-// checkHeaders refuses what is said twice.
+// checkHeaders refuses repeated headers and session cookies.
 func (s *Server) checkHeaders(r *http.Request) error {
-	for _, name := range once {
+	for _, name := range singleHeaders {
 		if len(r.Header.Values(name)) > 1 {
 			return domain.Reject(problem.RepeatedHeader, "the header %s is there more than once", name)
 		}
@@ -28,9 +28,9 @@ func (s *Server) checkHeaders(r *http.Request) error {
 	return nil
 }
 
-// checkQuery refuses a query that cannot be read as it was sent, a parameter that the
-// route does not have, and one that is given twice. r.URL.Query() passes over what it
-// cannot read, so without this check a mistyped filter would answer with everything.
+// checkQuery refuses a query that cannot be parsed as it was sent, an unknown
+// parameter, and a repeated one. r.URL.Query() skips what it cannot parse, so a
+// mistyped filter would return everything.
 func checkQuery(r *http.Request, known []string) error {
 	values, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
@@ -49,9 +49,9 @@ func checkQuery(r *http.Request, known []string) error {
 	return nil
 }
 
-// idempotencyKey gives the key of a command, "" where there is none. A header that is
-// there without a key means that the client lost it: carried out as if there were
-// none, its retry would pay twice.
+// idempotencyKey returns the key of a command, "" where there is none. An empty header
+// means that the client lost its key: if the command ran without one, a retry would pay
+// twice.
 func idempotencyKey(r *http.Request) (string, error) {
 	keys := r.Header.Values("Idempotency-Key")
 	if len(keys) == 0 {

@@ -14,7 +14,7 @@ import (
 	"kassa/projections"
 )
 
-// namedViews fail the test where they are asked for what cannot be there.
+// namedViews fail the test when they are asked for an id that cannot exist.
 type namedViews struct {
 	projections.Views
 	t *testing.T
@@ -34,11 +34,11 @@ func (v namedViews) User(ctx context.Context, u domain.UserID, least eventstore.
 	return v.Views.User(ctx, u, least)
 }
 
-// What stands in the place of an id is data, whatever it is: it names nothing, leads
-// to no other path, and never reaches a query, where PostgreSQL fails on some bytes.
+// An id in a path is data, whatever its characters: it names nothing, leads to no other
+// path, and never reaches a query, where PostgreSQL fails on some bytes.
 func TestIDsAreData(t *testing.T) {
-	w := newWorld(t, identity.Limits{Off: true})
-	w.join("root")
+	w := newFixture(t, identity.Limits{Off: true})
+	w.addUser("root")
 	w.setAdmin("root", true)
 	w.server.Views = namedViews{w.views, t}
 	h := w.server.Handler()
@@ -54,11 +54,11 @@ func TestIDsAreData(t *testing.T) {
 	}
 }
 
-// A path is what was sent. One that is not written as ours is not there; it is not
-// cleaned, decoded or redirected into one that is.
+// A path is taken as it was sent. One in another spelling is not found; it is not
+// cleaned, decoded or redirected.
 func TestPathsAreTakenAsSent(t *testing.T) {
-	w := newWorld(t, identity.Limits{Off: true})
-	w.join("root")
+	w := newFixture(t, identity.Limits{Off: true})
+	w.addUser("root")
 	w.setAdmin("root", true)
 	h := w.server.Handler()
 	for _, path := range []string{"//api/users/balance", "/api//users/balance", "/api/./users/balance", "/api/users/../users/balance", "/api/users/balance/",
@@ -95,8 +95,8 @@ func TestPathsAreTakenAsSent(t *testing.T) {
 }
 
 func TestQueriesAreReadWhole(t *testing.T) {
-	w := newWorld(t, identity.Limits{Off: true})
-	w.join("root")
+	w := newFixture(t, identity.Limits{Off: true})
+	w.addUser("root")
 	w.setAdmin("root", true)
 	h := w.server.Handler()
 	const money, asked = "/api/users/transaction/history", "/api/events/prediction/history"
@@ -132,24 +132,25 @@ func TestQueriesAreReadWhole(t *testing.T) {
 			t.Errorf("%s answers %d, want %s: %s", tt.target, got.Code, tt.code, got.Body)
 		}
 	}
-	before := w.size(t)
+	before := w.env.Size()
 	want(t, w.send(h, "POST", "/api/users/balance/adjust?dry_run=true", "root", `{"amount":1}`), http.StatusUnprocessableEntity, problem.UnknownParameter)
-	if w.size(t) != before {
+	if w.env.Size() != before {
 		t.Error("a command with a parameter that is not known was carried out")
 	}
-	// Who asks comes first: a stranger is not told what a route takes.
+	// Authentication comes first: an anonymous client does not learn what a route
+	// takes.
 	want(t, w.send(h, "GET", money+"?limit=%zz", "", ""), http.StatusUnauthorized, problem.AuthenticationRequired)
 }
 
-// What a client says twice, or says with nothing in it, is refused and not done.
-func TestHeadersAreSaidOnce(t *testing.T) {
-	w := newWorld(t, identity.Limits{Off: true})
-	w.join("ada")
-	w.join("bob")
+// A header or parameter that is repeated or empty is refused, and nothing is done.
+func TestHeadersAreSingle(t *testing.T) {
+	w := newFixture(t, identity.Limits{Off: true})
+	w.addUser("ada")
+	w.addUser("bob")
 	h := w.server.Handler()
 	ada, bob := basic(httptest.NewRequest("GET", "/", nil), "ada").Header.Get("Authorization"), basic(httptest.NewRequest("GET", "/", nil), "bob").Header.Get("Authorization")
 	session := w.send(h, "POST", "/api/users/signin", "", `{"email":"ada@example.org","password":"ada likes films"}`).Result().Cookies()[0]
-	before := w.size(t)
+	before := w.env.Size()
 	for _, tt := range []struct {
 		name    string
 		code    domain.Code
@@ -161,8 +162,8 @@ func TestHeadersAreSaidOnce(t *testing.T) {
 		{"one key twice", problem.RepeatedHeader, []string{"Authorization", ada, "Idempotency-Key", "a", "Idempotency-Key", "a"}},
 		{"two people", problem.RepeatedHeader, []string{"Authorization", ada, "Authorization", bob}},
 		{"two contents", problem.RepeatedHeader, []string{"Authorization", ada, "Content-Type", "application/json"}},
-		{"two sessions", problem.RepeatedHeader, []string{"Cookie", session.Name + "=nobody; " + session.Name + "=" + session.Value}},
-		{"two sessions in two headers", problem.RepeatedHeader, []string{"Cookie", session.Name + "=" + session.Value, "Cookie", session.Name + "=nobody"}},
+		{"two sessions", problem.RepeatedHeader, []string{"Cookie", session.Name + "=forged; " + session.Name + "=" + session.Value}},
+		{"two sessions in two headers", problem.RepeatedHeader, []string{"Cookie", session.Name + "=" + session.Value, "Cookie", session.Name + "=forged"}},
 	} {
 		for path, body := range map[string]string{"/api/users/balance/adjust": `{"amount":1}`, "/api/events/prediction/new": `{"text":"a dream"}`} {
 			got := w.sendTwice(h, "POST", path, "", body, tt.headers...)
@@ -172,7 +173,7 @@ func TestHeadersAreSaidOnce(t *testing.T) {
 		}
 	}
 	want(t, w.sendTwice(h, "POST", "/api/users/signup", "", `{"email":"eve@example.org","password":"eve likes films"}`, "Idempotency-Key", ""), http.StatusUnprocessableEntity, domain.InvalidKey)
-	if after := w.size(t); after != before {
+	if after := w.env.Size(); after != before {
 		t.Errorf("the ledger grew by %d entries", after-before)
 	}
 	want(t, w.sendTwice(h, "GET", "/api/users/balance", "", "", "Cookie", "a=1; a=2; "+session.Name+"="+session.Value), http.StatusOK, "")
@@ -181,7 +182,7 @@ func TestHeadersAreSaidOnce(t *testing.T) {
 // Half of a surrogate pair is no character. Written as U+FFFD, as encoding/json does,
 // two passwords would sign in to one account.
 func TestLoneSurrogates(t *testing.T) {
-	w := newWorld(t, identity.Limits{Off: true})
+	w := newFixture(t, identity.Limits{Off: true})
 	h := w.server.Handler()
 	signUp := func(name, password string) *httptest.ResponseRecorder {
 		return w.send(h, "POST", "/api/users/signup", "", `{"email":"`+name+`@example.org","password":"`+password+`"}`)

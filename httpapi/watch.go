@@ -12,26 +12,26 @@ import (
 	"kassa/domain"
 	"kassa/httpapi/paths"
 	"kassa/httpapi/problem"
+	"kassa/httpapi/requestlog"
 )
 
-// Watch serves, of the whole surface, whether a process is alive and whether it is
-// ready: for a process that has no pages and no API, and for one that opens. What it
-// answers is as the contract says.
+// Watch serves only the health and readiness checks, as the contract describes them:
+// for a process without API and pages, and for one that is starting.
 type Watch struct {
-	Ready    func(context.Context) error // says what is missing; nil while the process opens
-	Failing  func() []string             // what fails in the background, none of it needed; nil: nothing does
+	Ready    func(context.Context) error // returns what is missing; nil while the process starts
+	Failing  func() []string             // background tasks that fail, none of them required; nil: none
 	Problems *problem.Writer
 	Log      *slog.Logger
 }
 
-// Handler gives the two paths. Every other is 404, and while the process opens 503:
-// nobody knows yet what it will serve.
+// Handler serves the two paths. Any other is 404, and while the process starts 503:
+// what it will serve is not known yet.
 func (s Watch) Handler() http.Handler {
 	e, router := edge{problems: s.Problems, log: s.Log}, paths.NewRouter()
-	router.Use(nameRoute)
+	router.Use(requestlog.NameRoute)
 	for path, serve := range map[string]func(http.ResponseWriter, *http.Request) error{"/api/health": health, "/api/ready": s.ready} {
 		res := resource{}
-		res.add(http.MethodGet, e.answer(func(w http.ResponseWriter, r *http.Request) error {
+		res.add(http.MethodGet, e.handler(func(w http.ResponseWriter, r *http.Request) error {
 			if err := checkQuery(r, nil); err != nil {
 				return err
 			}
@@ -39,11 +39,11 @@ func (s Watch) Handler() http.Handler {
 		}))
 		router.Handle(path, e.dispatch(res))
 	}
-	router.NotFoundHandler = e.answer(nothing)
+	router.NotFoundHandler = e.handler(notFound)
 	if s.Ready == nil {
-		router.NotFoundHandler = e.answer(s.ready)
+		router.NotFoundHandler = e.handler(s.ready)
 	}
-	return e.surround(router)
+	return e.chain(router)
 }
 
 func (s Watch) ready(w http.ResponseWriter, r *http.Request) error {
@@ -58,7 +58,7 @@ func (s Watch) ready(w http.ResponseWriter, r *http.Request) error {
 	return writeJSON(w, http.StatusOK, isReady(nil, s.Failing))
 }
 
-// Serve answers on the listener until ctx ends, and finishes what it has begun.
+// Serve serves on the listener until ctx ends, and finishes the requests it has begun.
 func (s Watch) Serve(ctx context.Context, l net.Listener) error {
 	server, ended := newServer(s.Handler(), s.Log), make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
@@ -66,7 +66,7 @@ func (s Watch) Serve(ctx context.Context, l net.Listener) error {
 		within, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 		defer cancel()
 		if server.Shutdown(within) != nil {
-			_ = server.Close() // nothing is lost with a question about health
+			_ = server.Close() // a health check can be repeated
 		}
 	})
 	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {

@@ -15,7 +15,7 @@ import (
 	"kassa/httpapi/problem"
 )
 
-// A process that opens, or that has no API, answers as the contract says too.
+// A process that is starting, or that has no API, keeps the contract too.
 func TestWatchKeepsTheContract(t *testing.T) {
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
 	missing := errors.New("the broker is away, and a secret word")
@@ -61,7 +61,7 @@ func TestWatchKeepsTheContract(t *testing.T) {
 	}
 }
 
-// Whether a process is ready is answered in time, also where what it asks hangs.
+// The readiness check answers within its timeout although its dependency hangs.
 func TestReadyHasADeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := slog.New(slog.DiscardHandler)

@@ -30,25 +30,38 @@ type field struct {
 	part  part
 }
 
-// part says whether a column is of the primary key.
-type part bool
+// part is which part of a row a column belongs to.
+type part int
 
 const (
-	key  part = true
-	rest part = false
+	key   part = iota // of the primary key
+	rest              // all others
+	later             // set by a later entry, when the others change no more
 )
 
-func rowOf(fields []field) Row {
-	var keys, others []string
+// rowsOf gives a row in the form in which it is compared: as two, where a later entry
+// has set columns of it. So the fold can drop a row before that entry.
+func rowsOf(fields []field) []Row {
+	var texts [later + 1][]string
+	isSet := false
 	for _, f := range fields {
-		text := f.name + "=" + textOf(f.value)
-		if f.part == key {
-			keys = append(keys, text)
-		} else {
-			others = append(others, text)
-		}
+		text := textOf(f.value)
+		texts[f.part] = append(texts[f.part], f.name+"="+text)
+		isSet = isSet || f.part == later && text != "NULL" && text != "0"
 	}
-	return Row{Key: strings.Join(keys, " "), Text: strings.Join(others, " ")}
+	name := strings.Join(texts[key], " ")
+	list := []Row{{Key: name, Text: strings.Join(texts[rest], " ")}}
+	if isSet {
+		list = append(list, Row{Key: name + " later", Text: strings.Join(texts[later], " ")})
+	}
+	return list
+}
+
+// giveAll calls each with the rows of fields.
+func giveAll(fields []field, each func(Row)) {
+	for _, row := range rowsOf(fields) {
+		each(row)
+	}
 }
 
 // textOf gives one text for a value, whether it comes from the log or was read by the
@@ -91,13 +104,19 @@ type expectation interface {
 // Expected is what one table must hold.
 type Expected struct{ expectation }
 
-// Expect gives the fold of an empty log for a table that ReadTables reads. It keeps
+// Expect gives the fold of an empty log for a table that ReadTables or
+// ReadSaved reads. It keeps
 // in memory what later entries can change: of accounts a row, of predictions those
 // that have not ended.
 func Expect(table string) *Expected {
 	for _, p := range declared {
 		if p.Table() == table {
 			return &Expected{p.Expect()}
+		}
+	}
+	for _, t := range savedTables {
+		if t.name == table {
+			return &Expected{t.expect()}
 		}
 	}
 	panic(table + " is no table of ours")
@@ -126,7 +145,7 @@ func (w wholeRows[K, V]) apply(batch []eventstore.Recorded, _ func(Row)) error {
 
 func (w wholeRows[K, V]) rest(each func(Row)) {
 	for name, row := range w.rows {
-		each(rowOf(w.fields(name, row)))
+		giveAll(w.fields(name, row), each)
 	}
 }
 
@@ -147,7 +166,7 @@ func expectBalances(rows map[domain.UserID]Balance, batch []eventstore.Recorded)
 	for _, d := range moved {
 		b, there := rows[d.User]
 		if !there {
-			return errNoWallet
+			return fmt.Errorf("%w: %s", domain.ErrBroken, noWallet)
 		}
 		b.add(domain.Wallet{Available: d.Available, Held: d.Held, Given: d.Given, GivenHeld: d.GivenHeld})
 		b.Position = d.Position
@@ -172,9 +191,9 @@ func expectUsers(rows map[domain.UserID]User, batch []eventstore.Recorded) error
 	for _, c := range changed {
 		u, there := rows[c.ID]
 		if !there {
-			return errNoUser
+			return fmt.Errorf("%w: %s", domain.ErrBroken, noUser)
 		}
-		u.Admin = c.Admin
+		c.apply(&u)
 		rows[c.ID] = u
 	}
 	return nil
@@ -203,7 +222,7 @@ func (transactions) Expect() expectation { return lineRows{} }
 func (lineRows) apply(batch []eventstore.Recorded, each func(Row)) error {
 	for _, rec := range batch {
 		if t, ok := transactionOf(rec); ok {
-			each(rowOf(transactionFields(t)))
+			giveAll(transactionFields(t), each)
 		}
 	}
 	return nil
@@ -218,46 +237,55 @@ func transactionFields(t Transaction) []field {
 }
 
 // openRows are the predictions that have not ended.
-type openRows map[domain.PredictionID]Prediction
+type openRows struct {
+	open   map[domain.PredictionID]Prediction
+	fields func(Prediction) []field
+}
 
-func (predictions) Expect() expectation { return openRows{} }
+func (predictions) Expect() expectation { return newOpenRows(predictionFields) }
+
+func newOpenRows(fields func(Prediction) []field) openRows {
+	return openRows{map[domain.PredictionID]Prediction{}, fields}
+}
 
 func (o openRows) apply(batch []eventstore.Recorded, each func(Row)) error {
-	asked, ended, err := foldPredictions(batch)
+	asked, ended, judged, err := foldPredictions(batch)
 	if err != nil {
 		return err
 	}
 	for _, p := range asked {
 		if p.State.Ended() {
-			each(rowOf(predictionFields(p)))
+			giveAll(o.fields(p), each)
 		} else {
-			o[p.ID] = p
+			o.open[p.ID] = p
 		}
 	}
 	for _, end := range ended {
-		p, open := o[end.ID]
+		p, open := o.open[end.ID]
 		if !open || p.User != end.User {
-			return errNotOpen
+			return fmt.Errorf("%w: %s", domain.ErrBroken, notOpen)
 		}
 		end.Text, end.Price, end.Limit, end.RequestedAt, end.ExpiresAt, end.Position = p.Text, p.Price, p.Limit, p.RequestedAt, p.ExpiresAt, p.Position
-		each(rowOf(predictionFields(end)))
-		delete(o, end.ID)
+		end.FollowUpOf, end.Excluded = p.FollowUpOf, p.Excluded
+		giveAll(o.fields(end), each)
+		delete(o.open, end.ID)
+	}
+	for _, p := range judged {
+		each(rowsOf(o.fields(p))[1])
 	}
 	return nil
 }
 
 func (o openRows) rest(each func(Row)) {
-	for _, p := range o {
-		each(rowOf(predictionFields(p)))
+	for _, p := range o.open {
+		giveAll(o.fields(p), each)
 	}
 }
 
 func predictionFields(p Prediction) []field {
-	var ended *time.Time
-	if !p.EndedAt.IsZero() {
-		ended = &p.EndedAt
-	}
-	return []field{{"id", p.ID, key}, {"user_id", p.User, rest}, {"state", p.State, rest}, {"text", []byte(p.Text), rest}, {"price", p.Price, rest}, {"wanted", p.Limit, rest},
-		{"requested_at", p.RequestedAt, rest}, {"expires_at", p.ExpiresAt, rest}, {"position", p.Position, rest}, {"ended_at", ended, rest}, {"end_position", p.EndPosition, rest},
-		{"movies", moviesJSON(&p), rest}, {"model", p.Model, rest}, {"catalogue", p.Catalogue, rest}, {"processing_time", p.ProcessingTime, rest}, {"failure", p.Failure, rest}}
+	return []field{{"id", p.ID, key}, {"user_id", p.User, rest}, {"state", p.endState(), rest}, {"text", []byte(p.Text), rest}, {"price", p.Price, rest}, {"wanted", p.Limit, rest},
+		{"requested_at", p.RequestedAt, rest}, {"expires_at", p.ExpiresAt, rest}, {"position", p.Position, rest}, {"follow_up_of", p.FollowUpOf, rest}, {"excluded", asJSON(p.Excluded), rest}, {"ended_at", since(p.EndedAt), rest}, {"end_position", p.EndPosition, rest},
+		{"movies", asJSON(p.Movies), rest}, {"model", p.Model, rest}, {"catalogue", p.Catalogue, rest}, {"processing_time", p.ProcessingTime, rest}, {"confidence", p.Confidence, rest}, {"failure", p.Failure, rest},
+		{"refunded_at", since(p.RefundedAt), later}, {"refund_position", p.RefundPosition, later},
+		{"confirmed", confirmedMovie(&p), later}, {"confirmed_at", since(p.ConfirmedAt), later}, {"confirm_position", p.ConfirmPosition, later}}
 }

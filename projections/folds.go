@@ -45,65 +45,125 @@ func sumWallets(batch []eventstore.Recorded) (opened, moved []Balance) {
 	return opened, moved
 }
 
-// foldPredictions gives the predictions that a batch begins, as they are at its
-// end, and the ends of those that began before.
-func foldPredictions(batch []eventstore.Recorded) (asked, ended []Prediction, err error) {
-	begun := map[domain.PredictionID]int{} // where it stands in asked
+// foldPredictions gives the predictions that a batch begins, as they are at its end;
+// the ends of those that began before; and the verdicts on those that ended before.
+func foldPredictions(batch []eventstore.Recorded) (asked, ended, judged []Prediction, err error) {
+	begun, over := map[domain.PredictionID]int{}, map[domain.PredictionID]int{} // places in asked and in ended
 	for _, rec := range batch {
 		if e, ok := rec.Event.(domain.PredictionRequested); ok {
 			begun[e.Prediction] = len(asked)
 			asked = append(asked, predictionOf(rec, e))
 			continue
 		}
-		id, ok := endingOf(rec.Event)
+		before := Prediction{User: rec.Event.Subject(), State: domain.StateHeld}
+		id, ends := endingOf(rec.Event)
+		if !ends {
+			var judges bool
+			if id, judges = verdictOf(rec.Event); !judges {
+				continue
+			}
+			before.State = domain.StateCaptured
+		}
+		before.ID = id
+		at := &before
+		if i, here := begun[id]; here {
+			at = &asked[i]
+		} else if i, here := over[id]; here {
+			at = &ended[i]
+		}
+		after, ok := at.step(rec)
+		switch {
+		case !ok:
+			return nil, nil, nil, fmt.Errorf("%w: %s on a prediction that is %s", domain.ErrBroken, rec.Type, at.State)
+		case at != &before:
+			*at = after
+		case ends:
+			over[id], ended = len(ended), append(ended, after)
+		default:
+			judged = append(judged, after)
+		}
+	}
+	return asked, ended, judged, nil
+}
+
+// userChange is what a batch does to a user from before it.
+type userChange struct {
+	ID     domain.UserID
+	Admin  *bool // nil: as before
+	Erased bool  // the e-mail goes
+}
+
+// foldUsers gives who signs up in a batch, as they are at its end, and what it changes of
+// those from before.
+func foldUsers(batch []eventstore.Recorded) (joined []User, changed []userChange) {
+	begun, before := map[domain.UserID]int{}, map[domain.UserID]int{} // places in joined and in changed
+	for _, rec := range batch {
+		if e, ok := rec.Event.(domain.SignedUp); ok {
+			begun[e.User] = len(joined)
+			joined = append(joined, User{ID: e.User, Email: e.Email, SignedUpAt: rec.Time, Position: rec.Position})
+			continue
+		}
+		c, ok := userChangeOf(rec.Event)
 		if !ok {
 			continue
 		}
-		before := Prediction{ID: id, User: rec.Event.Subject(), State: domain.StateHeld}
-		i, here := begun[id]
-		if here {
-			before = asked[i]
-		}
-		after, ok := before.end(rec)
-		if !ok {
-			return nil, nil, fmt.Errorf("%w: %s on a prediction that is %s", domain.ErrBroken, rec.Type, before.State)
-		}
-		if here {
-			asked[i] = after
+		if i, here := begun[c.ID]; here {
+			c.apply(&joined[i])
+		} else if i, here := before[c.ID]; here {
+			c.follow(&changed[i])
 		} else {
-			ended = append(ended, after)
-		}
-	}
-	return asked, ended, nil
-}
-
-// foldUsers gives who signs up in a batch, as they are at its end, and those from
-// before whose rights it changes.
-func foldUsers(batch []eventstore.Recorded) (joined, changed []User) {
-	var order []*User
-	at := map[domain.UserID]*User{}
-	for _, rec := range batch {
-		switch e := rec.Event.(type) {
-		case domain.SignedUp:
-			u := &User{ID: e.User, Email: e.Email, SignedUpAt: rec.Time, Position: rec.Position}
-			at[e.User], order = u, append(order, u)
-		case domain.AdminGranted, domain.AdminRevoked:
-			u := at[e.Subject()]
-			if u == nil {
-				u = &User{ID: e.Subject()}
-				at[u.ID], order = u, append(order, u)
-			}
-			_, u.Admin = e.(domain.AdminGranted)
-		}
-	}
-	for _, u := range order {
-		if u.Position > 0 {
-			joined = append(joined, *u)
-		} else {
-			changed = append(changed, *u)
+			before[c.ID], changed = len(changed), append(changed, c)
 		}
 	}
 	return joined, changed
+}
+
+// userChangeOf gives what an event changes of its user; ok is false for all others.
+func userChangeOf(e domain.Event) (c userChange, ok bool) {
+	c.ID = e.Subject()
+	switch e := e.(type) {
+	case domain.AdminGranted:
+		c.Admin = new(true)
+	case domain.AdminRevoked:
+		c.Admin = new(false)
+	case domain.RoleGranted:
+		ok = c.changeRole(e.Role, true)
+		return c, ok
+	case domain.RoleRevoked:
+		ok = c.changeRole(e.Role, false)
+		return c, ok
+	case domain.PersonalDataErased:
+		c.Admin, c.Erased = new(false), true
+	default:
+		return userChange{}, false
+	}
+	return c, true
+}
+
+// changeRole notes a role that is shown; ok is false for one that is not.
+func (c *userChange) changeRole(r domain.Role, has bool) (ok bool) {
+	if r == domain.AdminRole {
+		c.Admin = &has
+	}
+	return c.Admin != nil
+}
+
+// apply changes a user's row.
+func (c userChange) apply(u *User) {
+	if c.Admin != nil {
+		u.Admin = *c.Admin
+	}
+	if c.Erased {
+		u.Email = domain.Sealed{}
+	}
+}
+
+// follow adds the change to an earlier one.
+func (c userChange) follow(before *userChange) {
+	if c.Admin != nil {
+		before.Admin = c.Admin
+	}
+	before.Erased = before.Erased || c.Erased
 }
 
 // sumTrial adds up what a batch moves on the whole ledger.

@@ -20,7 +20,7 @@ import (
 // inMemory is the replayed form, with the log that it reads what it misses from.
 type inMemory struct {
 	*projections.Memory
-	log projections.Followed
+	log projections.LiveEvents
 }
 
 func (m inMemory) CatchUp(ctx context.Context) error { return m.Replay(ctx, m.log) }
@@ -35,6 +35,19 @@ func TestMemory(t *testing.T) {
 	})
 }
 
+// TestSaved: however often the views are saved, they show the same. The tests share a file:
+// what one has saved does not fit the log of the next, unless they begin alike.
+func TestSaved(t *testing.T) {
+	for _, every := range []eventstore.Position{1, 20} {
+		t.Run(fmt.Sprintf("every %d entries", every), func(t *testing.T) {
+			db := openFile(t)
+			projectionstest.Suite(t, func(t *testing.T, log *projectionstest.Log) projectionstest.Form {
+				return inMemory{openSaved(t, db, log, every), log}
+			})
+		})
+	}
+}
+
 // asTables is the form of tables in PostgreSQL, with the runner that keeps them.
 type asTables struct {
 	*projections.Postgres
@@ -46,8 +59,8 @@ func TestPostgres(t *testing.T) {
 		pool := schematest.Pool(t, 16)
 		// The suite's log is not in the database; that views follow the one that is there has
 		// tests of its own.
-		house{pool: pool}.asOwner(t, `CREATE OR REPLACE FUNCTION kassa_views.follows(at bigint, leaf bytea) RETURNS boolean LANGUAGE sql STABLE AS 'SELECT true'`)
-		views := openViews(t, pool)
+		env{pool: pool}.asOwner(t, `CREATE OR REPLACE FUNCTION kassa_views.follows(at bigint, leaf bytea) RETURNS boolean LANGUAGE sql STABLE AS 'SELECT true'`)
+		views := openViews(t, pool, log)
 		return asTables{views, projections.NewRunner(views, log, slog.New(slog.NewTextHandler(t.Output(), nil)))}
 	})
 }
@@ -93,16 +106,16 @@ func TestMemoryWakesBeforeAGap(t *testing.T) {
 
 // Oldest is where the first open question was asked.
 func TestOldest(t *testing.T) {
-	views, town := projections.NewMemory(), eventstoretest.NewTown(5, 4)
+	views, workload := projections.NewMemory(), eventstoretest.NewWorkload(5, 4)
 	open := map[domain.PredictionID]eventstore.Position{}
 	var at eventstore.Position
 	for range 60 {
-		for _, w := range town.Append(6).Writes {
+		for _, w := range workload.Append(6).Writes {
 			for _, e := range w.Events {
 				at++
 				rec := entry(t, at, w.Stream, e)
 				fatal(t, views.Apply([]eventstore.Recorded{rec}))
-				town.Took([]eventstore.Recorded{rec})
+				workload.Record([]eventstore.Recorded{rec})
 				switch e := e.(type) {
 				case domain.PredictionRequested:
 					open[e.Prediction] = at

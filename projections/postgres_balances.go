@@ -2,7 +2,6 @@ package projections
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/jackc/pgx/v5"
 
@@ -17,25 +16,25 @@ const balancesTable = "balances_v2"
 
 func (balances) Table() string { return balancesTable }
 
-const (
+var (
 	openBalances = `INSERT INTO ` + balancesTable + ` (user_id, available, held, given, given_held, position)
 		SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[])`
-	addToBalances = `UPDATE ` + balancesTable + ` b
+	addToBalances = expecting(`UPDATE `+balancesTable+` b
 		SET available = b.available + d.available, held = b.held + d.held,
 			given = b.given + d.given, given_held = b.given_held + d.given_held, position = d.position
 		FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[])
 			d (user_id, available, held, given, given_held, position)
-		WHERE b.user_id = d.user_id`
+		WHERE b.user_id = d.user_id`, noWallet)
 )
 
-func (balances) Write(pipe *pgx.Batch, batch []eventstore.Recorded) error {
-	opened, moved := sumWallets(batch)
-	queue(pipe, openBalances, len(opened), nil, balanceColumns(opened)...)
-	queue(pipe, addToBalances, len(moved), errNoWallet, balanceColumns(moved)...)
+func (balances) Write(batch *pgx.Batch, entries []eventstore.Recorded) error {
+	opened, moved := sumWallets(entries)
+	queue(batch, openBalances, len(opened), balanceColumns(opened)...)
+	queue(batch, addToBalances, len(moved), balanceColumns(moved)...)
 	return nil
 }
 
-var errNoWallet = fmt.Errorf("%w: an account moves that nobody opened", domain.ErrBroken)
+const noWallet = "an account moves that was not opened"
 
 func balanceColumns(list []Balance) []any {
 	return []any{
@@ -51,11 +50,11 @@ func balanceColumns(list []Balance) []any {
 // Balance gives a wallet's balance.
 func (v *Postgres) Balance(ctx context.Context, u domain.UserID, least eventstore.Position) (b Balance, at eventstore.Position, err error) {
 	at, err = v.reading(ctx, least, func() (eventstore.Position, error) {
-		read, err := v.balances.get(ctx, u, v.readBalances)
+		read, err := v.balances.Load(ctx, u, v.readBalances)
 		if err == nil && !read.found {
 			err = ErrNotFound
 		}
-		b = read.answer
+		b = read.value
 		return read.at, err
 	})
 	return b, at, failed(err, "read the balance of %s", u)
@@ -63,8 +62,8 @@ func (v *Postgres) Balance(ctx context.Context, u domain.UserID, least eventstor
 
 func (v *Postgres) readBalances(ctx context.Context, users []domain.UserID) (found map[domain.UserID]Balance, at eventstore.Position, err error) {
 	found = make(map[domain.UserID]Balance, len(users))
-	at, err = v.snapshot(ctx, []string{balancesTable}, func(pipe *pgx.Batch) {
-		pipe.Queue(`SELECT user_id, available, held, given, given_held, position FROM `+served+balancesTable+` WHERE user_id = ANY($1)`,
+	shown, err := v.readAll(ctx, []*query{{[]string{balancesTable}, func(batch *pgx.Batch) {
+		batch.Queue(`SELECT user_id, available, held, given, given_held, position FROM `+served+balancesTable+` WHERE user_id = ANY($1)`,
 			column(users, func(u *domain.UserID) string { return string(*u) })).Query(func(rows pgx.Rows) error {
 			var b Balance
 			_, err := pgx.ForEachRow(rows, []any{(*string)(&b.User), (*int64)(&b.Available), (*int64)(&b.Held),
@@ -74,6 +73,10 @@ func (v *Postgres) readBalances(ctx context.Context, users []domain.UserID) (fou
 			})
 			return err
 		})
-	})
+	}}})
+	if err != nil {
+		return nil, 0, err
+	}
+	at, err = shown.upTo(balancesTable)
 	return found, at, err
 }

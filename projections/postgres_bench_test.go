@@ -14,10 +14,10 @@ const benchEvents = 200_000
 // BenchmarkCatchUp takes all views from nothing to the end of a log, beside the
 // mere reading of it.
 func BenchmarkCatchUp(b *testing.B) {
-	h := newHouse(b)
-	town := eventstoretest.NewTown(1, 2000)
+	h := newEnv(b)
+	workload := eventstoretest.NewWorkload(1, 2000)
 	for h.head(b) < benchEvents {
-		_, err := town.Live(b.Context(), h.store, 200)
+		_, err := workload.Step(b.Context(), h.store, 200)
 		fatal(b, err)
 	}
 	events := float64(h.head(b))
@@ -32,12 +32,19 @@ func BenchmarkCatchUp(b *testing.B) {
 		b.ReportMetric(events*float64(b.N)/b.Elapsed().Seconds(), "events/s")
 	})
 	b.Run("all views", func(b *testing.B) {
+		var total spent
 		for b.Loop() {
 			b.StopTimer()
 			h.empty(b)
+			before := h.spending(b, &watch{})
 			b.StartTimer()
 			fatal(b, h.runner(b, h.views, endless).CatchUp(b.Context()))
+			b.StopTimer()
+			total.add(before, h.spending(b, &watch{}))
+			b.StartTimer()
 		}
+		b.ReportMetric(float64(total.cpu.Nanoseconds())/1000/events/float64(b.N), "pg-µs/event")
+		b.ReportMetric(float64(total.wal)/events/float64(b.N), "wal-B/event")
 		b.ReportMetric(events*float64(b.N)/b.Elapsed().Seconds(), "events/s")
 	})
 	for _, table := range projections.DeclaredTables {
@@ -54,7 +61,7 @@ func BenchmarkCatchUp(b *testing.B) {
 }
 
 // empty takes the views back to before the log.
-func (h house) empty(t testing.TB) {
+func (h env) empty(t testing.TB) {
 	t.Helper()
 	for _, table := range projections.DeclaredTables {
 		_, err := h.pool.Exec(t.Context(), `TRUNCATE kassa_views.`+table)

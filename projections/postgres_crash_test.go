@@ -16,7 +16,7 @@ import (
 
 // keep notes the tables as they are now. What it gives sets them back to that, in one
 // transaction, as a crash of the database server does that loses the last commits.
-func (h house) keep(t testing.TB) (crash func()) {
+func (h env) keep(t testing.TB) (crash func()) {
 	t.Helper()
 	tables := append([]string{"positions"}, projections.DeclaredTables...)
 	for _, table := range tables {
@@ -42,7 +42,7 @@ func (h house) keep(t testing.TB) (crash func()) {
 // A process that saw the views at a position does not answer a read with that position
 // from older rows, after a crash has set them back: it waits until they are there again.
 func TestReadsAfterTheViewsFellBack(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	runner := h.runner(t, h.views, endless)
 	ada, version := h.asks(t, "u_ada", 1)
 	asked := ada.Holds[0].Prediction
@@ -52,7 +52,7 @@ func TestReadsAfterTheViewsFellBack(t *testing.T) {
 	last := h.decide(t, ada, &version, func() ([]domain.Event, error) { return ada.Fail(asked, domain.FailedWorker) })
 	fatal(t, runner.CatchUp(t.Context()))
 	// Two API processes; one hears no news. Both have seen the position.
-	for name, views := range map[string]*projections.Postgres{"listens": h.views, "looks": projections.OnlyLooking(t.Context(), h.pool)} {
+	for name, views := range map[string]*projections.Postgres{"listens": h.views, "looks": projections.OnlyPolling(t.Context(), h.pool, h.store)} {
 		t.Cleanup(views.Close)
 		fatal(t, views.Wait(t.Context(), last))
 		t.Run(name, func(t *testing.T) {

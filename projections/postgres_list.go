@@ -34,6 +34,20 @@ func ListViews(ctx context.Context, pool *pgxpool.Pool) ([]ViewTable, error) {
 	return list, nil
 }
 
+// Astray names the views of this version that do not follow the log: it was restored.
+func Astray(ctx context.Context, pool *pgxpool.Pool) (names []string, err error) {
+	states, err := readStates(ctx, pool)
+	if err != nil {
+		return nil, err
+	}
+	for _, table := range declaredTables {
+		if s, ok := states[table]; ok && !s.sound() {
+			names = append(names, viewName(table))
+		}
+	}
+	return names, nil
+}
+
 // DropView drops a version of a view that this binary does not use.
 func DropView(ctx context.Context, pool *pgxpool.Pool, table string) error {
 	if slices.Contains(declaredTables, table) {
@@ -59,4 +73,24 @@ func DropView(ctx context.Context, pool *pgxpool.Pool, table string) error {
 		return fmt.Errorf("drop %s: %w", table, err)
 	}
 	return nil
+}
+
+// querier is a pool or a transaction.
+type querier interface {
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+}
+
+// readPositions gives how far each table in the schema has come.
+func readPositions(ctx context.Context, db querier, schema string) (map[string]eventstore.Position, error) {
+	rows, err := db.Query(ctx, `SELECT view, position FROM `+schema+`.positions`)
+	if err != nil {
+		return nil, fmt.Errorf("read how far the views have come: %w", err)
+	}
+	found := map[string]eventstore.Position{}
+	var view string
+	var at eventstore.Position
+	if _, err := pgx.ForEachRow(rows, []any{&view, &at}, func() error { found[view] = at; return nil }); err != nil {
+		return nil, fmt.Errorf("read how far the views have come: %w", err)
+	}
+	return found, nil
 }

@@ -30,27 +30,27 @@ func TestViewsBehindAPooler(t *testing.T) {
 	store, err := eventstore.Postgres(t.Context(), pool)
 	fatal(t, err)
 	t.Cleanup(store.Close)
-	h := house{pool, store, openViews(t, pool)}
+	h := env{pool, store, openViews(t, pool, store)}
 
 	ctx, stop := context.WithCancel(t.Context())
 	var runners sync.WaitGroup
 	for range 2 {
-		views := openViews(t, pool)
+		views := openViews(t, pool, store)
 		runners.Go(func() {
 			if err := h.runner(t, views, endless).Run(ctx); err != nil {
 				t.Errorf("a runner ends: %v", err)
 			}
 		})
 	}
-	h.live(t, eventstoretest.NewTown(1, 20), 40)
+	h.live(t, eventstoretest.NewWorkload(1, 20), 40)
 	if done := h.rebuild(t, "transactions", false); !done.Switched || done.Differs() {
 		t.Errorf("a rebuild: %+v", done)
 	}
-	h.live(t, eventstoretest.NewTown(2, 20), 10)
+	h.live(t, eventstoretest.NewWorkload(2, 20), 10)
 	fatal(t, h.views.Wait(t.Context(), h.head(t)))
 	stop()
 	runners.Wait()
-	if h.views.Hears() {
+	if h.views.Listening() {
 		t.Error("news are expected to come through a pooler")
 	}
 	h.same(t, h.views, h.head(t))

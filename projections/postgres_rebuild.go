@@ -13,15 +13,16 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"kassa/eventstore"
+	"kassa/internal/wait"
 	"kassa/schema"
 )
 
-// nextSchema is where a table is built anew, under its own name.
+// nextSchema is where a table is built again, under its own name.
 const nextSchema = "kassa_views_next"
 
-// SizedLog is a log whose end is known, and by which processes agree who does something.
-type SizedLog interface {
-	Log
+// RebuildSource is a log whose end is known, with leases: one process rebuilds a view.
+type RebuildSource interface {
+	Events
 	Head(ctx context.Context) (eventstore.Head, error)
 	LeadNow(ctx context.Context, name string, do func(context.Context, *eventstore.Leadership) error) error
 }
@@ -29,21 +30,25 @@ type SizedLog interface {
 // Rebuild builds a view from the log, beside the one that is read and written
 // meanwhile, and puts it in its place. In this order:
 //
-//  1. make the table in another schema, and fill it up to where the old one stands
+//  1. make the table in another schema, and fill it up to the position of the old one
 //  2. compare both, at the same position
-//  3. in one transaction: lock the old one's position, so that who writes it waits;
-//     apply what came since; drop the old one; move the new one to its schema
+//  3. in one transaction: lock the old one's position, so that its writers wait;
+//     apply the entries since; drop the old one; move the new one to its schema
 //
 // A read sees the old table or the new one, whole. A crash before the end of step 3
 // leaves the old one as it was, and a table that the next rebuild drops.
+//
+// A table that does not follow the log, such as one that is ahead of it, can be compared
+// with nothing and is not read: it is emptied, and filled where it is. Where a part of the
+// log is archived, it is left until the new one takes its place.
 type Rebuild struct {
 	DB       *pgxpool.Pool
-	Log      SizedLog
+	Events   RebuildSource
 	Replace  bool                             // also where they differ
 	Progress func(at, to eventstore.Position) // after each batch; may be nil
 }
 
-// Rebuilt is what came of it.
+// Rebuilt is the result of a Rebuild.
 type Rebuilt struct {
 	Table    string
 	Position eventstore.Position // of the comparison, or of the new table where there was none
@@ -51,10 +56,11 @@ type Rebuilt struct {
 	Columns  []string            // that both have
 	OnlyOld  int                 // rows that the log does not give
 	OnlyNew  int                 // rows that only the log gives
+	Diverged bool                // the old one did not follow the log
 	Switched bool
 }
 
-// Differs says whether the old table held something else than the log gives.
+// Differs reports whether the old table held something else than the log gives.
 func (r Rebuilt) Differs() bool { return r.OnlyOld > 0 || r.OnlyNew > 0 }
 
 // ErrRebuilding: another process rebuilds the same view.
@@ -77,7 +83,7 @@ func (r Rebuild) Run(ctx context.Context, name string) (Rebuilt, error) {
 		return Rebuilt{}, fmt.Errorf("%w: %q; there are %s", errNoView, name, strings.Join(ViewNames(), ", "))
 	}
 	build := &building{Rebuild: r, projection: declared[i]}
-	err := r.Log.LeadNow(ctx, "rebuild of "+name, func(ctx context.Context, _ *eventstore.Leadership) error {
+	err := r.Events.LeadNow(ctx, "rebuild of "+name, func(ctx context.Context, _ *eventstore.Leadership) error {
 		defer build.end(ctx)
 		return build.run(ctx)
 	})
@@ -101,14 +107,19 @@ func (b *building) end(ctx context.Context) {
 type building struct {
 	Rebuild
 	projection
-	old    string // the newest table of the view that there is; empty where there is none
-	at     eventstore.Position
-	result Rebuilt
+	old      string // the newest table of the view that there is and that follows the log; empty where there is none
+	diverged bool   // the view's own table is listed, and cannot go on from where it is
+	archived bool   // a part of the log is, so that the own table stays until another one is full
+	at       eventstore.Position
+	result   Rebuilt
 }
 
 func (b *building) run(ctx context.Context) error {
 	if err := b.begin(ctx); err != nil {
 		return err
+	}
+	if b.diverged && !b.archived {
+		return b.refill(ctx)
 	}
 	if err := b.fill(ctx); err != nil { // step 1
 		return err
@@ -117,7 +128,7 @@ func (b *building) run(ctx context.Context) error {
 	if _, err := b.DB.Exec(ctx, `VACUUM (ANALYZE) `+nextSchema+`.`+b.Table()); err != nil {
 		return fmt.Errorf("vacuum: %w", err)
 	}
-	b.result = Rebuilt{Table: b.Table(), Position: b.at, Against: b.old}
+	b.result = Rebuilt{Table: b.Table(), Position: b.at, Against: b.old, Diverged: b.diverged}
 	if b.old != "" {
 		if err := b.compare(ctx); err != nil { // step 2
 			return fmt.Errorf("compare with %s: %w", b.old, err)
@@ -137,16 +148,42 @@ func (b *building) begin(ctx context.Context) error {
 	if err := b.discard(ctx); err != nil {
 		return err
 	}
-	at, err := readPositions(ctx, b.DB, servedSchema)
+	states, err := readStates(ctx, b.DB)
 	if err != nil {
 		return err
 	}
-	for table := range at { // versions are compared by their length first: v9 is before v10
-		if viewName(table) == viewName(b.Table()) && (len(table) > len(b.old) || len(table) == len(b.old) && table > b.old) {
+	for table, state := range states { // versions are compared by their length first: v9 is before v10
+		b.archived = state.archived > 0
+		switch {
+		case viewName(table) != viewName(b.Table()):
+		case !state.sound():
+			b.diverged = b.diverged || table == b.Table()
+		case len(table) > len(b.old) || len(table) == len(b.old) && table > b.old:
 			b.old = table
 		}
 	}
 	return schema.InTransaction(ctx, b.DB, func(tx pgx.Tx) error { return makeTable(ctx, tx, nextSchema, b.Table()) })
+}
+
+// refill empties the view's own table, and applies the log up to its end.
+func (b *building) refill(ctx context.Context) error {
+	if err := rebuildFromNothing(ctx, b.DB, b.Table()); err != nil {
+		return err
+	}
+	head, err := b.Events.Head(ctx)
+	if err != nil {
+		return err
+	}
+	own := &projector{pool: b.DB, schema: servedSchema, views: []projection{b.projection}}
+	err = inBatches(ctx, b.Events, 0, func(batch []eventstore.Recorded) error {
+		err := own.apply(ctx, batch)
+		if err == nil && b.Progress != nil {
+			b.Progress(last(batch), max(head.Size, last(batch)))
+		}
+		return err
+	})
+	b.result = Rebuilt{Table: b.Table(), Position: own.at.position, Against: b.Table(), Diverged: true, Switched: true}
+	return err
 }
 
 // discard drops what was built.
@@ -157,9 +194,9 @@ func (b *building) discard(ctx context.Context) error {
 
 // near is how far behind a table may be for the rest to be applied while those who
 // write the old one wait: a fraction of a second.
-const near = 2 * batchMost
+const near = 2 * maxBatch
 
-// fill brings the new table near the old one, and never past it, where they could
+// fill takes the new table near the old one, and never past it, where they could
 // not be compared; where there is no old one, to the end of the log.
 func (b *building) fill(ctx context.Context) error {
 	for {
@@ -167,61 +204,58 @@ func (b *building) fill(ctx context.Context) error {
 		if err != nil || b.at+near >= to && (b.old != "" || b.at >= to) {
 			return err
 		}
-		err = inBatches(ctx, b.Log, b.at, func(batch []eventstore.Recorded) error {
-			batch = batch[:min(len(batch), int(to-b.at))]
-			if len(batch) == 0 {
-				return errFilled
+		err = inBatches(ctx, b.Events, b.at, func(entries []eventstore.Recorded) error {
+			entries = entries[:min(len(entries), int(to-b.at))]
+			if len(entries) == 0 {
+				return errEnough
 			}
-			return schema.InTransaction(ctx, b.DB, func(tx pgx.Tx) error { return b.take(ctx, tx, batch, to) })
+			return schema.InTransaction(ctx, b.DB, func(tx pgx.Tx) error { return b.take(ctx, tx, entries, to) })
 		})
-		if err != nil && !errors.Is(err, errFilled) {
+		if err != nil && !errors.Is(err, errEnough) {
 			return err
 		}
 	}
 }
 
-// errFilled ends a scan that would go further than it should.
-var errFilled = errors.New("filled")
-
 // target is how far the new table is to come.
 func (b *building) target(ctx context.Context) (eventstore.Position, error) {
 	if b.old == "" {
-		head, err := b.Log.Head(ctx)
+		head, err := b.Events.Head(ctx)
 		return head.Size, err
 	}
 	at, err := readPositions(ctx, b.DB, servedSchema)
 	return at[b.old], err
 }
 
-// take brings entries that follow into the new table.
-func (b *building) take(ctx context.Context, tx pgx.Tx, batch []eventstore.Recorded, to eventstore.Position) error {
-	if _, err := lockPosition(ctx, tx, &pgx.Batch{}, nextSchema, b.Table()); err != nil {
+// take applies the next entries to the new table.
+func (b *building) take(ctx context.Context, tx pgx.Tx, entries []eventstore.Recorded, to eventstore.Position) error {
+	if _, err := lockPositions(ctx, tx, &pgx.Batch{}, nextSchema, []string{b.Table()}); err != nil {
 		return err
 	}
-	if err := write(ctx, tx, b.projection, batch); err != nil {
+	if err := write(ctx, tx, []projection{b.projection}, entries, func(*pgx.Batch) {}); err != nil {
 		return err
 	}
-	b.at = last(batch)
+	b.at = last(entries)
 	if b.Progress != nil {
 		b.Progress(b.at, to)
 	}
 	return nil
 }
 
-// finish brings the new table to the position within a transaction of the caller's.
+// finish takes the new table to the position within a transaction of the caller's.
 func (b *building) finish(ctx context.Context, tx pgx.Tx, to eventstore.Position) error {
 	if b.at > to {
 		return fmt.Errorf("%s went back to position %d, behind %d; the database server may have crashed: rebuild again", b.old, to, b.at)
 	}
 	for b.at < to {
-		batch, err := b.Log.After(ctx, b.at, min(batchMost, int(to-b.at)))
+		entries, err := b.Events.After(ctx, b.at, min(maxBatch, int(to-b.at)))
 		if err != nil {
 			return err
 		}
-		if len(batch) == 0 {
+		if len(entries) == 0 {
 			return fmt.Errorf("%s is at position %d, the log ends at %d", b.old, to, b.at)
 		}
-		if err := b.take(ctx, tx, batch, to); err != nil {
+		if err := b.take(ctx, tx, entries, to); err != nil {
 			return err
 		}
 	}
@@ -229,7 +263,7 @@ func (b *building) finish(ctx context.Context, tx pgx.Tx, to eventstore.Position
 }
 
 // compare is step 2. The transaction sees the old table as it was at one moment,
-// whatever is written to it meanwhile, and brings the new one to the same position.
+// whatever is written to it meanwhile, and takes the new one to the same position.
 func (b *building) compare(ctx context.Context) error {
 	return pgx.BeginTxFunc(ctx, b.DB, pgx.TxOptions{IsoLevel: pgx.RepeatableRead}, func(tx pgx.Tx) error {
 		var at eventstore.Position
@@ -284,9 +318,7 @@ func (b *building) switchOver(ctx context.Context) error {
 		if !busy(err) {
 			return err
 		}
-		select {
-		case <-time.After(readersWait):
-		case <-ctx.Done():
+		if !wait.For(ctx, readersWait) {
 			return ctx.Err()
 		}
 	}
@@ -296,14 +328,14 @@ func (b *building) switchOver(ctx context.Context) error {
 // replace drops the table of the same version, where there is one, and moves the
 // new one to where it was.
 func (b *building) replace(ctx context.Context, tx pgx.Tx) error {
-	if _, err := tx.Exec(ctx, lockTables); err != nil { // so that nobody makes it meanwhile
+	if _, err := tx.Exec(ctx, lockTables); err != nil { // so that no other process makes it meanwhile
 		return err
 	}
-	at, err := readPositions(ctx, tx, servedSchema)
+	found, err := readStates(ctx, tx)
 	if err != nil {
 		return err
 	}
-	if _, stands := at[b.Table()]; stands {
+	if found[b.Table()].sound() {
 		if err := b.passOld(ctx, tx); err != nil {
 			return err
 		}
@@ -315,21 +347,18 @@ func (b *building) replace(ctx context.Context, tx pgx.Tx) error {
 	return err
 }
 
-// passOld brings the new table to where the old one is, whose position is locked then.
+// passOld takes the new table to the position of the old one, and locks that.
 func (b *building) passOld(ctx context.Context, tx pgx.Tx) error {
 	// An automatic vacuum of the table gives way to this lock, which stops no read
 	// and no write, and would not give way to a short wait for the drop.
 	if _, err := tx.Exec(ctx, `LOCK TABLE `+served+b.Table()+` IN SHARE UPDATE EXCLUSIVE MODE`); err != nil {
 		return err
 	}
-	at, err := lockPosition(ctx, tx, &pgx.Batch{}, servedSchema, b.Table())
-	if err != nil {
+	at, err := lockPositions(ctx, tx, &pgx.Batch{}, servedSchema, []string{b.Table()})
+	if err != nil || b.at >= at.position {
 		return err
 	}
-	if b.at < at {
-		return b.finish(ctx, tx, at)
-	}
-	return nil
+	return b.finish(ctx, tx, at.position)
 }
 
 // hurry ends the next statements of a transaction that would wait for a long read.
@@ -338,8 +367,8 @@ func hurry(ctx context.Context, tx pgx.Tx) error {
 	return err
 }
 
-// busy says whether somebody held a lock for longer than we wait.
+// busy reports whether a lock was held for longer than we wait.
 func busy(err error) bool {
-	var said *pgconn.PgError
-	return errors.As(err, &said) && said.Code == "55P03"
+	var pgErr *pgconn.PgError
+	return errors.As(err, &pgErr) && pgErr.Code == "55P03"
 }

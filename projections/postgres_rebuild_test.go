@@ -16,21 +16,21 @@ import (
 	"kassa/projections"
 )
 
-func (h house) rebuild(t testing.TB, name string, replace bool) projections.Rebuilt {
+func (h env) rebuild(t testing.TB, name string, replace bool) projections.Rebuilt {
 	t.Helper()
-	done, err := projections.Rebuild{DB: h.pool, Log: h.store, Replace: replace}.Run(t.Context(), name)
+	done, err := projections.Rebuild{DB: h.pool, Events: h.store, Replace: replace}.Run(t.Context(), name)
 	fatal(t, err)
 	return done
 }
 
-func (h house) exec(t testing.TB, statement string, args ...any) {
+func (h env) exec(t testing.TB, statement string, args ...any) {
 	t.Helper()
 	_, err := h.pool.Exec(t.Context(), statement, args...)
 	fatal(t, err)
 }
 
 // asOwner does, in one transaction, what the service's role may not.
-func (h house) asOwner(t testing.TB, statements ...string) {
+func (h env) asOwner(t testing.TB, statements ...string) {
 	t.Helper()
 	fatal(t, pgx.BeginFunc(t.Context(), h.pool, func(tx pgx.Tx) error {
 		for _, statement := range append([]string{`SET LOCAL ROLE NONE`}, statements...) {
@@ -43,7 +43,7 @@ func (h house) asOwner(t testing.TB, statements ...string) {
 }
 
 // count reads one number.
-func (h house) count(t testing.TB, query string) (n int) {
+func (h env) count(t testing.TB, query string) (n int) {
 	t.Helper()
 	fatal(t, h.pool.QueryRow(t.Context(), query).Scan(&n))
 	return n
@@ -52,8 +52,8 @@ func (h house) count(t testing.TB, query string) (n int) {
 // Every view in turn is rebuilt while people act, a runner writes and others read:
 // no read fails or sees half a table, nothing differs, and nothing is lost.
 func TestRebuildWhileEverybodyWorks(t *testing.T) {
-	h := newHouse(t)
-	h.live(t, eventstoretest.NewTown(3, 20), 20)
+	h := newEnv(t)
+	h.live(t, eventstoretest.NewWorkload(3, 20), 20)
 	fatal(t, h.runner(t, h.views, endless).CatchUp(t.Context()))
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
@@ -65,8 +65,8 @@ func TestRebuildWhileEverybodyWorks(t *testing.T) {
 		}
 	})
 	work.Go(func() {
-		for town := eventstoretest.NewTown(4, 20); ctx.Err() == nil; appends.Add(1) {
-			if _, err := town.Live(t.Context(), h.store, 8); err != nil {
+		for workload := eventstoretest.NewWorkload(4, 20); ctx.Err() == nil; appends.Add(1) {
+			if _, err := workload.Step(t.Context(), h.store, 8); err != nil {
 				t.Errorf("append: %v", err)
 			}
 		}
@@ -103,9 +103,9 @@ func TestRebuildWhileEverybodyWorks(t *testing.T) {
 	}
 }
 
-// readEverything asks each view something that is never empty in a living town, and
+// readEverything asks each view something that is never empty after a workload, and
 // gives how many people there are.
-func (h house) readEverything(ctx context.Context) (users int, err error) {
+func (h env) readEverything(ctx context.Context) (users int, err error) {
 	trial, err := h.views.Trial(ctx, 0)
 	if err != nil {
 		return 0, err
@@ -135,8 +135,8 @@ func (h house) readEverything(ctx context.Context) (users int, err error) {
 // A view that differs from the log is kept, and said to differ, until somebody
 // decides otherwise; then it is whole again.
 func TestRebuildFindsADifference(t *testing.T) {
-	h := newHouse(t)
-	h.live(t, eventstoretest.NewTown(5, 10), 40)
+	h := newEnv(t)
+	h.live(t, eventstoretest.NewWorkload(5, 10), 40)
 	fatal(t, h.runner(t, h.views, endless).CatchUp(t.Context()))
 	for _, tt := range []struct {
 		name, tamper     string
@@ -144,7 +144,7 @@ func TestRebuildFindsADifference(t *testing.T) {
 	}{
 		{"balances", `UPDATE kassa_views.balances_v2 SET available = available + 1 WHERE user_id = (SELECT min(user_id) FROM kassa_views.balances_v2)`, 1, 1},
 		{"transactions", `DELETE FROM kassa_views.transactions_v2 WHERE (user_id, position) = (SELECT min(user_id), min(position) FROM kassa_views.transactions_v2 GROUP BY user_id ORDER BY 1 LIMIT 1)`, 0, 1},
-		{"predictions", `UPDATE kassa_views.predictions_v1 SET movies = '[]' WHERE id = (SELECT min(id) FROM kassa_views.predictions_v1 WHERE state = 'captured')`, 1, 1},
+		{"predictions", `UPDATE kassa_views.predictions_v4 SET movies = '[]' WHERE id = (SELECT min(id) FROM kassa_views.predictions_v4 WHERE state = 'captured')`, 1, 1},
 		{"users", `INSERT INTO kassa_views.users_v1 VALUES ('u_forged', NULL, true, now(), 1000000)`, 1, 0},
 		{"trial", `UPDATE kassa_views.trial_v2 SET amount = amount - 1`, 8, 8},
 	} {
@@ -163,11 +163,49 @@ func TestRebuildFindsADifference(t *testing.T) {
 	}
 }
 
+// A view that does not follow the log can be compared with nothing: a rebuild empties it
+// and fills it from the log, also while a runner does the same.
+func TestRebuildOfAViewThatDiverged(t *testing.T) {
+	for name, lose := range map[string]func(t *testing.T, h env, i int, table string){
+		"it is ahead of the log": func(t *testing.T, h env, _ int, table string) {
+			h.exec(t, `UPDATE kassa_views.positions SET position = position + 1000 WHERE view = $1`, table)
+		},
+		"it was ahead, and the log has grown past it": func(t *testing.T, h env, i int, table string) {
+			h.exec(t, `UPDATE kassa_views.positions SET position = position + 5 WHERE view = $1`, table)
+			h.live(t, eventstoretest.NewWorkload(uint64(20+i), 10), 10)
+		},
+		"its table is missing": func(t *testing.T, h env, _ int, table string) { h.asOwner(t, `DROP TABLE kassa_views.`+table) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newEnv(t)
+			h.live(t, eventstoretest.NewWorkload(8, 10), 20)
+			runner := h.runner(t, h.views, endless)
+			fatal(t, runner.CatchUp(t.Context()))
+			for i, table := range projections.DeclaredTables {
+				lose(t, h, i, table)
+				caughtUp := make(chan error, 1)
+				caughtUp <- nil
+				if i == 0 { // beside a runner
+					<-caughtUp
+					go func() { caughtUp <- runner.CatchUp(t.Context()) }()
+				}
+				done := h.rebuild(t, projections.ViewNames()[i], false)
+				fatal(t, <-caughtUp)
+				if done.Table != table || i > 0 && (!done.Diverged || done.Position != h.head(t)) {
+					t.Errorf("the rebuild says %+v", done)
+				}
+				fatal(t, runner.CatchUp(t.Context()))
+			}
+			h.same(t, h.views, h.head(t))
+		})
+	}
+}
+
 // A long read does not let a rebuild hold up the short ones: it gives way, and comes
 // again when the long one is over.
 func TestRebuildGivesWayToReads(t *testing.T) {
-	h := newHouse(t)
-	h.live(t, eventstoretest.NewTown(6, 10), 10)
+	h := newEnv(t)
+	h.live(t, eventstoretest.NewWorkload(6, 10), 10)
 	fatal(t, h.runner(t, h.views, endless).CatchUp(t.Context()))
 	long, err := h.pool.Begin(t.Context())
 	fatal(t, err)
@@ -177,7 +215,7 @@ func TestRebuildGivesWayToReads(t *testing.T) {
 	drops := &watch{part: "kassa_views.switch"}
 	rebuilt := make(chan error, 1)
 	go func() {
-		done, err := projections.Rebuild{DB: h.watched(t, drops), Log: h.store}.Run(t.Context(), "balances")
+		done, err := projections.Rebuild{DB: h.watched(t, drops), Events: h.store}.Run(t.Context(), "balances")
 		if err == nil && !done.Switched {
 			err = errors.New("it was not switched")
 		}
@@ -196,16 +234,16 @@ func TestRebuildGivesWayToReads(t *testing.T) {
 }
 
 func TestOneRebuildAtATime(t *testing.T) {
-	h := newHouse(t)
-	h.live(t, eventstoretest.NewTown(6, 10), 5)
+	h := newEnv(t)
+	h.live(t, eventstoretest.NewWorkload(6, 10), 5)
 	fatal(t, h.runner(t, h.views, endless).CatchUp(t.Context()))
 	met := false
-	_, err := projections.Rebuild{DB: h.pool, Log: h.store, Progress: func(_, _ eventstore.Position) {
+	_, err := projections.Rebuild{DB: h.pool, Events: h.store, Progress: func(_, _ eventstore.Position) {
 		met = true
-		if _, err := (projections.Rebuild{DB: h.pool, Log: h.store}).Run(t.Context(), "balances"); !errors.Is(err, projections.ErrRebuilding) {
+		if _, err := (projections.Rebuild{DB: h.pool, Events: h.store}).Run(t.Context(), "balances"); !errors.Is(err, projections.ErrRebuilding) {
 			t.Errorf("a second rebuild gives %v", err)
 		}
-		if _, err := (projections.Rebuild{DB: h.pool, Log: h.store}).Run(t.Context(), "users"); err != nil {
+		if _, err := (projections.Rebuild{DB: h.pool, Events: h.store}).Run(t.Context(), "users"); err != nil {
 			t.Errorf("a rebuild of another view gives %v", err)
 		}
 	}}.Run(t.Context(), "balances")
@@ -216,7 +254,7 @@ func TestOneRebuildAtATime(t *testing.T) {
 		t.Errorf("the lock stays: %+v", done)
 	}
 	h.same(t, h.views, h.head(t))
-	if _, err := (projections.Rebuild{DB: h.pool, Log: h.store}).Run(t.Context(), "weather"); err == nil {
+	if _, err := (projections.Rebuild{DB: h.pool, Events: h.store}).Run(t.Context(), "weather"); err == nil {
 		t.Error("a view that nobody knows was rebuilt")
 	}
 }
@@ -224,9 +262,9 @@ func TestOneRebuildAtATime(t *testing.T) {
 // A rebuild that dies at any step leaves the old table or the new one in its place,
 // and the next goes through.
 func TestRebuildStoppedAtEachStep(t *testing.T) {
-	h := newHouse(t)
-	town := eventstoretest.NewTown(8, 10)
-	h.live(t, town, 5)
+	h := newEnv(t)
+	workload := eventstoretest.NewWorkload(8, 10)
+	h.live(t, workload, 5)
 	for _, part := range []string{"kassa_views.make", "UPDATE positions", "VACUUM", "EXCEPT", "LOCK TABLE", "kassa_views.switch", "commit"} {
 		for skip := range int64(2) {
 			for name, when := range map[string]moment{"before": before, "after": answered, "lost": lost} {
@@ -234,17 +272,17 @@ func TestRebuildStoppedAtEachStep(t *testing.T) {
 					continue
 				}
 				t.Run(fmt.Sprintf("%s %s, %d passed", name, part, skip), func(t *testing.T) {
-					h.live(t, town, 1)
+					h.live(t, workload, 1)
 					runner := h.runner(t, h.views, endless)
 					fatal(t, runner.CatchUp(t.Context()))
 					w := &watch{part: part, when: when}
 					w.left.Store(skip)
-					_, err := projections.Rebuild{DB: h.watched(t, w), Log: h.store}.Run(t.Context(), "balances")
+					_, err := projections.Rebuild{DB: h.watched(t, w), Events: h.store}.Run(t.Context(), "balances")
 					if w.seen.Load() == 0 || err == nil && when != answered && w.left.Load() < 0 {
 						t.Fatalf("it was not stopped: %d such statements, %v", w.seen.Load(), err)
 					}
 					h.same(t, h.views, h.head(t))
-					h.live(t, town, 1)
+					h.live(t, workload, 1)
 					fatal(t, runner.CatchUp(t.Context()))
 					if done := h.rebuild(t, "balances", false); done.Differs() || !done.Switched {
 						t.Fatalf("the next rebuild says %+v", done)
@@ -259,8 +297,8 @@ func TestRebuildStoppedAtEachStep(t *testing.T) {
 // A new version of a view is built beside the old one, which stays until it is
 // dropped by name.
 func TestAnotherVersion(t *testing.T) {
-	h := newHouse(t)
-	h.live(t, eventstoretest.NewTown(9, 10), 20)
+	h := newEnv(t)
+	h.live(t, eventstoretest.NewWorkload(9, 10), 20)
 	fatal(t, h.runner(t, h.views, endless).CatchUp(t.Context()))
 	h.asOlderVersion(t, "balances_v2", "balances_v1")
 	h.asOwner(t, `ALTER TABLE kassa_views.balances_v1 DROP COLUMN given, DROP COLUMN given_held`) // which it did not have
@@ -297,7 +335,7 @@ func TestAnotherVersion(t *testing.T) {
 	h.same(t, h.views, h.head(t))
 }
 
-func (h house) asOlderVersion(t testing.TB, table, older string) {
+func (h env) asOlderVersion(t testing.TB, table, older string) {
 	t.Helper()
 	h.asOwner(t,
 		`ALTER TABLE kassa_views.`+table+` RENAME TO `+older,

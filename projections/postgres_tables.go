@@ -15,14 +15,14 @@ import (
 // TableAt is a served table in one snapshot of the database.
 type TableAt struct {
 	Table    string
-	Position eventstore.Position // up to where it says that it holds everything
+	Position eventstore.Position // up to which it claims to hold everything
 	Fault    string              // why it cannot be read as one of ours; empty where it can
 }
 
 // ReadTables reads every table that this binary serves from, and how far each has
 // come, as one snapshot of the database sees them. It only reads, and needs the
-// right to SELECT and no other. begin is told of each table, and gives what takes
-// its rows, in no order; nil where they are not wanted.
+// right to SELECT and no other. begin is called for each table, and returns
+// what is called for its rows, in no order; nil where they are not wanted.
 //
 // While it reads, a rebuild waits with putting a new table in a table's place.
 func ReadTables(ctx context.Context, pool *pgxpool.Pool, begin func(TableAt) (each func(Row))) error {
@@ -88,7 +88,7 @@ func readTable(ctx context.Context, tx pgx.Tx, p projection, each func(Row)) err
 		for i := range fields {
 			fields[i].value = values[i]
 		}
-		each(rowOf(fields))
+		giveAll(fields, each)
 	}
 	return rows.Err()
 }

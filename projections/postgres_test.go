@@ -2,9 +2,11 @@ package projections_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"reflect"
 	"sync"
 	"testing"
 
@@ -18,40 +20,40 @@ import (
 	"kassa/schema/schematest"
 )
 
-// house is a ledger in PostgreSQL with its views, in a database of its own.
-type house struct {
+// env is a ledger in PostgreSQL with its views, in a database of its own.
+type env struct {
 	pool  *pgxpool.Pool
 	store *eventstore.Store
 	views *projections.Postgres
 }
 
-func newHouse(t testing.TB) house {
+func newEnv(t testing.TB) env {
 	t.Helper()
 	pool := schematest.Pool(t, 16)
 	store, err := eventstore.Postgres(t.Context(), pool)
 	fatal(t, err)
 	t.Cleanup(store.Close)
-	return house{pool, store, openViews(t, pool)}
+	return env{pool, store, openViews(t, pool, store)}
 }
 
-func openViews(t testing.TB, pool *pgxpool.Pool) *projections.Postgres {
+func openViews(t testing.TB, pool *pgxpool.Pool, log projections.LiveEvents) *projections.Postgres {
 	t.Helper()
-	views, err := projections.OpenPostgres(t.Context(), pool)
+	views, err := projections.OpenPostgres(t.Context(), pool, log)
 	fatal(t, err)
 	t.Cleanup(views.Close)
 	return views
 }
 
-// live lets a town live in the ledger for some appends.
-func (h house) live(t testing.TB, town *eventstoretest.Town, appends int) {
+// live appends some steps of a workload.
+func (h env) live(t testing.TB, workload *eventstoretest.Workload, appends int) {
 	t.Helper()
 	for range appends {
-		_, err := town.Live(t.Context(), h.store, 20)
+		_, err := workload.Step(t.Context(), h.store, 20)
 		fatal(t, err)
 	}
 }
 
-func (h house) head(t testing.TB) eventstore.Position {
+func (h env) head(t testing.TB) eventstore.Position {
 	t.Helper()
 	head, err := h.store.Head(t.Context())
 	fatal(t, err)
@@ -59,7 +61,7 @@ func (h house) head(t testing.TB) eventstore.Position {
 }
 
 // runner gives a runner that knows the log only up to a position.
-func (h house) runner(t testing.TB, views *projections.Postgres, end eventstore.Position) *projections.Runner {
+func (h env) runner(t testing.TB, views *projections.Postgres, end eventstore.Position) *projections.Runner {
 	return projections.NewRunner(views, upTo{h.store, end}, slog.New(slog.NewTextHandler(t.Output(), nil)))
 }
 
@@ -90,16 +92,23 @@ func (l upTo) Scan(ctx context.Context, at eventstore.Position, fn func([]events
 
 // same insists that the tables show what a replay of the log up to the position
 // shows.
-func (h house) same(t testing.TB, views projections.Views, end eventstore.Position) {
+func (h env) same(t testing.TB, views projections.Views, end eventstore.Position) {
 	t.Helper()
-	memory := projections.NewMemory()
-	fatal(t, memory.Replay(t.Context(), upTo{h.store, end}))
+	memory := h.replayed(t, end)
 	at, err := views.Position(t.Context())
 	fatal(t, err)
 	if at != end {
 		t.Fatalf("the tables stand at position %d, not at %d", at, end)
 	}
 	fatal(t, audittest.CompareViews(t.Context(), views, memory))
+}
+
+// replayed is what the log up to the position comes to.
+func (h env) replayed(t testing.TB, end eventstore.Position) *projections.Memory {
+	t.Helper()
+	memory := projections.NewMemory()
+	fatal(t, memory.Replay(t.Context(), upTo{h.store, end}))
+	return memory
 }
 
 func fatal(t testing.TB, err error) {
@@ -113,11 +122,11 @@ const endless = eventstore.Position(1 << 62)
 
 // However much of the log is there at each look, the tables show what a replay shows.
 func TestTablesShowWhatAReplayShows(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	rng := rand.New(rand.NewPCG(seed, 2))
-	h.live(t, eventstoretest.NewTown(seed, 30), 60)
+	h.live(t, eventstoretest.NewWorkload(seed, 30), 60)
 	for size, end := h.head(t), eventstore.Position(0); end < size; {
 		for range 4 {
 			end = min(end+eventstore.Position(rng.IntN(int(size)/12)), size)
@@ -130,10 +139,10 @@ func TestTablesShowWhatAReplayShows(t *testing.T) {
 // Two processes that both keep the views apply each batch once, although one has read
 // less of the log than the other.
 func TestTwoProjectors(t *testing.T) {
-	h := newHouse(t)
-	h.live(t, eventstoretest.NewTown(7, 30), 40)
+	h := newEnv(t)
+	h.live(t, eventstoretest.NewWorkload(7, 30), 40)
 	size := h.head(t)
-	other := openViews(t, h.pool)
+	other := openViews(t, h.pool, h.store)
 	g, ctx := errgroup.WithContext(t.Context())
 	for i, views := range []*projections.Postgres{h.views, other} {
 		g.Go(func() error {
@@ -152,7 +161,7 @@ func TestTwoProjectors(t *testing.T) {
 
 // While everybody appends, Run keeps up, and nobody waits in vain.
 func TestRunFollowsTheLog(t *testing.T) {
-	h := newHouse(t)
+	h := newEnv(t)
 	ctx, stop := context.WithCancel(t.Context())
 	var runs sync.WaitGroup
 	runs.Go(func() {
@@ -163,9 +172,9 @@ func TestRunFollowsTheLog(t *testing.T) {
 	g := errgroup.Group{}
 	for seed := range uint64(4) {
 		g.Go(func() error {
-			town := eventstoretest.NewTown(seed, 5)
+			workload := eventstoretest.NewWorkload(seed, 5)
 			for range 10 {
-				receipt, err := town.Live(ctx, h.store, 8)
+				receipt, err := workload.Step(ctx, h.store, 8)
 				if err != nil {
 					return err
 				}
@@ -184,3 +193,33 @@ func TestRunFollowsTheLog(t *testing.T) {
 	runs.Wait()
 	h.same(t, h.views, h.head(t))
 }
+
+// While a view is ahead of another, a page shows the log up to the position that it says,
+// and nothing later: a read with that position elsewhere is never older than it.
+func TestPagesShowNothingLater(t *testing.T) {
+	for _, ahead := range projections.DeclaredTables {
+		t.Run(ahead, func(t *testing.T) {
+			h := newEnv(t)
+			h.live(t, eventstoretest.NewWorkload(5, 8), 40)
+			fatal(t, h.runner(t, h.views, h.head(t)/2).CatchUp(t.Context()))
+			fatal(t, projections.CatchUpOne(t.Context(), h.pool, h.store, ahead))
+			page := projections.PageQuery{Limit: 20}
+			people, _, err := h.replayed(t, h.head(t)).Users(t.Context(), page, 0)
+			fatal(t, err)
+			for _, u := range people.Items {
+				lines, at, err := h.views.Transactions(t.Context(), u.ID, projections.TransactionQuery{PageQuery: page}, 0)
+				want, _, wantErr := h.replayed(t, at).Transactions(t.Context(), u.ID, projections.TransactionQuery{PageQuery: page}, 0)
+				if !errors.Is(err, wantErr) || !sameItems(lines.Items, want.Items) {
+					t.Errorf("up to %d the transactions of %s are\n%+v, %v, and not\n%+v, %v", at, u.ID, lines, err, want, wantErr)
+				}
+				asked, at, err := h.views.Predictions(t.Context(), u.ID, projections.PredictionQuery{PageQuery: page}, 0)
+				wanted, _, wantErr := h.replayed(t, at).Predictions(t.Context(), u.ID, projections.PredictionQuery{PageQuery: page}, 0)
+				if !errors.Is(err, wantErr) || !sameItems(asked.Items, wanted.Items) {
+					t.Errorf("up to %d the predictions of %s are\n%+v, %v, and not\n%+v, %v", at, u.ID, asked, err, wanted, wantErr)
+				}
+			}
+		})
+	}
+}
+
+func sameItems[T any](a, b []T) bool { return len(a) == 0 && len(b) == 0 || reflect.DeepEqual(a, b) }

@@ -32,10 +32,10 @@ const (
 const addToTrial = `INSERT INTO ` + trialTable + ` AS t (account, amount) SELECT * FROM unnest($1::text[], $2::bigint[])
 	ON CONFLICT (account) DO UPDATE SET amount = t.amount + excluded.amount`
 
-func (trial) Write(pipe *pgx.Batch, batch []eventstore.Recorded) error {
-	sums := sumTrial(batch)
+func (trial) Write(batch *pgx.Batch, entries []eventstore.Recorded) error {
+	sums := sumTrial(entries)
 	accounts := slices.Sorted(maps.Keys(sums))
-	queue(pipe, addToTrial, len(accounts), nil,
+	queue(batch, addToTrial, len(accounts),
 		column(accounts, func(a *domain.LedgerAccount) string { return string(*a) }),
 		column(accounts, func(a *domain.LedgerAccount) int64 { return int64(sums[*a]) }))
 	return nil
@@ -44,10 +44,15 @@ func (trial) Write(pipe *pgx.Batch, batch []eventstore.Recorded) error {
 // Trial gives the sums of the whole ledger.
 func (v *Postgres) Trial(ctx context.Context, least eventstore.Position) (t Trial, err error) {
 	at, err := v.reading(ctx, least, func() (eventstore.Position, error) {
-		t = Trial{Accounts: map[domain.LedgerAccount]domain.Credits{}}
-		return v.snapshot(ctx, []string{trialTable}, func(pipe *pgx.Batch) {
-			pipe.Queue(`SELECT account, amount FROM ` + served + trialTable).Query(t.scan)
+		read := Trial{Accounts: map[domain.LedgerAccount]domain.Credits{}} // by another goroutine, which ctx does not end
+		shown, err := v.snapshot(ctx, []string{trialTable}, func(batch *pgx.Batch) {
+			batch.Queue(`SELECT account, amount FROM ` + served + trialTable).Query(read.scan)
 		})
+		if err != nil {
+			return 0, err
+		}
+		t = read
+		return shown.upTo(trialTable)
 	})
 	t.Position = at
 	return t, failed(err, "read the trial balance")

@@ -2,7 +2,6 @@ package projections
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -18,30 +17,29 @@ const usersTable = "users_v1"
 
 func (users) Table() string { return usersTable }
 
-const (
+var (
 	addUsers = `INSERT INTO ` + usersTable + ` (id, admin, email, signed_up_at, position)
 		SELECT * FROM unnest($1::text[], $2::boolean[], $3::bytea[], $4::timestamptz[], $5::bigint[])`
-	setAdmins = `UPDATE ` + usersTable + ` u SET admin = d.admin FROM unnest($1::text[], $2::boolean[]) d (id, admin) WHERE u.id = d.id`
+	changeUsers = expecting(`UPDATE `+usersTable+` u SET admin = coalesce(d.admin, u.admin), email = CASE WHEN d.erased THEN ''::bytea ELSE u.email END
+		FROM unnest($1::text[], $2::boolean[], $3::boolean[]) d (id, admin, erased) WHERE u.id = d.id`, noUser)
 )
 
-func (users) Write(pipe *pgx.Batch, batch []eventstore.Recorded) error {
-	joined, changed := foldUsers(batch)
-	queue(pipe, addUsers, len(joined), nil, append(adminColumns(joined),
+func (users) Write(batch *pgx.Batch, entries []eventstore.Recorded) error {
+	joined, changed := foldUsers(entries)
+	queue(batch, addUsers, len(joined),
+		column(joined, func(u *User) string { return string(u.ID) }),
+		column(joined, func(u *User) bool { return u.Admin }),
 		column(joined, func(u *User) []byte { return u.Email }),
 		column(joined, func(u *User) time.Time { return u.SignedUpAt }),
-		column(joined, func(u *User) int64 { return int64(u.Position) }))...)
-	queue(pipe, setAdmins, len(changed), errNoUser, adminColumns(changed)...)
+		column(joined, func(u *User) int64 { return int64(u.Position) }))
+	queue(batch, changeUsers, len(changed),
+		column(changed, func(c *userChange) string { return string(c.ID) }),
+		column(changed, func(c *userChange) *bool { return c.Admin }),
+		column(changed, func(c *userChange) bool { return c.Erased }))
 	return nil
 }
 
-var errNoUser = fmt.Errorf("%w: an admin is named on an account that nobody opened", domain.ErrBroken)
-
-func adminColumns(list []User) []any {
-	return []any{
-		column(list, func(u *User) string { return string(u.ID) }),
-		column(list, func(u *User) bool { return u.Admin }),
-	}
-}
+const noUser = "an event is of an account that was not opened"
 
 // A wallet whose row has not come yet is empty since its person signed up.
 const selectUsers = `SELECT u.id, u.email, u.admin, u.signed_up_at, u.position,
@@ -55,7 +53,8 @@ func scanUser(row pgx.CollectableRow) (u User, err error) {
 	return u, err
 }
 
-const existsUser = `SELECT EXISTS (SELECT FROM ` + served + usersTable + ` WHERE id = $1)`
+// signedUpAt is 0 for an unknown user.
+const signedUpAt = `SELECT coalesce((SELECT position FROM ` + served + usersTable + ` WHERE id = $1), 0)`
 
 // User gives one person.
 func (v *Postgres) User(ctx context.Context, u domain.UserID, least eventstore.Position) (User, eventstore.Position, error) {
@@ -69,4 +68,11 @@ func (v *Postgres) Users(ctx context.Context, q PageQuery, least eventstore.Posi
 	found, at, err := listed[User]{tables: []string{usersTable, balancesTable}, query: selectUsers + `WHERE u.position < $1 ORDER BY u.position DESC LIMIT $2`,
 		at: func(u *User) eventstore.Position { return u.Position }, scan: scanUser}.page(ctx, v, q, least)
 	return found, at, failed(err, "read users")
+}
+
+// Erased gives the persons whose data was erased: their row has no e-mail.
+func (v *Postgres) Erased(ctx context.Context) ([]domain.UserID, error) {
+	rows, _ := v.pool.Query(ctx, `SELECT id FROM `+served+usersTable+` WHERE email = ''`)
+	found, err := pgx.CollectRows(rows, pgx.RowTo[domain.UserID])
+	return found, failed(err, "read who was erased")
 }

@@ -43,27 +43,15 @@ func (m *Memory) read(ctx context.Context, least eventstore.Position, fn func() 
 }
 
 // of calls fn with a person's wallet, or gives ErrNotFound.
-func (m *Memory) of(ctx context.Context, u domain.UserID, least eventstore.Position, fn func(*wallet) error) (eventstore.Position, error) {
+func (m *Memory) of(ctx context.Context, u domain.UserID, least eventstore.Position, fn func(*wallet)) (eventstore.Position, error) {
 	return m.read(ctx, least, func() error {
-		if w := m.wallets[u]; w != nil {
-			return fn(w)
+		w := m.wallets[u]
+		if w == nil {
+			return ErrNotFound
 		}
-		return ErrNotFound
-	})
-}
-
-// Questions gives the sealed texts of predictions of one person.
-func (m *Memory) Questions(ctx context.Context, u domain.UserID, ids []domain.PredictionID) (map[domain.PredictionID]domain.Sealed, error) {
-	found := map[domain.PredictionID]domain.Sealed{}
-	_, err := m.read(ctx, 0, func() error {
-		for _, id := range ids {
-			if p := m.predictions[id]; p != nil && p.User == u {
-				found[id] = p.Text
-			}
-		}
+		fn(w)
 		return nil
 	})
-	return found, err
 }
 
 // Position is up to where the views hold everything.
@@ -71,99 +59,60 @@ func (m *Memory) Position(context.Context) (eventstore.Position, error) { return
 
 // Balance gives a wallet's balance.
 func (m *Memory) Balance(ctx context.Context, u domain.UserID, least eventstore.Position) (b Balance, at eventstore.Position, err error) {
-	at, err = m.of(ctx, u, least, func(w *wallet) error { b = w.user.Balance; return nil })
+	at, err = m.of(ctx, u, least, func(w *wallet) { b = w.user.Balance })
 	return b, at, err
-}
-
-// Transactions gives a page of a wallet's lines, the newest first.
-func (m *Memory) Transactions(ctx context.Context, u domain.UserID, q TransactionQuery, least eventstore.Position) (found Page[Transaction], at eventstore.Position, err error) {
-	at, err = m.of(ctx, u, least, func(w *wallet) (err error) {
-		found, err = page(w.transactions, q.PageQuery,
-			func(t *Transaction) eventstore.Position { return t.Position },
-			func(t *Transaction) bool { return q.Type == "" || t.Type == q.Type })
-		return err
-	})
-	return found, at, err
-}
-
-// Predictions gives a page of a person's predictions, the newest first.
-func (m *Memory) Predictions(ctx context.Context, u domain.UserID, q PredictionQuery, least eventstore.Position) (found Page[Prediction], at eventstore.Position, err error) {
-	at, err = m.of(ctx, u, least, func(w *wallet) error {
-		list, err := page(w.predictions, q.PageQuery,
-			func(p **Prediction) eventstore.Position { return (*p).Position },
-			func(p **Prediction) bool { return q.State == "" || (*p).State == q.State })
-		found = convert(list, func(p *Prediction) Prediction { return *p })
-		return err
-	})
-	return found, at, err
 }
 
 // Users gives a page of all persons, the newest first.
 func (m *Memory) Users(ctx context.Context, q PageQuery, least eventstore.Position) (found Page[User], at eventstore.Position, err error) {
 	at, err = m.read(ctx, least, func() error {
-		list, err := page(m.users, q,
-			func(w **wallet) eventstore.Position { return (*w).user.Position },
-			func(**wallet) bool { return true })
-		found = convert(list, func(w *wallet) User { return w.user })
+		before, err := q.before()
+		list := newest(m.users, before, q.size()+1, func(w *wallet) (eventstore.Position, bool) { return w.user.Position, true })
+		users := make([]User, len(list))
+		for i, w := range list {
+			users[i] = w.user
+		}
+		found = cut(q, users, func(u *User) eventstore.Position { return u.Position })
 		return err
 	})
 	return found, at, err
 }
 
-// page cuts one page out of a list that is in order of position, from its end.
-func page[T any](list []T, q PageQuery, at func(*T) eventstore.Position, want func(*T) bool) (Page[T], error) {
-	before, err := q.before()
-	if err != nil {
-		return Page[T]{}, err
-	}
-	out := Page[T]{Items: []T{}}
-	end := sort.Search(len(list), func(i int) bool { return at(&list[i]) >= before })
-	for i := end - 1; i >= 0; i-- {
-		if !want(&list[i]) {
-			continue
+// newest gives up to limit of those that are wanted, from a list that is in order of
+// position: before a position, the newest first.
+func newest[T any](list []T, before eventstore.Position, limit int, want func(T) (at eventstore.Position, wanted bool)) (found []T) {
+	end := sort.Search(len(list), func(i int) bool { at, _ := want(list[i]); return at >= before })
+	for i := end - 1; i >= 0 && len(found) < limit; i-- {
+		if _, wanted := want(list[i]); wanted {
+			found = append(found, list[i])
 		}
-		if len(out.Items) == q.size() {
-			out.Next = cursorAt(at(&out.Items[len(out.Items)-1]))
-			break
-		}
-		out.Items = append(out.Items, list[i])
 	}
-	return out, nil
+	return found
 }
 
-func convert[A, B any](p Page[A], f func(A) B) Page[B] {
-	out := Page[B]{Items: make([]B, len(p.Items)), Next: p.Next}
-	for i, item := range p.Items {
-		out.Items[i] = f(item)
+// cut makes a page of items that are the newest first, one more than it shows where there
+// are more.
+func cut[T any](q PageQuery, items []T, at func(*T) eventstore.Position) Page[T] {
+	page := Page[T]{Items: append([]T{}, items[:min(len(items), q.size())]...)}
+	if len(items) > q.size() {
+		page.Next = cursorAt(at(&page.Items[q.size()-1]))
 	}
-	return out
-}
-
-// Prediction gives one of the person's predictions.
-func (m *Memory) Prediction(ctx context.Context, u domain.UserID, id domain.PredictionID, least eventstore.Position) (found Prediction, at eventstore.Position, err error) {
-	at, err = m.read(ctx, least, func() error {
-		p := m.predictions[id]
-		if p == nil || p.User != u {
-			return ErrNotFound
-		}
-		found = *p
-		return nil
-	})
-	return found, at, err
+	return page
 }
 
 // Ended waits until the prediction has ended; where ctx ends first, it gives the
 // prediction as it is.
-func (m *Memory) Ended(ctx context.Context, u domain.UserID, id domain.PredictionID, least eventstore.Position) (Prediction, eventstore.Position, error) {
-	p, at, err := m.Prediction(ctx, u, id, least)
-	if err != nil || p.State.Ended() {
-		return p, at, err
+func (m *Memory) Ended(ctx context.Context, p Prediction, held eventstore.Position) (Prediction, eventstore.Position, error) {
+	if err := m.Wait(ctx, held); err != nil {
+		return p, held, nil
 	}
 	select {
-	case <-m.ended(id):
-	case <-ctx.Done():
+	case <-m.ended(p.ID):
+	case <-ctx.Done(): // what is read then takes a moment
 	}
-	return m.Prediction(context.WithoutCancel(ctx), u, id, at)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	return m.Prediction(ctx, p.User, p.ID, held)
 }
 
 // ended gives a channel that is closed when the prediction has ended.
@@ -184,8 +133,20 @@ func (m *Memory) ended(id domain.PredictionID) <-chan struct{} {
 
 // User gives one person.
 func (m *Memory) User(ctx context.Context, u domain.UserID, least eventstore.Position) (found User, at eventstore.Position, err error) {
-	at, err = m.of(ctx, u, least, func(w *wallet) error { found = w.user; return nil })
+	at, err = m.of(ctx, u, least, func(w *wallet) { found = w.user })
 	return found, at, err
+}
+
+// Erased gives the persons whose data was erased.
+func (m *Memory) Erased(context.Context) (list []domain.UserID, err error) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	for _, w := range m.users {
+		if w.user.Email != nil && len(w.user.Email) == 0 {
+			list = append(list, w.user.ID)
+		}
+	}
+	return list, nil
 }
 
 // Trial gives the sums of the whole ledger.
@@ -214,7 +175,7 @@ func (m *Memory) OpenHolds(_ context.Context, before time.Time, limit int) ([]Pr
 }
 
 // Oldest gives the position of the first request that has not ended, ok false
-// where there is none. A relay over a bus that forgets starts again before it.
+// where there is none. A relay over a bus without storage starts again before it.
 func (m *Memory) Oldest() (at eventstore.Position, ok bool) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()

@@ -12,7 +12,7 @@ import (
 	"kassa/eventstore"
 )
 
-// Views is what can be asked. Lists come newest first.
+// Views are the queries. Lists come newest first.
 //
 // A read takes the least position that it must show, 0 where any will do, and gives
 // the position up to which it shows the log; both belong to the moment in which the
@@ -27,18 +27,28 @@ type Views interface {
 
 	Balance(ctx context.Context, u domain.UserID, least eventstore.Position) (Balance, eventstore.Position, error)
 	Transactions(ctx context.Context, u domain.UserID, q TransactionQuery, least eventstore.Position) (Page[Transaction], eventstore.Position, error)
+	// CountTransactions counts those that the query finds, whatever its cursor and limit; where
+	// there are more than most, it gives most.
+	CountTransactions(ctx context.Context, u domain.UserID, q TransactionQuery, most int) (int, error)
+	// Predictions gives questions, without their follow-ups.
 	Predictions(ctx context.Context, u domain.UserID, q PredictionQuery, least eventstore.Position) (Page[Prediction], eventstore.Position, error)
 	// Prediction gives one of the person's predictions; ErrNotFound also where it
 	// is another's.
 	Prediction(ctx context.Context, u domain.UserID, id domain.PredictionID, least eventstore.Position) (Prediction, eventstore.Position, error)
+	// FollowUps gives the follow-ups of the person's predictions that are named, by their ids,
+	// the oldest first.
+	FollowUps(ctx context.Context, u domain.UserID, of []domain.PredictionID, least eventstore.Position) (map[domain.PredictionID][]Prediction, error)
 	// Questions gives the sealed texts of the person's predictions that are named, by id.
 	Questions(ctx context.Context, u domain.UserID, ids []domain.PredictionID) (map[domain.PredictionID]domain.Sealed, error)
-	// Ended waits until the prediction has ended and gives it; where ctx ends
-	// first, it gives the prediction as it is.
-	Ended(ctx context.Context, u domain.UserID, id domain.PredictionID, least eventstore.Position) (Prediction, eventstore.Position, error)
+	// Ended waits until a prediction has ended that was held at a position, and gives it
+	// as it is at another; where ctx ends first, as it was. The views may come there a
+	// moment later.
+	Ended(ctx context.Context, p Prediction, held eventstore.Position) (Prediction, eventstore.Position, error)
 	User(ctx context.Context, u domain.UserID, least eventstore.Position) (User, eventstore.Position, error)
 	Users(ctx context.Context, q PageQuery, least eventstore.Position) (Page[User], eventstore.Position, error)
-	// Trial says its position itself.
+	// Erased gives the persons whose data was erased; the order is none.
+	Erased(ctx context.Context) ([]domain.UserID, error)
+	// Trial has its position in it.
 	Trial(ctx context.Context, least eventstore.Position) (Trial, error)
 	// OpenHolds lists predictions that have not ended and expire before the time,
 	// at most limit of them, the oldest expiry first.
@@ -52,7 +62,7 @@ var ErrNotFound = errors.New("projections: not found")
 // succeed later.
 var ErrBehind = errors.New("projections: the views are behind")
 
-// behindIn says that the time was up before the views came to the position.
+// behindIn is the error where time was up before the views came to the position.
 func behindIn(ctx context.Context, at eventstore.Position) error {
 	return fmt.Errorf("%w: not yet at position %d: %w", ErrBehind, at, ctx.Err())
 }
@@ -91,10 +101,12 @@ const (
 	Withdrawal      TransactionType = "withdrawal"
 	Charge          TransactionType = "prediction"
 	AdminAdjustment TransactionType = "admin_adjustment"
+	Forfeiture      TransactionType = "forfeiture" // of all credits, when the person is erased
+	MovedIn         TransactionType = "moved_in"   // from the system that Kassa replaces
 )
 
 // TransactionTypes lists them all, for filters.
-var TransactionTypes = []TransactionType{Bonus, Deposit, Withdrawal, Charge, AdminAdjustment}
+var TransactionTypes = []TransactionType{Bonus, Deposit, Withdrawal, Charge, AdminAdjustment, Forfeiture, MovedIn}
 
 // StatusDone is the status of every transaction that is not a prediction's; those
 // have the state of their prediction (domain.PredictionState).
@@ -132,11 +144,20 @@ type Prediction struct {
 	EndedAt        time.Time           // zero while held
 	Position       eventstore.Position // of the request
 	EndPosition    eventstore.Position // 0 while held
+	RefundedAt     time.Time           // zero where it was not refunded
+	RefundPosition eventstore.Position // 0 where it was not refunded
 	Movies         []domain.Match
 	Model          string
 	Catalogue      string
 	ProcessingTime float64 // seconds
+	Confidence     int     // that the first film is meant, per mille; 0: not known
 	Failure        domain.FailureReason
+
+	FollowUpOf      domain.PredictionID // the paid prediction; "" where it is a question of its own
+	Excluded        []string            // ids of films that a follow-up was not to find
+	Confirmed       string              // id of the film that was the one; "" where none was
+	ConfirmedAt     time.Time
+	ConfirmPosition eventstore.Position
 }
 
 // User is a person as admins see them.
@@ -196,10 +217,54 @@ type PageQuery struct {
 // MaxPage bounds a page.
 const MaxPage = 100
 
-// TransactionQuery filters by type; empty for all.
+// TransactionQuery filters by type, empty for all, and by position. Its cursor is the Next or
+// the Previous of another page.
 type TransactionQuery struct {
 	PageQuery
-	Type TransactionType
+	Type  TransactionType
+	Since eventstore.Position // only lines behind it
+	UpTo  eventstore.Position // only lines up to it; 0 for all
+}
+
+// stretch is between which positions the lines of a page are, both not among them, and at which
+// end: with oldest, the page has the oldest of them.
+type stretch struct {
+	since, before eventstore.Position
+	oldest        bool
+}
+
+func (q TransactionQuery) stretch() (s stretch, err error) {
+	s = stretch{since: q.Since, before: 1<<63 - 1}
+	if q.UpTo > 0 {
+		s.before = q.UpTo + 1
+	}
+	if after, ok := positionIn(q.Cursor, newerCursor); ok {
+		s.since, s.oldest = max(s.since, after), true
+		return s, nil
+	}
+	before, err := q.before()
+	s.before = min(s.before, before)
+	return s, err
+}
+
+// page makes a page of lines, the newest first, of which there may be one more than it shows, at
+// its far end.
+func (q TransactionQuery) page(s stretch, list []Transaction) Page[Transaction] {
+	more, size := len(list) > q.size(), min(len(list), q.size())
+	p := Page[Transaction]{Items: append([]Transaction{}, list[:size]...)}
+	if s.oldest {
+		p.Items = append([]Transaction{}, list[len(list)-size:]...)
+	}
+	if size == 0 {
+		return p
+	}
+	if s.oldest || more {
+		p.Next = cursorAt(p.Items[size-1].Position)
+	}
+	if s.oldest && more || !s.oldest && q.Cursor != "" {
+		p.Previous = cursorOf(newerCursor, p.Items[0].Position)
+	}
+	return p
 }
 
 // PredictionQuery filters by state; empty for all.
@@ -208,31 +273,47 @@ type PredictionQuery struct {
 	State domain.PredictionState
 }
 
-// Page is part of a list. Next is empty on the last page.
+// Page is part of a list. Next is empty on the last page. Previous is empty on the first page, and
+// for lists that are read in one direction only.
 type Page[T any] struct {
-	Items []T
-	Next  string
+	Items    []T
+	Next     string
+	Previous string
 }
 
-// before reads a cursor: the page holds what stands before this position.
+// before reads a cursor: the page holds what is before this position.
 func (q PageQuery) before() (eventstore.Position, error) {
 	if q.Cursor == "" {
 		return 1<<63 - 1, nil
 	}
-	b, err := base64.RawURLEncoding.DecodeString(q.Cursor)
-	if err != nil || len(b) == 0 || b[0] != 'p' {
-		return 0, ErrBadCursor
-	}
-	n, err := strconv.ParseInt(string(b[1:]), 10, 64)
-	at := eventstore.Position(n)
-	if err != nil || n < 1 || cursorAt(at) != q.Cursor { // a position has one spelling
+	at, ok := positionIn(q.Cursor, olderCursor)
+	if !ok {
 		return 0, ErrBadCursor
 	}
 	return at, nil
 }
 
+// Kinds of cursors: for what is older than a position, and for what is newer.
+const (
+	olderCursor = 'p'
+	newerCursor = 'n'
+)
+
+// positionIn reads a cursor of a kind.
+func positionIn(cursor string, kind byte) (at eventstore.Position, ok bool) {
+	b, err := base64.RawURLEncoding.DecodeString(cursor)
+	if err != nil || len(b) == 0 || b[0] != kind {
+		return 0, false
+	}
+	n, err := strconv.ParseInt(string(b[1:]), 10, 64)
+	at = eventstore.Position(n)
+	return at, err == nil && n > 0 && cursorOf(kind, at) == cursor // a position has one spelling
+}
+
 func (q PageQuery) size() int { return min(max(q.Limit, 1), MaxPage) }
 
-func cursorAt(p eventstore.Position) string {
-	return base64.RawURLEncoding.EncodeToString([]byte("p" + strconv.FormatInt(int64(p), 10)))
+func cursorAt(p eventstore.Position) string { return cursorOf(olderCursor, p) }
+
+func cursorOf(kind byte, p eventstore.Position) string {
+	return base64.RawURLEncoding.EncodeToString(strconv.AppendInt([]byte{kind}, int64(p), 10))
 }

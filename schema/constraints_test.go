@@ -16,8 +16,8 @@ import (
 
 var constraintName = regexp.MustCompile("`((?:events|event_index|head|append)_[a-z_]+)`")
 
-// The constraints, indexes and triggers that docs/invariants.md names for a database are
-// in that database.
+// Each constraint, index and trigger that docs/invariants.md names for a database
+// exists in it.
 func TestDocumentedConstraintsAreThere(t *testing.T) {
 	there := map[string][]string{"SQLite": namesInSQLite(t), "PostgreSQL": namesInPostgres(t)}
 	text, err := os.ReadFile("../docs/invariants.md")
@@ -43,7 +43,7 @@ func TestDocumentedConstraintsAreThere(t *testing.T) {
 	}
 	rest := strings.Replace(string(text), section, "", 1)
 	if name := constraintName.FindString(rest); name != "" {
-		t.Errorf("%s is named outside the table that says which database has it", name)
+		t.Errorf("%s is named outside the table that assigns it to a database", name)
 	}
 }
 

@@ -1,11 +1,14 @@
 package schema
 
-// FaultOfSQLite is what FaultOf makes of a result code: the driver alone can make
-// its errors.
+// FaultOfSQLite maps a result code as FaultOf does: only the driver can create its
+// errors.
 var FaultOfSQLite = faultOfSQLite
 
-// MigratePostgresTo stops at a version, as an older program does.
+// MigratePostgresTo migrates up to a version, as an older program does.
 var MigratePostgresTo = migratePostgres
 
-// Rights are what AppRole may do with each table.
+// Rights are the rights of AppRole on each table.
 var Rights = rights
+
+// AuditorRights are the rights of AuditorRole on each table of the log's schema.
+var AuditorRights = auditorRights

@@ -12,32 +12,32 @@ import (
 	"modernc.org/sqlite"
 )
 
-// Fault is what an error of a database means for the one who asked.
+// Fault classifies a database error by what the caller can do about it.
 type Fault int
 
 const (
-	// Mistake: the same again fails again. It is a mistake of this program or of the
-	// database's set-up, or damage; every error that is of no other kind is one.
+	// Mistake: a retry fails again. It is a bug, a wrong configuration or damage. Every
+	// error of no other kind is a Mistake.
 	Mistake Fault = iota
-	// Away: the database cannot be reached, or does not serve us for now. It
-	// restarts, the network is cut, it became a standby or takes no writes.
+	// Away: the database cannot be reached, or does not serve requests for now: it
+	// restarts, the network is down, it became a standby or read-only.
 	Away
-	// Busy: it did not get to it in time, or lacked memory or locks.
+	// Busy: it timed out, or lacked memory or locks.
 	Busy
-	// Raced: others were at work at the same time. The same transaction again, at
-	// once, is likely to succeed.
+	// Raced: a concurrent transaction was in the way. The same transaction is likely to
+	// succeed if it is retried at once.
 	Raced
-	// Full: there is no space left on its disk.
+	// Full: no space is left on its disk.
 	Full
 )
 
-// faultsOfPostgres gives the meaning of SQLSTATE codes, by class (two characters) or by
-// code, which counts more. Classes that are not in it are mistakes: the statement,
-// its data or the rights are wrong.
+// faultsOfPostgres maps SQLSTATE classes (two characters) and codes to faults; a code
+// takes precedence over its class. Other classes are mistakes: the statement, its data
+// or the rights are wrong.
 var faultsOfPostgres = map[string]Fault{
 	"08":    Away, // connection exception
-	"25006": Away, // read-only transaction: a standby, or it takes no writes
-	"25P03": Busy, // idle in a transaction for too long: this process was held up
+	"25006": Away, // read-only transaction: a standby, or read-only mode
+	"25P03": Busy, // idle in a transaction for too long: this process was blocked
 	"25P04": Busy, // the transaction took too long
 	"40":    Raced,
 	"40002": Mistake, // transaction integrity constraint violation
@@ -58,33 +58,33 @@ var faultsOfPostgres = map[string]Fault{
 }
 
 // faultsOfSQLite is the same for SQLite's result codes: the primary ones, and the
-// extended ones that mean something else.
+// extended ones that differ from their primary code.
 var faultsOfSQLite = map[int]Fault{
 	5:          Busy,  // BUSY: another connection writes
-	5 | 2<<8:   Raced, // BUSY_SNAPSHOT: another has written since the transaction began
+	5 | 2<<8:   Raced, // BUSY_SNAPSHOT: another connection has written since the transaction began
 	6:          Busy,  // LOCKED
 	7:          Busy,  // NOMEM
 	8:          Away,  // READONLY
 	9:          Busy,  // INTERRUPT
 	10:         Away,  // IOERR
 	10 | 12<<8: Busy,  // IOERR_NOMEM
-	10 | 19<<8: Full,  // IOERR_SHMSIZE: the file that connections share cannot grow
+	10 | 19<<8: Full,  // IOERR_SHMSIZE: the shared-memory file cannot grow
 	13:         Full,  // FULL
 	14:         Away,  // CANTOPEN
 	15:         Busy,  // PROTOCOL: a race for the locks
 	17:         Raced, // SCHEMA: the tables have changed
 }
 
-// FaultOf says what an error of a database, of either engine or from the way to it,
-// means. It looks at all that the error wraps.
+// FaultOf classifies an error of either engine, or of the connection. It looks through
+// all wrapped errors.
 func FaultOf(err error) Fault {
-	if said, ok := errors.AsType[*pgconn.PgError](err); ok {
+	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok {
 		if _, connecting := errors.AsType[*pgconn.ConnectError](err); !connecting {
-			return faultOfPostgres(said.Code)
+			return faultOfPostgres(pgErr.Code)
 		}
 	}
-	if said, ok := errors.AsType[*sqlite.Error](err); ok {
-		return faultOfSQLite(said.Code())
+	if sqliteErr, ok := errors.AsType[*sqlite.Error](err); ok {
+		return faultOfSQLite(sqliteErr.Code())
 	}
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
 		return Full
@@ -112,8 +112,8 @@ func faultOfSQLite(code int) Fault {
 	return faultsOfSQLite[code&0xff]
 }
 
-// unreachable says whether the fault lies on the way to the server: no connection
-// came about, or one broke.
+// unreachable reports whether the connection failed: it could not be opened, or it
+// broke.
 func unreachable(err error) bool {
 	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok {
 		return true
@@ -124,20 +124,22 @@ func unreachable(err error) bool {
 	return pgconn.SafeToRetry(err) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed)
 }
 
-// IsUndone says whether the error proves that its transaction changed nothing, though
-// it came as the answer to the statement that ends it. Any other error there leaves
-// open whether the transaction was committed.
+// IsUndone reports whether an error of COMMIT, or of a transaction as a whole, proves that
+// it changed nothing. After any other error of COMMIT it may have been committed.
 func IsUndone(err error) bool {
-	if said, ok := errors.AsType[*pgconn.PgError](err); ok {
-		// With an ERROR the server rolls back, always. After a FATAL one it ends the
-		// session, and may have committed before.
-		severity := cmp.Or(said.SeverityUnlocalized, said.Severity)
-		return severity == "ERROR" && said.Code != "40003" && said.Code != "08007"
+	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok {
+		return true // it never began
 	}
-	if said, ok := errors.AsType[*sqlite.Error](err); ok {
-		// After an I/O error the commit may be in the file, and be found there at the
-		// next start. With every other error it is not.
-		return said.Code()&0xff != 10
+	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok {
+		// After an ERROR the server has always rolled back. After FATAL it ends the
+		// session, and may have committed before.
+		severity := cmp.Or(pgErr.SeverityUnlocalized, pgErr.Severity)
+		return severity == "ERROR" && pgErr.Code != "40003" && pgErr.Code != "08007"
+	}
+	if sqliteErr, ok := errors.AsType[*sqlite.Error](err); ok {
+		// After an I/O error the commit may be in the file, and be found at the next
+		// start. After any other error it is not.
+		return sqliteErr.Code()&0xff != 10
 	}
 	return pgconn.SafeToRetry(err)
 }

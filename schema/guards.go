@@ -16,25 +16,31 @@ import (
 )
 
 // The guards of the log are the triggers, unique indexes and checks by which the
-// database refuses to change it. They stop mistakes and the service's own role; the
-// owner of the database, or of the file, can take them away. These functions find
-// out, and change nothing.
+// database refuses to change it. They stop bugs and the service's own role; the owner
+// of the database, or of the file, can remove them. These functions detect that, and
+// change nothing.
 
-// postgresTriggers are the triggers of the log's tables. Each also works in sessions
-// that apply what was replicated (ENABLE ALWAYS).
+// postgresTriggers are the triggers of the log's tables. Each also fires in sessions
+// that apply replicated changes (ENABLE ALWAYS).
 var postgresTriggers = map[string][]string{
 	"events":      {"events_append_only", "events_only_next"},
 	"event_index": {"event_index_append_only"},
 	"head":        {"head_only_grows", "head_stays"},
+	"signed_head": {"signed_head_only_grows", "signed_head_stays"},
+	// of the archived part of the log
+	"archives":          {"archives_append_only"},
+	"archived_events":   {"archived_events_append_only"},
+	"archived_accounts": {"archived_accounts_append_only"},
 }
 
 // partitionTrigger is on each partition of events.
 const partitionTrigger = "append_only"
 
-// postgresIndexes are unique, so that nothing is used twice.
-var postgresIndexes = []string{"events_pkey", "event_index_stream_version", "event_index_position", "event_index_command", "head_pkey"}
+// postgresIndexes must be unique.
+var postgresIndexes = []string{"events_pkey", "event_index_stream_version", "event_index_position", "event_index_command", "head_pkey", "signed_head_pkey",
+	"archives_pkey", "archived_events_pkey", "archived_accounts_pkey"}
 
-// postgresFunctions are what the triggers call.
+// postgresFunctions are called by the triggers.
 var postgresFunctions = []string{"refuse_change", "only_next"}
 
 // querier is a connection, or a pool of them.
@@ -42,12 +48,12 @@ type querier interface {
 	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
 }
 
-// MissingGuardsPostgres names the guards that are gone, disabled or not as the
-// migrations made them, and triggers on the log that no migration made.
+// MissingGuardsPostgres names the guards that are missing, disabled or changed, and
+// triggers on the log that are in no migration.
 func MissingGuardsPostgres(ctx context.Context, db querier) ([]string, error) {
 	triggers, err := db.Query(ctx, `SELECT t.tgrelid::regclass::text || ' ' || t.tgname, t.tgenabled::text FROM pg_trigger t
-		WHERE NOT t.tgisinternal AND (t.tgrelid IN ('events'::regclass, 'event_index'::regclass, 'head'::regclass)
-			OR t.tgrelid IN (SELECT inhrelid FROM pg_inherits WHERE inhparent = 'events'::regclass))`)
+		WHERE NOT t.tgisinternal AND (t.tgrelid IN (SELECT to_regclass(name) FROM unnest($1::text[]) name)
+			OR t.tgrelid IN (SELECT inhrelid FROM pg_inherits WHERE inhparent = 'events'::regclass))`, slices.Collect(maps.Keys(postgresTriggers)))
 	enabled, err := pairs(triggers, err)
 	if err != nil {
 		return nil, err
@@ -125,7 +131,7 @@ func changedFunctions(ctx context.Context, db querier) (changed []string, err er
 	return changed, nil
 }
 
-// functionBody reads the last body that a migration gave a function.
+// functionBody returns the body of a function as the last migration defines it.
 func functionBody(name string) (body string, err error) {
 	begins := regexp.MustCompile(`(?s)CREATE (?:OR REPLACE )?FUNCTION (?:@ours@\.)?` + name + `\(.*?\bAS (\$\w*\$)`)
 	all, err := migrations("postgres")
@@ -194,7 +200,7 @@ func MissingGuardsSQLite(ctx context.Context, db *sql.DB) (gone []string, err er
 	return gone, nil
 }
 
-// freshSQLite is an empty ledger in memory, with these steps applied.
+// freshSQLite is an empty ledger in memory, with these migrations applied.
 func freshSQLite(ctx context.Context, applied []int64) (*sql.DB, error) {
 	db, err := sql.Open("sqlite", ":memory:")
 	if err != nil {
@@ -218,10 +224,9 @@ func freshSQLite(ctx context.Context, applied []int64) (*sql.DB, error) {
 	return db, nil
 }
 
-// objectsSQLite gives the statements that made the log's tables and what belongs to
-// them.
+// objectsSQLite returns the SQL of the log's tables, indexes and triggers.
 func objectsSQLite(ctx context.Context, db *sql.DB) (map[string]string, error) {
-	rows, err := db.QueryContext(ctx, `SELECT type || ' ' || name, coalesce(sql, '') FROM sqlite_schema WHERE tbl_name IN ('events', 'head')`)
+	rows, err := db.QueryContext(ctx, `SELECT type || ' ' || name, coalesce(sql, '') FROM sqlite_schema WHERE tbl_name IN ('events', 'head', 'signed_head')`)
 	if err != nil {
 		return nil, err
 	}

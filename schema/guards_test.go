@@ -12,20 +12,19 @@ import (
 	"kassa/schema/schematest"
 )
 
-// gone insists that exactly one guard is missing, and that it is named.
-func gone(t *testing.T, missing []string, err error, says string) {
+// wantMissing checks that exactly one guard is missing, and that it is named.
+func wantMissing(t *testing.T, missing []string, err error, name string) {
 	t.Helper()
 	must(t, err)
-	if len(missing) != 1 || !strings.Contains(missing[0], says) {
-		t.Errorf("missing is %q, want one that says %q", missing, says)
+	if len(missing) != 1 || !strings.Contains(missing[0], name) {
+		t.Errorf("missing is %q, want one that names %q", missing, name)
 	}
 }
 
-// Whoever owns the database can take away what keeps the log from being changed: each
-// piece of it is missed.
+// The owner of the database can remove the guards of the log: each removal is detected.
 func TestMissingGuardsPostgres(t *testing.T) {
 	url := schematest.Postgres(t)
-	pool, err := pgxpool.New(t.Context(), url) // as the owner
+	pool, err := pgxpool.New(t.Context(), url) // as the database's owner
 	must(t, err)
 	t.Cleanup(pool.Close)
 	exec := func(statement string) {
@@ -40,9 +39,10 @@ func TestMissingGuardsPostgres(t *testing.T) {
 		}
 	}
 	none()
-	// Every trigger on the log, as the database lists them: none is forgotten here.
+	// All triggers on the log, as listed by the database, so that none is left out
+	// here.
 	rows, err := pool.Query(t.Context(), `SELECT tgrelid::regclass::text, tgname::text, pg_get_triggerdef(oid) FROM pg_trigger
-		WHERE NOT tgisinternal AND (tgrelid::regclass::text IN ('events', 'event_index', 'head') OR tgrelid::regclass::text LIKE 'events\_p%')`)
+		WHERE NOT tgisinternal AND (tgrelid::regclass::text IN ('events', 'event_index', 'head', 'archives', 'archived_events', 'archived_accounts') OR tgrelid::regclass::text LIKE 'events\_p%')`)
 	must(t, err)
 	var triggers [][3]string
 	for rows.Next() {
@@ -51,7 +51,7 @@ func TestMissingGuardsPostgres(t *testing.T) {
 		triggers = append(triggers, one)
 	}
 	must(t, rows.Err())
-	if len(triggers) < 7 {
+	if len(triggers) < 10 {
 		t.Fatalf("there are %d triggers", len(triggers))
 	}
 	for _, one := range triggers {
@@ -59,16 +59,16 @@ func TestMissingGuardsPostgres(t *testing.T) {
 		for _, state := range []string{"DISABLE TRIGGER", "ENABLE TRIGGER", "ENABLE REPLICA TRIGGER"} {
 			exec(`ALTER TABLE ` + table + ` ` + state + ` ` + name)
 			missing, err := schema.MissingGuardsPostgres(t.Context(), pool)
-			gone(t, missing, err, table+" "+name+" is disabled")
+			wantMissing(t, missing, err, table+" "+name+" is disabled")
 		}
 		exec(`DROP TRIGGER ` + name + ` ON ` + table)
 		missing, err := schema.MissingGuardsPostgres(t.Context(), pool)
-		gone(t, missing, err, "the trigger "+table+" "+name)
+		wantMissing(t, missing, err, "the trigger "+table+" "+name)
 		exec(one[2])
 		exec(`ALTER TABLE ` + table + ` ENABLE ALWAYS TRIGGER ` + name)
 	}
 	none()
-	for _, tt := range []struct{ do, undo, says string }{
+	for _, tt := range []struct{ do, undo, name string }{
 		{`CREATE TRIGGER extra BEFORE INSERT ON events_p0 FOR EACH ROW EXECUTE FUNCTION refuse_change()`, `DROP TRIGGER extra ON events_p0`, "events_p0 extra is none of ours"},
 		{`DROP INDEX event_index_command`, `CREATE UNIQUE INDEX event_index_command ON event_index (command) INCLUDE (position) WHERE command IS NOT NULL`, "event_index_command"},
 		{`DROP INDEX event_index_position`, `CREATE INDEX event_index_position ON event_index (position)`, "event_index_position"},
@@ -79,7 +79,7 @@ func TestMissingGuardsPostgres(t *testing.T) {
 	} {
 		exec(tt.do)
 		missing, err := schema.MissingGuardsPostgres(t.Context(), pool)
-		gone(t, missing, err, tt.says)
+		wantMissing(t, missing, err, tt.name)
 		exec(tt.undo)
 	}
 	none()
@@ -88,13 +88,13 @@ func TestMissingGuardsPostgres(t *testing.T) {
 		must(t, pool.QueryRow(t.Context(), `SELECT pg_get_functiondef($1::regproc)`, name).Scan(&made))
 		exec(`CREATE OR REPLACE FUNCTION ` + name + `() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'`)
 		missing, err := schema.MissingGuardsPostgres(t.Context(), pool)
-		gone(t, missing, err, "the function "+name)
+		wantMissing(t, missing, err, "the function "+name)
 		exec(made)
 	}
 	none()
 }
 
-// The same of a file.
+// The same for a file.
 func TestMissingGuardsSQLite(t *testing.T) {
 	ctx := context.Background()
 	db, err := schema.OpenSQLite(ctx, filepath.Join(t.TempDir(), "kassa.db"))
@@ -128,11 +128,11 @@ func TestMissingGuardsSQLite(t *testing.T) {
 	for _, one := range objects {
 		exec(`DROP ` + one[0] + ` ` + one[1])
 		missing, err := schema.MissingGuardsSQLite(ctx, db.Read)
-		gone(t, missing, err, "the "+one[0]+" "+one[1])
+		wantMissing(t, missing, err, "the "+one[0]+" "+one[1])
 		exec(one[2])
 	}
 	none()
-	for _, tt := range []struct{ do, undo, says string }{
+	for _, tt := range []struct{ do, undo, name string }{
 		{`DROP TRIGGER events_no_update; CREATE TRIGGER events_no_update BEFORE UPDATE ON events WHEN NEW.position < 0 BEGIN SELECT RAISE(ABORT, 'no'); END`,
 			`DROP TRIGGER events_no_update; ` + statementOf(objects, "events_no_update"), "events_no_update is not as it was made"},
 		{`CREATE TRIGGER extra AFTER UPDATE ON head BEGIN SELECT 1; END`, `DROP TRIGGER extra`, "extra is none of ours"},
@@ -140,7 +140,7 @@ func TestMissingGuardsSQLite(t *testing.T) {
 	} {
 		exec(tt.do)
 		missing, err := schema.MissingGuardsSQLite(ctx, db.Read)
-		gone(t, missing, err, tt.says)
+		wantMissing(t, missing, err, tt.name)
 		exec(tt.undo)
 	}
 }

@@ -15,7 +15,7 @@ import (
 var files embed.FS
 
 var (
-	// ErrOlder means that the database waits for migrations: run kassa migrate.
+	// ErrOlder means that migrations are pending: run kassa migrate.
 	ErrOlder = errors.New("the database is older than this program, run kassa migrate")
 	// ErrNewer means that a newer program has written to the database: this one is too
 	// old for it.
@@ -28,11 +28,11 @@ type Migration struct {
 	Name    string
 }
 
-// selectApplied reads the versions that goose has noted. It is read without goose,
-// which makes its table where there is none, so that looking changes nothing.
+// selectApplied reads the versions in goose's table. Goose itself would create the
+// table if it is missing, but reading must not change anything.
 const selectApplied = `SELECT version_id FROM goose_db_version WHERE is_applied AND version_id > 0`
 
-// migrations are the steps that this binary knows for an engine, in order.
+// migrations are this binary's steps for an engine, in order.
 func migrations(engine string) (list []Migration, err error) {
 	entries, err := fs.ReadDir(files, engine)
 	if err != nil {
@@ -49,8 +49,8 @@ func migrations(engine string) (list []Migration, err error) {
 	return list, nil
 }
 
-// missing gives the steps that a database waits for that has the applied ones. One
-// that has a step that is not known here is ErrNewer.
+// missing returns the pending steps of a database with these applied ones. An applied
+// step that this binary does not have is ErrNewer.
 func missing(engine string, applied []int64) ([]Migration, error) {
 	known, err := migrations(engine)
 	if err != nil {

@@ -9,12 +9,12 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// OpenAPI is the contract of the HTTP surface, in YAML.
+// OpenAPI is the contract of the HTTP API, in YAML.
 //
 //go:embed openapi.yaml
 var OpenAPI []byte
 
-// OpenAPIJSON is the same in JSON, for tools that read nothing else.
+// OpenAPIJSON is the same in JSON, for tools that read only JSON.
 var OpenAPIJSON = sync.OnceValue(func() []byte {
 	var doc map[string]any
 	err := yaml.Unmarshal(OpenAPI, &doc)
@@ -23,7 +23,7 @@ var OpenAPIJSON = sync.OnceValue(func() []byte {
 		text, err = json.MarshalIndent(doc, "", "  ")
 	}
 	if err != nil {
-		panic(fmt.Sprintf("schema: openapi.yaml: %v", err)) // it is part of the program
+		panic(fmt.Sprintf("schema: openapi.yaml: %v", err)) // the file is embedded
 	}
 	return append(text, '\n')
 })

@@ -13,11 +13,11 @@ import (
 	"kassa/schema/schematest"
 )
 
-// A pooler is found out by itself. Through it nothing is set on a session and nothing is
-// prepared: what one client leaves behind would meet another.
+// A pooler is recognised automatically. Through it no session settings are made and
+// nothing is prepared, because the session is shared with other clients.
 func TestThroughAPooler(t *testing.T) {
 	ctx := t.Context()
-	owner, service := schematest.Pooled(t) // which has migrated by way of the pooler
+	owner, service := schematest.Pooled(t) // the schema was migrated through the pooler
 	if plan, err := schema.PlanPostgres(ctx, schematest.ThroughPooler(t, owner)); err != nil || len(plan) > 0 {
 		t.Fatalf("the database waits for %v, %v", plan, err)
 	}
@@ -59,7 +59,27 @@ func TestThroughAPooler(t *testing.T) {
 	}
 }
 
-// The service does not work with the owner's rights because it cannot put them aside.
+// The pooler of the tests really assigns a session for each transaction; otherwise the
+// tests through it would show nothing.
+func TestThePoolerLendsForATransaction(t *testing.T) {
+	_, service := schematest.Pooled(t)
+	one, err := pgx.Connect(t.Context(), service)
+	must(t, err)
+	defer one.Close(context.Background())
+	other, err := pgx.Connect(t.Context(), service)
+	must(t, err)
+	defer other.Close(context.Background())
+	session := func(conn *pgx.Conn) (pid int) {
+		t.Helper()
+		must(t, conn.QueryRow(t.Context(), `SELECT pg_backend_pid()`, pgx.QueryExecModeSimpleProtocol).Scan(&pid))
+		return pid
+	}
+	if kept, lent := session(one), session(other); kept != lent {
+		t.Errorf("a client keeps the session %d when its transaction has ended, and another has %d", kept, lent)
+	}
+}
+
+// Where the service cannot give up the owner's rights, it refuses to start.
 func TestThroughAPoolerWithTheOwnersRights(t *testing.T) {
 	owner, _ := schematest.Pooled(t)
 	pooled := schematest.ThroughPooler(t, owner)

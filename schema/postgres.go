@@ -18,15 +18,18 @@ import (
 	"github.com/pressly/goose/v3/lock"
 )
 
-// AppRole is the PostgreSQL role that the service works as: it can add to the log
-// and read it, and cannot change it.
+// AppRole is the PostgreSQL role of the service: it can append to the log and read it,
+// and cannot change it.
 const AppRole = "kassa_app"
 
-// OpenPostgres opens a pool whose connections have the rights of AppRole and take
-// writes, and refuses a database of another version than this binary's.
+// AuditorRole is the PostgreSQL role of auditors: it can read what verify reads.
+const AuditorRole = "kassa_auditor"
+
+// OpenPostgres opens a pool of writable connections with the rights of AppRole, and
+// refuses a database of another version than this binary's.
 func OpenPostgres(ctx context.Context, url string, conns int32) (*pgxpool.Pool, error) {
 	return openPostgres(ctx, url, conns, func(config *pgxpool.Config, pooled bool) {
-		if config.ConnConfig.ValidateConnect == nil { // the address may name several servers, and ask for another kind
+		if config.ConnConfig.ValidateConnect == nil { // the address may name several servers, and require another kind
 			config.ConnConfig.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
 		}
 		config.AfterConnect = takeRole
@@ -41,8 +44,8 @@ func takeRole(ctx context.Context, conn *pgx.Conn) error {
 	return err
 }
 
-// haveRole insists on what cannot be set through a pooler: it would be set for the next
-// one to whom the pooler lends the session, too.
+// haveRole checks that the login works as AppRole already. It cannot be set through a
+// pooler: it would also apply to the next client of the session.
 func haveRole(ctx context.Context, conn *pgx.Conn) error {
 	var role, login string
 	if err := conn.QueryRow(ctx, `SELECT current_user, session_user`).Scan(&role, &login); err != nil {
@@ -54,20 +57,20 @@ func haveRole(ctx context.Context, conn *pgx.Conn) error {
 	return nil
 }
 
-// ErrPooledRole means that a connection pooler stands before the database, and that the
-// login does not work as AppRole by itself.
+// ErrPooledRole means that connections go through a pooler, and that the login does not
+// work as AppRole by default.
 var ErrPooledRole = errors.New("through a connection pooler the service cannot take its role")
 
-// OpenPostgresReadOnly is OpenPostgres for those who only read, also from a replica: a
-// login that is no member of AppRole works with its own rights.
+// OpenPostgresReadOnly is OpenPostgres for reading, also from a replica: a login that
+// is no member of AppRole takes AuditorRole, and one of neither keeps its own rights.
 func OpenPostgresReadOnly(ctx context.Context, url string, conns int32) (*pgxpool.Pool, error) {
 	return openPostgres(ctx, url, conns, func(config *pgxpool.Config, pooled bool) {
 		if pooled {
 			return
 		}
 		config.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
-			_, err := conn.Exec(ctx, `SELECT set_config('role', rolname, false) FROM pg_roles
-				WHERE rolname = '`+AppRole+`' AND pg_has_role(oid, 'SET')`)
+			_, err := conn.Exec(ctx, `SELECT set_config('role', rolname, false) FROM (SELECT rolname FROM pg_roles
+				WHERE rolname IN ('`+AppRole+`', '`+AuditorRole+`') AND pg_has_role(oid, 'SET') ORDER BY rolname = '`+AppRole+`' DESC LIMIT 1) r`)
 			return err
 		}
 	})
@@ -86,7 +89,7 @@ func openPostgres(ctx context.Context, url string, conns int32, more func(config
 	if err != nil {
 		return nil, err
 	}
-	if err := checkVersion(ctx, config.ConnConfig); err != nil { // first: an empty database has no role either
+	if err := checkVersion(ctx, config.ConnConfig); err != nil { // first, because an empty database has no role either
 		return nil, err
 	}
 	more(config, pooled)
@@ -97,13 +100,14 @@ func openPostgres(ctx context.Context, url string, conns int32, more func(config
 	return pool, nil
 }
 
-// dialer finds out within half a minute that a server is gone without a word, as
-// the server does of us. Some connections wait for hours, for news.
+// dialer detects within half a minute that a server has vanished, as the server does
+// for clients. Some connections wait for notifications for hours.
 var dialer = net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 10 * time.Second, Interval: 5 * time.Second, Count: 3}}
 
 var errNoURL = errors.New("it is not a postgres:// URL, or one with a wrong setting behind the question mark")
 
-// withoutURL keeps a password in a malformed URL out of the log.
+// withoutURL removes a malformed URL from the error, so that its password is not
+// logged.
 func withoutURL(err error) error {
 	var parse *pgconn.ParseConfigError
 	if errors.As(err, &parse) {
@@ -112,7 +116,7 @@ func withoutURL(err error) error {
 	return err
 }
 
-// Connect opens one connection with the login's own rights, for those who look.
+// Connect opens one connection with the login's own rights, for inspection.
 func Connect(ctx context.Context, url string) (*pgx.Conn, error) {
 	config, err := parse(ctx, url)
 	if err != nil {
@@ -121,7 +125,7 @@ func Connect(ctx context.Context, url string) (*pgx.Conn, error) {
 	return pgx.ConnectConfig(ctx, config)
 }
 
-// PlanPostgres lists the migrations that the database waits for. It changes nothing.
+// PlanPostgres lists the pending migrations. It changes nothing.
 func PlanPostgres(ctx context.Context, url string) ([]Migration, error) {
 	config, err := parse(ctx, url)
 	if err != nil {
@@ -130,8 +134,8 @@ func PlanPostgres(ctx context.Context, url string) ([]Migration, error) {
 	return plan(ctx, config)
 }
 
-// MigratePostgres brings the database to this binary's version, and gives the
-// steps. Of several at once, one does it and the others wait.
+// MigratePostgres migrates the database to this binary's version, and returns the
+// applied steps. Of concurrent calls one migrates and the others wait.
 func MigratePostgres(ctx context.Context, url string) (done []Migration, err error) {
 	return migratePostgres(ctx, url, math.MaxInt64)
 }
@@ -141,14 +145,15 @@ func migratePostgres(ctx context.Context, url string, upTo int64) (done []Migrat
 	if err != nil {
 		return nil, err
 	}
-	if _, err := plan(ctx, config); err != nil { // a newer database is left alone
+	if _, err := plan(ctx, config); err != nil { // a newer database is not touched
 		return nil, err
 	}
 	ours, err := fs.Sub(files, "postgres")
 	if err != nil {
 		return nil, err
 	}
-	// A lease in a table: a session's lock would stay with a pooler's session.
+	// A lease in a table, because through a pooler a session lock would stay with a
+	// shared session.
 	locker, err := lock.NewPostgresTableLocker(lock.WithTableLockTimeout(time.Second, 300))
 	if err != nil {
 		return nil, err
@@ -166,8 +171,8 @@ func migratePostgres(ctx context.Context, url string, upTo int64) (done []Migrat
 	return done, err
 }
 
-// CheckURL says whether an address can be read, without connecting. The driver would
-// take a line of names and values for one too, and almost any text is such a line.
+// CheckURL checks an address without connecting. The driver also accepts keyword/value
+// strings, and almost any text parses as one.
 func CheckURL(url string) error {
 	if !strings.HasPrefix(url, "postgres://") && !strings.HasPrefix(url, "postgresql://") {
 		return errNoURL
@@ -193,7 +198,7 @@ func checkVersion(ctx context.Context, config *pgx.ConnConfig) error {
 	return err
 }
 
-// plan lists the steps that the database waits for.
+// plan lists the pending steps.
 func plan(ctx context.Context, config *pgx.ConnConfig) ([]Migration, error) {
 	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
@@ -214,13 +219,13 @@ func plan(ctx context.Context, config *pgx.ConnConfig) ([]Migration, error) {
 	return missing("postgres", applied)
 }
 
-// raceTries bounds how often a transaction is tried again that the server broke off for
-// the sake of others.
+// raceTries is how often a transaction is retried that the server aborted because of a
+// concurrent one.
 const raceTries = 5
 
 // InTransaction runs do in a transaction whose statements each see what was committed
-// before them, whatever the server's default is. Where others' work makes the server
-// break it off, it is tried again from the start: do must allow for that.
+// before them, whatever the server's default is. If the server aborts it because of a
+// concurrent transaction, it is retried from the start: do must allow for that.
 func InTransaction(ctx context.Context, pool *pgxpool.Pool, do func(pgx.Tx) error) error {
 	for tries := 1; ; tries++ {
 		err := pgx.BeginTxFunc(ctx, pool, pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, do)

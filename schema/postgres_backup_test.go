@@ -8,8 +8,8 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// The server that docker/ sets up lets base backups be taken: they need a line of their
-// own in pg_hba.conf.
+// The server that docker/ configures allows base backups: they need their own line in
+// pg_hba.conf.
 func TestBaseBackupsAreLetIn(t *testing.T) {
 	at, err := url.Parse(os.Getenv("KASSA_DATABASE_SUPERUSER_URL"))
 	if err != nil || at.Host == "" {

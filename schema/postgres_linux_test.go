@@ -8,8 +8,8 @@ import (
 	"kassa/schema/schematest"
 )
 
-// A server that is gone without a word is found out by keep-alives, in the time that
-// docker/postgres gives a client that is gone.
+// A vanished server is detected by keep-alives, in the same time as a vanished client
+// by the server (docker/postgres).
 func TestGoneServersAreFoundOut(t *testing.T) {
 	conn, err := schematest.Pool(t, 1).Acquire(t.Context())
 	if err != nil {

@@ -18,8 +18,8 @@ import (
 	"kassa/schema/schematest"
 )
 
-// takeOver is what an attacker wants to run as the owner: it ends what keeps the log,
-// and changes it. Where it runs with the attacker's own rights it does nothing.
+// takeOver is what an attacker wants to run as the owner: it removes the guards and
+// changes the log. With the attacker's own rights it has no effect.
 const takeOver = `plpgsql AS $$ BEGIN
 	EXECUTE 'ALTER TABLE public.events DISABLE TRIGGER ALL';
 	EXECUTE 'ALTER TABLE public.events_p0 DISABLE TRIGGER ALL';
@@ -31,8 +31,8 @@ func trap(name, arguments, returns, result string) string {
 	return fmt.Sprintf(`CREATE FUNCTION %s(%s) RETURNS %s LANGUAGE `+takeOver, name, arguments, returns, result, result)
 }
 
-// attacks are what the service's login is used for once it was stolen. Each runs in a
-// session of its own; S is a schema in which it can perhaps create.
+// attacks are what the service's stolen login is used for. Each runs in its own
+// session; S is a schema in which it may be able to create objects.
 var attacks = map[string][]string{
 	"a view in the way of vectors": {trap("S.run", "", "text", "'m'"),
 		`CREATE TEMP VIEW vectors AS SELECT S.run() AS model_id`, `GRANT SELECT ON vectors TO PUBLIC`, `SELECT public.tend_vector_indexes(1000000)`},
@@ -54,7 +54,7 @@ var attacks = map[string][]string{
 		`CREATE OPERATOR S.<#> (LEFTARG = public.halfvec, RIGHTARG = public.halfvec, FUNCTION = S.near)`, `SELECT public.tend_vector_indexes(1000000)`},
 	"a cast": {`CREATE TYPE S.sly AS (n bigint)`, trap("S.number", "S.sly", "bigint", "1"),
 		`CREATE CAST (S.sly AS bigint) WITH FUNCTION S.number AS IMPLICIT`, `SELECT public.extend_log(ROW(1)::S.sly)`},
-	"a model's name":            {`INSERT INTO public.movies VALUES ('f', sha256('{}'), '{}', true, now())`, `INSERT INTO public.vectors SELECT ''' OR S.run() --', 'f', sha256(''), array_fill(1/sqrt(384)::real, ARRAY[384])::public.vector`, `SELECT public.tend_vector_indexes(1)`},
+	"a model's name":            {`INSERT INTO public.movies VALUES ('f', sha256('{}'), '{}', true, now())`, `INSERT INTO public.models (model_id, dims) VALUES (''' OR S.run() --', 384)`, `INSERT INTO public.vectors SELECT ''' OR S.run() --', 'f', sha256(''), array_fill(1/sqrt(384)::real, ARRAY[384])::public.vector`, `SELECT public.tend_vector_indexes(1)`},
 	"drop by a function's hand": {`SELECT kassa_views.drop('public', 'events')`}, "drop what is no view": {`SELECT kassa_views.drop('kassa_views', 'positions')`},
 	"drop more":      {`SELECT kassa_views.drop('kassa_views', 'x_v1, public.events_v1')`},
 	"make elsewhere": {`SELECT kassa_views.make('public', 'users_v1')`}, "make something else": {`SELECT kassa_views.make('kassa_views', 'x AS SELECT')`},
@@ -69,6 +69,8 @@ var attacks = map[string][]string{
 	"change where a merge does":   {`MERGE INTO public.events e USING (SELECT 1::bigint AS position) s ON e.position = s.position WHEN MATCHED THEN UPDATE SET entry = 'forged'`},
 	"change where an insert does": {`INSERT INTO public.events SELECT * FROM public.events ON CONFLICT (position) DO UPDATE SET entry = 'forged'`},
 	"change the index":            {`UPDATE public.event_index SET command = 'x'`}, "delete from the index": {`DELETE FROM public.event_index`},
+	"record an archive": {`INSERT INTO public.archives VALUES (1, 'events_p0', sha256('{}'), '{}')`}, "change what is archived": {`UPDATE public.archived_events SET hashes = 'x'`},
+	"an archived account": {`INSERT INTO public.archived_accounts VALUES ('account-u_1', 1, 1, 2, '{}', '{}')`}, "delete what is archived": {`DELETE FROM public.archives`},
 	"no triggers": {`ALTER TABLE public.events DISABLE TRIGGER ALL`}, "no trigger on a partition": {`ALTER TABLE public.events_p0 DISABLE TRIGGER append_only`},
 	"no trigger at all":     {`DROP TRIGGER events_append_only ON public.events`},
 	"another trigger":       {trap("S.run", "", "trigger", "NULL"), `CREATE TRIGGER t BEFORE INSERT ON public.events FOR EACH ROW EXECUTE FUNCTION S.run()`},
@@ -97,11 +99,12 @@ var attacks = map[string][]string{
 	"no head": {`DELETE FROM public.head`}, "another head": {`INSERT INTO public.head VALUES (false, 9, sha256(''))`},
 }
 
-// kept is all that an attack must leave as it is.
+// kept is the state that an attack must not change.
 const kept = `SELECT jsonb_build_object(
 	'log', (SELECT md5(string_agg(e::text, ',' ORDER BY position)) FROM public.events e),
 	'index', (SELECT md5(string_agg(i::text, ',' ORDER BY position)) FROM public.event_index i),
 	'head', (SELECT h::text FROM public.head h),
+	'archives', (SELECT count(*)::text FROM (SELECT a::text FROM public.archives a UNION ALL SELECT e::text FROM public.archived_events e UNION ALL SELECT s::text FROM public.archived_accounts s) x),
 	'triggers', (SELECT string_agg(concat_ws(' ', tgrelid::regclass, tgname, tgenabled, tgfoid::regprocedure), ', ' ORDER BY tgrelid, tgname) FROM pg_trigger),
 	'functions', (SELECT md5(string_agg(p::text, ',' ORDER BY p.oid)) FROM pg_proc p WHERE pronamespace IN ('public'::regnamespace, 'kassa_views'::regnamespace)),
 	'relations', (SELECT string_agg(concat_ws(' ', relname, relowner::regrole, relacl), ', ' ORDER BY relname) FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relname NOT LIKE 'vectors_near_%'),
@@ -109,13 +112,13 @@ const kept = `SELECT jsonb_build_object(
 	'large objects', (SELECT md5(string_agg(lo_get(oid)::text, ',' ORDER BY oid)) FROM pg_largeobject_metadata WHERE lomowner = CURRENT_USER::regrole),
 	'members', (SELECT string_agg(concat_ws(' ', roleid::regrole, member::regrole), ', ' ORDER BY roleid, member) FROM pg_auth_members WHERE roleid::regrole::text NOT LIKE 'kassa_test_%' AND member::regrole::text NOT LIKE 'kassa_test_%'))`
 
-// refusals are the first errors that an attack may meet; any other says that the
-// attack is written wrongly, and would prove nothing.
+// refusals are the first errors that an attack may get. Any other means that the attack
+// itself is faulty, and proves nothing.
 var refusals = []string{"42501", "23000", "54000", "23505", "0A000", "22023"}
 
-// Who steals the service's login cannot change the log: not by any of the attacks, and
-// not where the database's owner gave away more than is needed, a schema to create in
-// and temporary tables.
+// With the service's stolen login the log cannot be changed: by none of the attacks,
+// also where the database's owner granted more than needed, such as a schema to create
+// in or temporary tables.
 func TestServiceCannotChangeTheLog(t *testing.T) {
 	url := schematest.Postgres(t)
 	owner := connect(t, url)
@@ -127,10 +130,10 @@ func TestServiceCannotChangeTheLog(t *testing.T) {
 			for name, statements := range attacks {
 				t.Run(name, func(t *testing.T) {
 					before := look(t, owner)
-					said := attack(t, service, where, statements)
+					results := attack(t, service, where, statements)
 					for part, after := range look(t, owner) {
 						if after != before[part] {
-							t.Errorf("the service changed the %s:\n%s\n%s\n%s", part, said, before[part], after)
+							t.Errorf("the service changed the %s:\n%s\n%s\n%s", part, results, before[part], after)
 						}
 					}
 				})
@@ -144,16 +147,105 @@ func TestServiceCannotChangeTheLog(t *testing.T) {
 	audittest.CheckLedger(t, store)
 }
 
-// attack runs the statements in a session of their own, and drops what they made. It
-// gives what came of each.
+// secrets are what an auditor's login is used for beyond its purpose: reading what opens
+// sealed data, and writing where the service may.
+var secrets = map[string][]string{
+	"the keys": {`SELECT * FROM public.subject_keys`}, "the passwords": {`SELECT * FROM public.passwords`}, "the sessions": {`SELECT * FROM public.sessions`},
+	"the installation": {`SELECT * FROM public.installation`}, "who tried": {`SELECT * FROM public.tries`},
+	"an entry": {`INSERT INTO public.events SELECT size + 1, sha256('x'), 'forged' FROM public.head`}, "a version": {`INSERT INTO public.event_index VALUES ('s', 1, 99, NULL)`},
+	"the head": {`UPDATE public.head SET size = size + 1`}, "a snapshot": {`DELETE FROM public.snapshots`}, "a checkpoint": {`UPDATE public.checkpoints SET position = 0`},
+	"a balance": {`UPDATE kassa_views.balances_v2 SET available = 9`}, "a view's position": {`UPDATE kassa_views.positions SET position = 0`},
+	"a table of the views": {`SELECT kassa_views.make('kassa_views', 'users_v9')`}, "no table of the views": {`SELECT kassa_views.drop('kassa_views', 'users_v1')`},
+	"partitions": {`SELECT public.extend_log(1)`}, "the service's rights": {`SET ROLE kassa_app`}, "a lock that the service waits for": {`SELECT * FROM public.head FOR UPDATE`},
+	"a partition": {`SELECT * FROM public.events_p0`},
+}
+
+// An auditor's login reads what verify reads, and neither reads nor changes anything else.
+func TestAuditorReadsAndChangesNothing(t *testing.T) {
+	url := schematest.Postgres(t)
+	owner := connect(t, url)
+	store := filled(t, url)
+	auditor := schematest.Auditor(t, url)
+	readable := map[string]bool{}
+	rows, _ := connect(t, auditor).Query(t.Context(), `SELECT oid::regclass::text FROM pg_class WHERE relkind IN ('r', 'p', 'v', 'm', 'f')
+		AND relnamespace IN ('public'::regnamespace, 'kassa_views'::regnamespace, 'kassa_views_next'::regnamespace) AND has_table_privilege(oid, 'SELECT')`)
+	tables, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	must(t, err)
+	for _, table := range tables {
+		readable[table] = true
+		if _, known := schema.AuditorRights[table]; !known && !strings.HasPrefix(table, "kassa_views.") {
+			t.Errorf("an auditor can read %s", table)
+		}
+	}
+	for table := range schema.AuditorRights {
+		if !readable[table] {
+			t.Errorf("an auditor cannot read %s", table)
+		}
+	}
+	if !readable["kassa_views.balances_v2"] || !readable["kassa_views.positions"] {
+		t.Errorf("of the views an auditor can read %q", tables)
+	}
+	for _, plays := range []map[string][]string{attacks, secrets} {
+		for name, statements := range plays {
+			t.Run(name, func(t *testing.T) {
+				before := look(t, owner)
+				results := attack(t, auditor, "kassa_views", statements)
+				for part, after := range look(t, owner) {
+					if after != before[part] {
+						t.Errorf("the auditor changed the %s:\n%s\n%s\n%s", part, results, before[part], after)
+					}
+				}
+				if _, secret := secrets[name]; secret && !strings.Contains(results, "42501") {
+					t.Errorf("an auditor can do it: %s", results)
+				}
+			})
+		}
+	}
+	audittest.CheckLedger(t, store)
+}
+
+// An auditor's login that was given more, or that is the service's too, is reported; so
+// is a role that lacks what verify reads.
+func TestAuditorsWrongRights(t *testing.T) {
+	url := schematest.Postgres(t)
+	owner := connect(t, url)
+	auditor := connect(t, schematest.Auditor(t, url))
+	login := auditor.Config().User
+	reported := func(look schema.Faults, says string) {
+		t.Helper()
+		if list, err := look(t.Context(), owner); err != nil || len(list) != 1 || !strings.Contains(list[0], says) {
+			t.Errorf("reported is %q, %v, want %q", list, err, says)
+		}
+	}
+	for _, one := range []struct {
+		given, says, taken string
+		look               schema.Faults
+	}{
+		{`GRANT SELECT ON subject_keys TO ` + login, login + " can SELECT on public.subject_keys: REVOKE", `REVOKE SELECT ON subject_keys FROM ` + login, schema.WrongRights},
+		{`REVOKE SELECT ON kassa_views.balances_v2 FROM kassa_auditor`, "kassa_auditor cannot SELECT on kassa_views.balances_v2: GRANT", `GRANT SELECT ON kassa_views.balances_v2 TO kassa_auditor`, schema.WrongRights},
+		{`REVOKE USAGE ON SCHEMA kassa_views FROM kassa_auditor`, "kassa_auditor cannot use the schema kassa_views: GRANT", `GRANT USAGE ON SCHEMA kassa_views TO kassa_auditor`, schema.WrongRights},
+		{`GRANT CREATE ON SCHEMA kassa_views TO ` + login, login + " can make things in the schema kassa_views", `REVOKE CREATE ON SCHEMA kassa_views FROM ` + login, schema.WrongPowers},
+	} {
+		exec(t, owner, one.given)
+		reported(one.look, one.says)
+		exec(t, owner, one.taken)
+	}
+	exec(t, owner, `GRANT kassa_app TO `+login)
+	if list, err := schema.WrongPowers(t.Context(), owner); err != nil || !slices.ContainsFunc(list, func(s string) bool { return strings.HasPrefix(s, login+" can do what kassa_app can") }) {
+		t.Errorf("an auditor who is the service too: %q, %v", list, err)
+	}
+}
+
+// attack runs the statements in their own session, and drops what they created. It
+// returns the result of each.
 func attack(t *testing.T, service, where string, statements []string) string {
 	t.Helper()
 	attacker := connect(t, service)
-	var said []string
+	var results []string
 	met := false
 	for _, statement := range statements {
 		_, err := attacker.Exec(t.Context(), strings.NewReplacer("S.", where+".", "@", where).Replace(statement))
-		said = append(said, fmt.Sprintf("%.60s: %v", statement, err))
+		results = append(results, fmt.Sprintf("%.60s: %v", statement, err))
 		if refusal, ok := errors.AsType[*pgconn.PgError](err); ok && !met {
 			met = true
 			if !slices.Contains(refusals, refusal.Code) {
@@ -164,7 +256,7 @@ func attack(t *testing.T, service, where string, statements []string) string {
 	if _, err := attacker.Exec(t.Context(), `RESET SESSION AUTHORIZATION; RESET ROLE; RESET search_path; DROP OWNED BY CURRENT_USER CASCADE`); err != nil {
 		t.Errorf("clean up: %v", err)
 	}
-	return strings.Join(said, "\n")
+	return strings.Join(results, "\n")
 }
 
 func look(t *testing.T, owner *pgx.Conn) (parts map[string]string) {
@@ -192,7 +284,7 @@ func exec(t *testing.T, conn *pgx.Conn, statement string) {
 	}
 }
 
-// filled is a log with some entries in it.
+// filled is a log with some entries.
 func filled(t *testing.T, url string) *eventstore.Store {
 	t.Helper()
 	pool, err := schema.OpenPostgres(t.Context(), url, 4)
@@ -205,9 +297,9 @@ func filled(t *testing.T, url string) *eventstore.Store {
 		t.Fatal(err)
 	}
 	t.Cleanup(store.Close)
-	town := eventstoretest.NewTown(1, 5)
+	workload := eventstoretest.NewWorkload(1, 5)
 	for range 4 {
-		if _, err := town.Live(t.Context(), store, 6); err != nil {
+		if _, err := workload.Step(t.Context(), store, 6); err != nil {
 			t.Fatal(err)
 		}
 	}

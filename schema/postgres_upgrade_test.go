@@ -1,16 +1,18 @@
 package schema_test
 
 import (
+	"errors"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
 
+	"kassa/eventstore/eventstoretest"
 	"kassa/schema"
 	"kassa/schema/schematest"
 )
 
-// A database in which the service made the tables of its views is taken over with all
-// that is in them; from then on the service fills them, and creates nothing.
+// In a database whose view tables were created by the service, they are taken over with
+// their rows. From then on the service writes to them and creates nothing.
 func TestUpgradeTakesTheViewsOver(t *testing.T) {
 	url := schematest.Empty(t)
 	if _, err := schema.MigratePostgresTo(t.Context(), url, 4); err != nil {
@@ -44,7 +46,7 @@ func TestUpgradeTakesTheViewsOver(t *testing.T) {
 	}
 }
 
-// A position never outlives its table: one that was dropped is made again, empty and at
+// A position does not outlive its table: a dropped table is created again, empty and at
 // position 0.
 func TestADroppedViewBeginsAgain(t *testing.T) {
 	url := schematest.Postgres(t)
@@ -58,7 +60,49 @@ func TestADroppedViewBeginsAgain(t *testing.T) {
 	}
 }
 
-// Each table has its line among the rights, so that the doctor knows of it.
+// If another process creates a missing table, partition or index at the same moment, it is
+// found, also by a session that has cached that it does not exist.
+func TestOneObjectIsMadeByTwo(t *testing.T) {
+	for _, tt := range []struct{ name, lock, object, prepare, makes string }{
+		{"table of a view", "kassa views", "kassa_views.balances_v2", `DROP TABLE kassa_views.balances_v2`, `SELECT kassa_views.make('kassa_views', 'balances_v2')::int`},
+		{"partition", "kassa extend_log", "events_p3", `DROP TABLE events_p3`, `SELECT extend_log(19999999)`},
+		{"index of vectors", "kassa tend_vector_indexes", "vectors_near_0cc175b9c0f1b6a831c399e269772661", `
+			INSERT INTO movies VALUES ('m', sha256('{}'), '{}', true, now());
+			INSERT INTO models VALUES ('a', 1);
+			INSERT INTO vectors VALUES ('a', 'm', sha256(''), '[1]', 1)`, `SELECT tend_vector_indexes(1)`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			url := schematest.Postgres(t)
+			owner, service := connect(t, url), connect(t, schematest.Service(t, url))
+			exec(t, service, tt.makes) // so that its session has cached the function's plans
+			exec(t, owner, tt.prepare)
+			exec(t, service, `SELECT to_regclass('`+tt.object+`')`) // so that it has cached that the object does not exist
+			exec(t, owner, `SELECT pg_advisory_lock(hashtext('`+tt.lock+`'))`)
+			result := make(chan error, 1)
+			go func() {
+				var made int
+				err := service.QueryRow(t.Context(), tt.makes).Scan(&made)
+				if err == nil && made != 0 {
+					err = errors.New("it was made twice")
+				}
+				result <- err
+			}()
+			eventstoretest.Eventually(t, "the service waits for the lock", func() bool {
+				var waits bool
+				must(t, owner.QueryRow(t.Context(), `SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND pid = $1)`, service.PgConn().PID()).Scan(&waits))
+				return waits
+			})
+			var made int
+			must(t, owner.QueryRow(t.Context(), tt.makes).Scan(&made))
+			exec(t, owner, `SELECT pg_advisory_unlock(hashtext('`+tt.lock+`'))`)
+			if err := <-result; err != nil || made == 0 {
+				t.Errorf("the owner made %d, the service: %v", made, err)
+			}
+		})
+	}
+}
+
+// Each table has an entry in rights, so that doctor checks it.
 func TestEveryTableHasItsRights(t *testing.T) {
 	conn := connect(t, schematest.Postgres(t))
 	rows, _ := conn.Query(t.Context(), `SELECT relname::text FROM pg_class WHERE relkind IN ('r', 'p', 'v') AND relnamespace = 'public'::regnamespace
@@ -82,9 +126,9 @@ func TestEveryTableHasItsRights(t *testing.T) {
 	}
 }
 
-// A database that is used keeps the views of before there were two books, for processes
-// that still run, beside the new ones; a new one has the new ones alone.
-func TestUpgradeToTwoBooks(t *testing.T) {
+// A database in use keeps the views of before given credits and refunds, for processes
+// that still run, beside the new ones; a new database has the new ones only.
+func TestUpgradeOfViews(t *testing.T) {
 	for _, used := range []bool{false, true} {
 		url := schematest.Empty(t)
 		if _, err := schema.MigratePostgresTo(t.Context(), url, 11); err != nil {
@@ -98,10 +142,10 @@ func TestUpgradeToTwoBooks(t *testing.T) {
 		}
 		service := connect(t, schematest.Service(t, url))
 		var before, now int
-		err := service.QueryRow(t.Context(), `SELECT count(*) FILTER (WHERE view ^@ 'balances_v1' OR view ^@ 'transactions_v1' OR view ^@ 'trial_v1'),
-			count(*) FILTER (WHERE view IN ('balances_v2', 'transactions_v2', 'trial_v2') AND position = 0 AND to_regclass('kassa_views.' || view) IS NOT NULL)
+		err := service.QueryRow(t.Context(), `SELECT count(*) FILTER (WHERE view ^@ 'balances_v1' OR view ^@ 'transactions_v1' OR view ^@ 'trial_v1' OR view ^@ 'predictions_v1'),
+			count(*) FILTER (WHERE view IN ('balances_v2', 'transactions_v2', 'trial_v2', 'predictions_v4') AND position = 0 AND to_regclass('kassa_views.' || view) IS NOT NULL)
 			FROM kassa_views.positions`).Scan(&before, &now)
-		if want := map[bool]int{false: 0, true: 3}[used]; err != nil || before != want || now != 3 {
+		if want := map[bool]int{false: 0, true: 4}[used]; err != nil || before != want || now != 4 {
 			t.Errorf("used %t: %d views of before, %d of now, %v", used, before, now, err)
 		}
 		var again bool

@@ -1,7 +1,6 @@
-// Package schema holds what is written down about data: the SQL of the tables,
-// the JSON Schemas of events and the OpenAPI contract of the HTTP surface. It
-// also opens database files, because opening one means bringing its tables to
-// the version that this binary knows.
+// Package schema contains the definitions of stored data: the SQL of the tables, the
+// JSON Schemas of events and the OpenAPI contract. It also opens databases, because
+// opening one checks or migrates its tables to this binary's version.
 package schema
 
 import (
@@ -18,26 +17,30 @@ import (
 	"modernc.org/sqlite" // the driver "sqlite", in pure Go
 )
 
-// SQLite is one database file: a single writing connection, since SQLite has one
-// writer at a time anyhow and a queue in Go is fairer than its busy loop, and
-// several reading ones.
+// SQLite is one database file: a single writing connection, because SQLite has one
+// writer at a time and a queue in Go is fairer than its busy loop, and several reading
+// ones.
 type SQLite struct {
 	Write *sql.DB
 	Read  *sql.DB
 	path  string
+
+	frozen os.FileInfo // the file at its opening, where SQLite does not notice changes of it; else nil
+	copied string      // the temporary folder in which it is; "" where it is in none
 }
 
-// OpenSQLite opens the file, makes it if needed, and migrates its tables.
-// Commits are durable when they return (WAL with synchronous=FULL).
+// OpenSQLite opens the file, creates it if needed, and migrates its tables. Commits are
+// durable when they return (WAL with synchronous=FULL).
 func OpenSQLite(ctx context.Context, path string) (*SQLite, error) {
-	write, err := sql.Open("sqlite", dsn(path, "_txlock=immediate"))
+	// Deleted rows are overwritten: among them are keys of people who were erased.
+	write, err := sql.Open("sqlite", dsn(path, "_txlock=immediate", "_pragma=secure_delete(1)"))
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
 	write.SetMaxOpenConns(1)
 	if err := migrateSQLite(ctx, write); err != nil {
 		write.Close()
-		return nil, fmt.Errorf("bring %s to this version's tables: %w", path, err)
+		return nil, fmt.Errorf("migrate %s: %w", path, err)
 	}
 	read, err := sql.Open("sqlite", dsn(path, "_pragma=query_only(1)"))
 	if err != nil {
@@ -46,60 +49,63 @@ func OpenSQLite(ctx context.Context, path string) (*SQLite, error) {
 	}
 	read.SetMaxOpenConns(8)
 	read.SetMaxIdleConns(8)
-	return &SQLite{write, read, path}, nil
+	return &SQLite{Write: write, Read: read, path: path}, nil
 }
 
-// OpenSQLiteReadOnly opens an existing file for an audit and changes nothing
-// in it: no migration, no table made. A missing file is an error.
-func OpenSQLiteReadOnly(ctx context.Context, path string) (*SQLite, error) {
-	read, err := sql.Open("sqlite", address(path, "mode=rw", "_pragma=query_only(1)"))
-	if err != nil {
-		return nil, fmt.Errorf("open %s for reading: %w", path, err)
-	}
-	read.SetMaxOpenConns(4)
-	if _, err := planSQLite(ctx, read); err != nil { // an older one can be read
-		read.Close()
-		return nil, fmt.Errorf("open %s for reading: %w", path, err)
-	}
-	return &SQLite{read, read, path}, nil
-}
-
-// IsSQLiteConstraint says whether a statement was refused because of what is there,
-// such as a second row with the same key.
+// IsSQLiteConstraint reports whether a statement violated a constraint, such as a
+// second row with the same key.
 func IsSQLiteConstraint(err error) bool {
-	const constraint = 19 // SQLITE_CONSTRAINT; the higher bits say which kind
-	said, ok := errors.AsType[*sqlite.Error](err)
-	return ok && said.Code()&0xff == constraint
+	const constraint = 19 // SQLITE_CONSTRAINT; the higher bits are the kind
+	sqliteErr, ok := errors.AsType[*sqlite.Error](err)
+	return ok && sqliteErr.Code()&0xff == constraint
 }
 
-// spaceNeeded is what must be free beside the database for appends to succeed: a large
-// batch, and the log of it that SQLite writes first.
+// spaceNeeded is the free space that an append needs: a large batch, and SQLite's
+// write-ahead log of it.
 const spaceNeeded = 1 << 20
 
-// Space says whether there is space for more beside the database, by writing a file
-// and removing it.
+// Space checks that there is free space beside the database, by writing a file and
+// removing it.
 func (s *SQLite) Space() error {
 	bytes := make([]byte, spaceNeeded)
-	_, _ = rand.Read(bytes) // never fails; what repeats itself may take no space
+	_, _ = rand.Read(bytes) // never fails; a file system may compress repeated bytes
 	probe := s.path + ".space"
 	err := os.WriteFile(probe, bytes, 0o600)
 	return errors.Join(err, os.Remove(probe))
 }
 
-// Close closes both sides.
+// ErrBusy means that the write-ahead log could not be emptied, because another connection
+// reads from it.
+var ErrBusy = errors.New("schema: the write-ahead log is in use")
+
+// Checkpoint writes the write-ahead log into the file and empties it, so that the bytes of
+// what was deleted before are in neither.
+func (s *SQLite) Checkpoint(ctx context.Context) error {
+	var busy, pages, written int
+	err := s.Write.QueryRowContext(ctx, `PRAGMA wal_checkpoint(TRUNCATE)`).Scan(&busy, &pages, &written)
+	if err == nil && busy != 0 {
+		err = ErrBusy
+	}
+	if err != nil {
+		return fmt.Errorf("write the write-ahead log into %s: %w", s.path, err)
+	}
+	return nil
+}
+
+// Close closes all connections. The error wraps ErrChanged as of OpenSQLiteReadOnly.
 func (s *SQLite) Close() error {
 	if s.Write == s.Read {
-		return s.Read.Close()
+		return errors.Join(s.Read.Close(), s.endReading())
 	}
-	return errors.Join(s.Read.Close(), s.Write.Close())
+	return errors.Join(s.Read.Close(), s.Write.Close(), s.endReading())
 }
 
 func dsn(path string, more ...string) string {
 	return address(path, append([]string{"_pragma=journal_mode(wal)", "_pragma=synchronous(full)", "_pragma=foreign_keys(1)"}, more...)...)
 }
 
-// address says nothing of the journal: its mode is kept in the file, and would be
-// changed there.
+// address sets no journal mode: it is stored in the file, and setting it would change
+// the file.
 func address(path string, more ...string) string {
 	q := "_pragma=busy_timeout(10000)"
 	for _, m := range more {
@@ -109,7 +115,7 @@ func address(path string, more ...string) string {
 }
 
 func migrateSQLite(ctx context.Context, db *sql.DB) error {
-	if _, err := planSQLite(ctx, db); err != nil { // a newer ledger is left alone
+	if _, err := planSQLite(ctx, db); err != nil { // a newer ledger is not touched
 		return err
 	}
 	ours, err := fs.Sub(files, "sqlite")
@@ -124,7 +130,7 @@ func migrateSQLite(ctx context.Context, db *sql.DB) error {
 	return err
 }
 
-// planSQLite lists the steps that the file waits for. It changes nothing.
+// planSQLite lists the pending steps. It changes nothing.
 func planSQLite(ctx context.Context, db *sql.DB) ([]Migration, error) {
 	applied, err := appliedSQLite(ctx, db)
 	if err != nil {
@@ -133,7 +139,7 @@ func planSQLite(ctx context.Context, db *sql.DB) ([]Migration, error) {
 	return missing("sqlite", applied)
 }
 
-// appliedSQLite gives the steps that the file has.
+// appliedSQLite returns the applied steps of the file.
 func appliedSQLite(ctx context.Context, db *sql.DB) (applied []int64, err error) {
 	var begun bool
 	err = db.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE name = 'goose_db_version')`).Scan(&begun)
@@ -161,7 +167,7 @@ func appliedSQLite(ctx context.Context, db *sql.DB) (applied []int64, err error)
 	return applied, nil
 }
 
-// Older is how many steps the file is behind this program, which makes them when it
+// Older is how many steps the file is behind this program, which applies them when it
 // opens the file for writing.
 func (s *SQLite) Older(ctx context.Context) (int, error) {
 	steps, err := planSQLite(ctx, s.Read)

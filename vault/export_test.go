@@ -11,4 +11,4 @@ func Rehash(ctx context.Context, v *Vault, u domain.UserID, was, is string) erro
 	return v.db.rehash(ctx, u, was, is)
 }
 
-var Prepared = prepared
+var Prepared = normalized

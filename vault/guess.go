@@ -35,7 +35,7 @@ func otherKey(r rune) rune {
 	return r
 }
 
-// rows are along which fingers go, and alphabets; they are gone backwards too.
+// rows are the rows of keyboards, and alphabets, forwards and backwards.
 var rows = func() (list []string) {
 	for _, row := range []string{"12345678901234567890", "qwertyuiop[]", "asdfghjkl;'", "zxcvbnm,./", "qwertzuiop", "azertyuiop", "abcdefghijklmnopqrstuvwxyz",
 		"йцукенгшщзхъ", "фывапролджэ", "ячсмитьбю.", "абвгдежзийклмнопрстуфхцчшщъыьэюя"} {
@@ -46,10 +46,10 @@ var rows = func() (list []string) {
 	return list
 }()
 
-// unleet reads the digits and signs that stand for letters.
+// unleet replaces the digits and signs that are used for letters.
 var unleet = strings.NewReplacer("0", "o", "1", "i", "3", "e", "4", "a", "5", "s", "7", "t", "@", "a", "$", "s", "!", "i")
 
-// guessable says whether the password is among the first that a guesser would try: the
+// guessable reports whether the password is among the first that a guesser would try: the
 // e-mail itself, a common word, perhaps with a year or a short number beside it or with
 // digits for letters, a date, one character over and over, or a walk over the keyboard.
 func guessable(password, email string) bool {
@@ -69,7 +69,7 @@ func guessable(password, email string) bool {
 	return false
 }
 
-// fold makes letters one that people take for one.
+// fold makes letters equal that people do not distinguish.
 func fold(s string) string { return strings.ReplaceAll(strings.ToLower(s), "ё", "е") }
 
 // unitOf gives what s repeats, s itself where it repeats nothing.
@@ -82,9 +82,9 @@ func unitOf(s string) string {
 	return s
 }
 
-// beside gives the word between what a guesser would put beside it: characters that
-// trim finds, with a year, a date, a short number or one that counts among them. It gives
-// s itself where more is beside the word, or nothing is left.
+// beside strips from a word what a guesser would try beside it: characters that trim finds,
+// with a year, a date, a short number or a sequence among them. It gives s itself where
+// more is beside the word, or nothing is left.
 func beside(s string, trim func(rune) bool) string {
 	word := strings.TrimFunc(s, trim)
 	before, after, _ := strings.Cut(s, word)
@@ -98,7 +98,7 @@ func isDigit(r rune) bool { return '0' <= r && r <= '9' }
 
 func noLetter(r rune) bool { return !unicode.IsLetter(r) }
 
-// weakNumber says whether the digits in s are among the first that a guesser would try.
+// weakNumber reports whether the digits in s are among the first that a guesser would try.
 func weakNumber(s string) bool {
 	digits := strings.Map(func(r rune) rune {
 		if isDigit(r) {
@@ -109,7 +109,7 @@ func weakNumber(s string) bool {
 	return len(digits) <= len("2026") || isWalk(digits) || unitOf(digits) != digits || isDate(digits)
 }
 
-// isDate says whether s is a day with its century, in digits with or without signs
+// isDate reports whether s is a day with its century, in digits with or without signs
 // between them: 12041985, 12.04.1985, 1985-04-12.
 func isDate(s string) bool {
 	digits := strings.NewReplacer(".", "", "-", "", "/", "", " ", "").Replace(s)
@@ -120,13 +120,13 @@ func isDate(s string) bool {
 	return century(digits[:4]) && isDay(digits[4:]) || century(digits[4:]) && isDay(digits[:4])
 }
 
-// isDay says whether the four digits are a day and a month, in either order.
+// isDay reports whether the four digits are a day and a month, in either order.
 func isDay(s string) bool {
 	a, b := s[:2], s[2:]
 	return "01" <= a && a <= "31" && "01" <= b && b <= "12" || "01" <= a && a <= "12" && "01" <= b && b <= "31"
 }
 
-// isWalk says whether s goes along rows of the keyboard or the alphabet, at least four
+// isWalk reports whether s goes along rows of the keyboard or the alphabet, at least four
 // steps in each.
 func isWalk(s string) bool {
 	const least = 4

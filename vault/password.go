@@ -27,30 +27,30 @@ const (
 	MaxPassword = 128
 )
 
-// A verified password is remembered, so that a client with Basic authentication does
-// not cost an argon2id a request. After checkedFor the stored hash is read again:
-// while it is the one that the password was verified against, the answer is still
-// yes, and nothing is hashed. After verifiedFor all is forgotten.
+// A verified password is cached, so that a client with Basic authentication does not cost
+// an argon2id a request. After checkedFor the stored hash is read again: while it is the
+// one that the password was verified against, nothing is hashed. So a password that was
+// changed, in whichever process, is not accepted any longer than that. After verifiedFor
+// the entry is dropped.
 const (
-	checkedFor  = time.Minute
+	checkedFor  = time.Second
 	verifiedFor = time.Hour
 )
 
-// verified is a yes that Verify gave.
+// verified is a password that Verify accepted.
 type verified struct {
 	hash string    // against which, as it is stored
 	at   time.Time // when that was last read
 }
 
-// fresh says whether the yes holds without a look at the stored hash.
-func (y verified) fresh() bool { return time.Since(y.at) < checkedFor }
+// fresh reports whether it is valid without another read of the stored hash.
+func (p verified) fresh() bool { return time.Since(p.at) < checkedFor }
 
-// prepared is the password as it is compared and hashed, so that two keyboards that
+// normalized is the password as it is compared and hashed, so that two keyboards that
 // write it in other bytes sign in to the same account: in NFC, with any space a plain
-// one. For all that RFC 8265's OpaqueString accepts, it is that; what the class behind it
-// refuses, such as characters younger than its tables and pictures of several parts, is
-// taken too.
-func prepared(password string) string {
+// one. For all that RFC 8265's OpaqueString accepts, it is that; what its character
+// class refuses, such as newer characters and composed emoji, is accepted too.
+func normalized(password string) string {
 	if !utf8.ValidString(password) {
 		return password // Map would write one character for all broken ones
 	}
@@ -62,17 +62,17 @@ func prepared(password string) string {
 	}, password))
 }
 
-// longest is above the bytes of any password that is accepted, or ever was.
-const longest = 8 * MaxPassword
+// maxPasswordBytes is above the size of any password that is accepted, or ever was.
+const maxPasswordBytes = 8 * MaxPassword
 
-// CheckPassword refuses a password that is too short, too long, holds characters that
-// nobody types, or is one of the first that a guesser would try.
+// CheckPassword refuses a password that is too short, too long, has control
+// characters, or is one of the first that a guesser would try.
 func (v *Vault) CheckPassword(password, email string) error {
-	n := utf8.RuneCountInString(prepared(password))
+	n := utf8.RuneCountInString(normalized(password))
 	if !utf8.ValidString(password) || n < MinPassword || n > MaxPassword || strings.ContainsFunc(password, unicode.IsControl) {
 		return domain.Reject(domain.WeakPassword, "a password has %d to %d characters, and no control characters", MinPassword, MaxPassword)
 	}
-	if guessable(prepared(password), email) {
+	if guessable(normalized(password), email) {
 		return domain.Reject(domain.WeakPassword, "this password is too easy to guess, choose another")
 	}
 	return nil
@@ -87,20 +87,20 @@ type Argon2 struct {
 // DefaultArgon2 is OWASP's first recommendation with a parallelism of one.
 var DefaultArgon2 = Argon2{MemoryKiB: 19 * 1024, Passes: 2}
 
-// ErrBusy means that more passwords wait to be hashed than can be in a moment. Nothing
-// was done; it can be tried again.
+// ErrBusy means that the queue of passwords to hash is full. Nothing was done; it can be
+// tried again.
 var ErrBusy = errors.New("vault: too many passwords wait to be hashed")
 
-// waitingMost is how many may wait for each core, a second's work or two: who comes
-// later is refused at once, while a browser still waits for the answer.
-const waitingMost = 50
+// maxWaiting is how many may wait for each core, a second's work or two: later ones are
+// refused at once, while a browser still waits for the answer.
+const maxWaiting = 50
 
-// hashing runs argon2id on at most as many goroutines as there are cores: a
-// flood of sign-ins queues, instead of taking all memory, in a queue with an end.
+// hashing runs argon2id on at most as many goroutines as there are cores: a flood of
+// sign-ins waits in a bounded queue, instead of taking all memory.
 type hashing struct {
 	cost  Argon2
-	slots chan struct{} // held by those who hash
-	queue chan struct{} // held by those who hash or wait to
+	slots chan struct{} // held while hashing
+	queue chan struct{} // held while hashing or waiting to
 	dummy string        // verified against where there is no such person, so that the answer takes as long
 }
 
@@ -109,24 +109,24 @@ func newHashing(cost Argon2) hashing {
 		cost = DefaultArgon2
 	}
 	cores := runtime.GOMAXPROCS(0)
-	h := hashing{cost: cost, slots: make(chan struct{}, cores), queue: make(chan struct{}, cores*(1+waitingMost))}
+	h := hashing{cost: cost, slots: make(chan struct{}, cores), queue: make(chan struct{}, cores*(1+maxWaiting))}
 	h.dummy = h.encode(rand.Text(), []byte("no such person: "))
 	return h
 }
 
 func (h hashing) hash(ctx context.Context, password string) (string, error) {
-	if err := h.enter(ctx); err != nil {
+	if err := h.acquire(ctx); err != nil {
 		return "", err
 	}
-	defer h.leave()
+	defer h.release()
 	salt := make([]byte, 16)
 	rand.Read(salt)
 	return h.encode(password, salt), nil
 }
 
-// enter waits for a slot. It gives none to who has left: a hash for nobody takes the
+// acquire waits for a slot. It gives none to a caller that has left: its hash would take the
 // time of those who wait.
-func (h hashing) enter(ctx context.Context) error {
+func (h hashing) acquire(ctx context.Context) error {
 	select {
 	case h.queue <- struct{}{}:
 	default:
@@ -144,7 +144,13 @@ func (h hashing) enter(ctx context.Context) error {
 	return fmt.Errorf("wait to hash a password: %w", ctx.Err())
 }
 
-func (h hashing) leave() { <-h.slots; <-h.queue }
+// Hashing is how many passwords are being hashed, and how many wait for that.
+func (v *Vault) Hashing() (running, waiting int) {
+	running = len(v.hashing.slots)
+	return running, max(0, len(v.hashing.queue)-running)
+}
+
+func (h hashing) release() { <-h.slots; <-h.queue }
 
 // encode gives the PHC string: $argon2id$v=19$m=…,t=…,p=1$salt$hash.
 func (h hashing) encode(password string, salt []byte) string {
@@ -157,6 +163,9 @@ func (h hashing) encode(password string, salt []byte) string {
 func (h hashing) verify(ctx context.Context, phc, password string) (bool, error) {
 	var version, lanes int
 	var cost Argon2
+	if isBcrypt(phc) {
+		return h.verifyBcrypt(ctx, phc, password)
+	}
 	parts := strings.Split(phc, "$")
 	if len(parts) != 6 || parts[1] != "argon2id" {
 		return false, errors.New("stored password hash is not argon2id")
@@ -169,27 +178,25 @@ func (h hashing) verify(ctx context.Context, phc, password string) (bool, error)
 	if err != nil {
 		return false, fmt.Errorf("stored password hash: %w", err)
 	}
-	if err := h.enter(ctx); err != nil {
+	if err := h.acquire(ctx); err != nil {
 		return false, err
 	}
-	defer h.leave()
+	defer h.release()
 	h.cost = cost
 	return subtle.ConstantTimeCompare([]byte(h.encode(password, salt)), []byte(phc)) == 1, nil
 }
 
-// Verify says whether this is the person's password. An empty user stands for
-// somebody unknown: the answer is no, after as long a time. A yes is remembered in
-// memory under a keyed hash.
+// Verify reports whether this is the person's password. An empty user is an
+// unknown one: the answer is false, after as long a time. True is cached in memory under a
+// keyed hash.
 func (v *Vault) Verify(ctx context.Context, u domain.UserID, password string) (bool, error) {
-	if len(prepared(password)) > longest {
+	if len(normalized(password)) > maxPasswordBytes {
 		return false, nil
 	}
-	name := v.credential(u, password)
-	yes, earlier := v.verified.Get(name)
-	if earlier && yes.fresh() {
-		return true, nil
+	if ok, err := v.Remembered(ctx, u, password); ok || err != nil {
+		return ok, err
 	}
-	phc, err := v.hashing.dummy, error(nil)
+	phc, err, at := v.hashing.dummy, error(nil), time.Now()
 	if u != "" {
 		if phc, err = v.db.password(ctx, u); errors.Is(err, errNone) {
 			phc, u = v.hashing.dummy, ""
@@ -197,28 +204,73 @@ func (v *Vault) Verify(ctx context.Context, u domain.UserID, password string) (b
 			return false, fmt.Errorf("read the password of %s: %w", u, err)
 		}
 	}
-	if !earlier || u == "" || yes.hash != phc {
-		ok := false
-		if ok, phc, err = v.hashed(ctx, u, phc, password); err != nil || !ok || u == "" {
-			return false, err
-		}
+	ok, phc, err := v.compare(ctx, u, phc, password)
+	if err != nil || !ok || u == "" {
+		return false, err
 	}
-	v.verified.Add(name, verified{phc, time.Now()})
+	v.verified.Add(v.credential(u, password), verified{phc, at})
 	return true, nil
 }
 
-// hashed hashes the password and compares it. Where it is not the one, it may be stored
-// as it was typed, as the first version did: then it is stored again as it is compared
-// now, and that hash is given.
-func (v *Vault) hashed(ctx context.Context, u domain.UserID, phc, password string) (ok bool, now string, err error) {
-	ok, err = v.hashing.verify(ctx, phc, prepared(password))
-	if ok || err != nil || prepared(password) == password {
+// Remembered reports whether Verify would return true without hashing, so that it is cheap
+// and reveals nothing new. After checkedFor it reads the stored hash again.
+func (v *Vault) Remembered(ctx context.Context, u domain.UserID, password string) (bool, error) {
+	if u == "" || len(normalized(password)) > maxPasswordBytes {
+		return false, nil
+	}
+	name := v.credential(u, password)
+	cached, ok := v.verified.Get(name)
+	if !ok || cached.fresh() {
+		return ok, nil
+	}
+	at := time.Now()
+	phc, err := v.db.password(ctx, u)
+	if err != nil && !errors.Is(err, errNone) {
+		return false, fmt.Errorf("read the password of %s: %w", u, err)
+	}
+	if err != nil || phc != cached.hash {
+		v.verified.Remove(name)
+		return false, nil
+	}
+	v.verified.Add(name, verified{phc, at})
+	return true, nil
+}
+
+// ChangePassword stores another password of a person, ends all their sessions, and so makes
+// every process forget the old password. ok is false where was is not their password.
+func (v *Vault) ChangePassword(ctx context.Context, u domain.UserID, was, password string) (ok bool, err error) {
+	if ok, err = v.Verify(ctx, u, was); err != nil || !ok {
+		return false, err
+	}
+	old, remembered := v.verified.Peek(v.credential(u, was))
+	if !remembered {
+		return false, nil // changed since
+	}
+	hash, err := v.hashing.hash(ctx, normalized(password))
+	if err != nil {
+		return false, err
+	}
+	if ok, err = v.db.changePassword(ctx, u, old.hash, hash); err != nil {
+		return false, fmt.Errorf("change the password of %s: %w", u, written(err))
+	}
+	v.verified.Remove(v.credential(u, was))
+	return ok, nil
+}
+
+// compare hashes the password and compares it. The first version, and the replaced system,
+// stored passwords without normalizing them: such a hash is replaced, as is one of bcrypt,
+// and the new one returned.
+func (v *Vault) compare(ctx context.Context, u domain.UserID, phc, password string) (ok bool, now string, err error) {
+	ok, err = v.hashing.verify(ctx, phc, normalized(password))
+	if err != nil || ok && !isBcrypt(phc) || !ok && normalized(password) == password {
 		return ok, phc, err
 	}
-	if ok, err = v.hashing.verify(ctx, phc, password); !ok || err != nil || u == "" {
-		return false, phc, err
+	if !ok {
+		if ok, err = v.hashing.verify(ctx, phc, password); !ok || err != nil || u == "" {
+			return false, phc, err
+		}
 	}
-	fresh, err := v.hashing.hash(ctx, prepared(password))
+	fresh, err := v.hashing.hash(ctx, normalized(password))
 	if err == nil {
 		err = v.db.rehash(ctx, u, phc, fresh)
 	}
@@ -228,18 +280,8 @@ func (v *Vault) hashed(ctx context.Context, u domain.UserID, phc, password strin
 	return true, fresh, nil
 }
 
-// Remembered says whether Verify would say yes without hashing, so that asking it
-// costs nothing and tells nobody anything new.
-func (v *Vault) Remembered(u domain.UserID, password string) bool {
-	if len(prepared(password)) > longest {
-		return false
-	}
-	yes, ok := v.verified.Get(v.credential(u, password))
-	return ok && yes.fresh()
-}
-
 func (v *Vault) credential(u domain.UserID, password string) [sha256.Size]byte {
 	mac := hmac.New(sha256.New, v.cacheKey)
-	mac.Write([]byte(string(u) + "\x00" + prepared(password)))
+	mac.Write([]byte(string(u) + "\x00" + normalized(password)))
 	return [sha256.Size]byte(mac.Sum(nil))
 }

@@ -21,8 +21,12 @@ func (v *Vault) SealEmail(ctx context.Context, u domain.UserID, email string) (d
 	return v.seal(ctx, u, "email:"+string(u), email)
 }
 
-// OpenEmail undoes SealEmail; ErrErased where the key is gone.
+// OpenEmail undoes SealEmail; ErrErased where the key is gone, and for an e-mail of no
+// bytes, which the views have of a person who was erased.
 func (v *Vault) OpenEmail(ctx context.Context, u domain.UserID, sealed domain.Sealed) (string, error) {
+	if len(sealed) == 0 {
+		return "", ErrErased
+	}
 	return v.open(ctx, u, "email:"+string(u), sealed)
 }
 
@@ -67,12 +71,39 @@ func (v *Vault) key(ctx context.Context, u domain.UserID) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the key of %s: %w", u, err)
 	}
+	return v.unwrap(u, wrapped)
+}
+
+// unwrap opens a stored key, and remembers it.
+func (v *Vault) unwrap(u domain.UserID, wrapped []byte) ([]byte, error) {
 	key, err := openWith(v.wrapKey, []byte(u), wrapped)
 	if err != nil {
 		return nil, fmt.Errorf("%w: the key of %s (is this the installation's secret?): %w", ErrUnreadable, u, err)
 	}
 	v.keys.Add(u, key)
 	return key, nil
+}
+
+// ReadKeys reads the keys of persons in one query, where they are not remembered, so that
+// what is sealed for them opens without one. Who has none, or a damaged one, is met then.
+func (v *Vault) ReadKeys(ctx context.Context, users []domain.UserID) error {
+	var missing []domain.UserID
+	for _, u := range users {
+		if !v.keys.Contains(u) {
+			missing = append(missing, u)
+		}
+	}
+	if len(missing) < 2 {
+		return nil
+	}
+	wrapped, err := v.db.keys(ctx, missing)
+	if err != nil {
+		return fmt.Errorf("read the keys of %d persons: %w", len(missing), err)
+	}
+	for u, key := range wrapped {
+		_, _ = v.unwrap(u, key) // its fault is met where it is used
+	}
+	return nil
 }
 
 // sealWith gives nonce and AES-256-GCM ciphertext.
@@ -106,7 +137,7 @@ func newGCM(key []byte) (cipher.AEAD, error) {
 }
 
 // Fingerprint gives a short name of content under the person's key: two requests
-// can be compared by it, yet nobody can guess a text from it, and after an
+// can be compared by it, and no text can be guessed from it, after an
 // erasure not even with the installation's secret.
 func (v *Vault) Fingerprint(ctx context.Context, u domain.UserID, content string) (string, error) {
 	key, err := v.key(ctx, u)

@@ -22,8 +22,8 @@ type Secret []byte
 // secretBytes is the least length of a secret.
 const secretBytes = 32
 
-// CheckValue names the secret without giving anything of it away: the database keeps
-// it, and so knows a foreign secret before anybody has signed up.
+// CheckValue names the secret without revealing it: the database keeps
+// it, and so detects a foreign secret before the first sign-up.
 func (s Secret) CheckValue() ([]byte, error) {
 	value, err := hkdf.Key(sha256.New, s, nil, "kassa check value", 32)
 	if err != nil {
@@ -81,14 +81,14 @@ func NewSecret(path string) error {
 var ErrSecret = errors.New("this is not the secret under which this ledger began; put back the installation's own")
 
 // CheckSecret refuses a secret other than the installation's, by the check value in the
-// database; where it has none yet, by opening the key of somebody who signed up. Under
-// another secret nobody could sign in, and every e-mail could sign up again. Where
+// database; where it has none yet, by opening the key of any user. Under
+// another secret no user could sign in, and every e-mail could sign up again. Where
 // there is neither, any secret is right.
 func (v *Vault) CheckSecret(ctx context.Context) error {
 	value, err := v.db.checkValue(ctx)
 	switch {
 	case errors.Is(err, errNone):
-		return v.checkSomebody(ctx)
+		return v.checkAnyKey(ctx)
 	case err != nil:
 		return fmt.Errorf("check the secret: %w", err)
 	case !bytes.Equal(value, v.check):
@@ -97,8 +97,8 @@ func (v *Vault) CheckSecret(ctx context.Context) error {
 	return nil
 }
 
-func (v *Vault) checkSomebody(ctx context.Context) error {
-	u, err := v.db.anybody(ctx)
+func (v *Vault) checkAnyKey(ctx context.Context) error {
+	u, err := v.db.anyUser(ctx)
 	if errors.Is(err, errNone) {
 		return nil
 	}

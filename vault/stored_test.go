@@ -48,8 +48,9 @@ func testStoredForms(t *testing.T, p place) {
 	if ok, err := v.Verify(t.Context(), "u_ada", password); err != nil || !ok {
 		t.Errorf("the password: %t, %v", ok, err)
 	}
-	if u, ok, err := v.Session(t.Context(), "ABCDEFGHIJKLMNOPQRSTUVWXYZ", noon); err != nil || !ok || u != "u_ada" {
-		t.Errorf("the session is of %q: %t, %v", u, ok, err)
+	p.exec(t, `UPDATE sessions SET seen_at = expires_at`) // as the migration leaves it, at the time of this test
+	if s, ok, err := v.Session(t.Context(), "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "", noon); err != nil || !ok || s.User != "u_ada" || string(s.ID) != storedToken[:20] {
+		t.Errorf("the session is %+v: %t, %v", s, ok, err)
 	}
 	if got, err := v.OpenEmail(t.Context(), "u_ada", bytesOf(t, storedEmail)); err != nil || got != "ada@example.org" {
 		t.Errorf("the e-mail opens to %q, %v", got, err)
@@ -93,7 +94,7 @@ func testNothingIsStoredTwiceTheSame(t *testing.T, p place) {
 			}
 			chance("the nonce of the "+text+" text of "+u, string(sealed[:12]))
 		}
-		token, err := v.NewSession(t.Context(), domain.UserID(u), noon)
+		token, _, err := v.NewSession(t.Context(), domain.UserID(u), password, vault.Origin{}, noon)
 		must(t, err)
 		chance("the token of "+u, token)
 		sum := sha256.Sum256([]byte(token))

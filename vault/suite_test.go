@@ -47,8 +47,33 @@ var suite = []struct {
 	{"verify an older spelling", testVerifyAnOlderSpelling},
 	{"spellings of a password", testSpellings},
 	{"broken hashes", testBrokenHashes},
+	{"people of the replaced system", testMoved},
+	{"their sign-ins at once", testMovedAtOnce},
+	{"their ids", testMovedID},
 	{"sessions", testSessions},
+	{"lives of sessions", testSessionLives},
+	{"a person's sessions", testSessionList},
+	{"many sessions", testManySessions},
 	{"sessions that ended", testEndSession},
+	{"a changed password", testChangePassword},
+	{"sign-ins beside a change", testSignInsBesideAChange},
+	{"a reset", testReset},
+	{"resets that end", testResetsEnd},
+	{"resets at once", testResetAtOnce},
+	{"personal tokens", testTokens},
+	{"tokens that end", testTokensEnd},
+	{"tokens beside a change", testTokensBesideAChange},
+	{"many tokens", testManyTokens},
+	{"a factor", testFactor},
+	{"offers of a factor", testOffersOfAFactor},
+	{"spellings of a first code", testSpellingsOfAFirstCode},
+	{"tokens beside a factor", testTokensBesideAFactor},
+	{"a factor that is turned off", testAFactorThatIsTurnedOff},
+	{"codes of a factor", testCodes},
+	{"sign-ins with a factor", testSignInsWithAFactor},
+	{"an erased factor", testErasedFactor},
+	{"mails", testMails},
+	{"reminders of erasures", testReminders},
 	{"expired sessions", testDropExpired},
 	{"faults", testFaults},
 	{"a claimed database", testClaimSecret}, // last: nothing takes a claim back
@@ -63,7 +88,7 @@ func TestSQLite(t *testing.T) {
 func TestPostgres(t *testing.T) {
 	p := tables{schematest.Pool(t, 4)}
 	for _, s := range suite {
-		p.exec(t, `DELETE FROM subject_keys; DELETE FROM passwords; DELETE FROM sessions`)
+		p.exec(t, `DELETE FROM subject_keys; DELETE FROM passwords; DELETE FROM sessions; DELETE FROM resets; DELETE FROM personal_tokens; DELETE FROM factors; DELETE FROM recovery_codes; DELETE FROM reset_mails`)
 		t.Run(s.name, func(t *testing.T) { s.test(t, p) })
 	}
 }
@@ -146,6 +171,14 @@ func enrolled(t testing.TB, v *vault.Vault, users ...domain.UserID) {
 	for _, u := range users {
 		must(t, v.Enroll(t.Context(), u, password))
 	}
+}
+
+// remembers reports whether the vault has verified the password, and hashes none.
+func remembers(t testing.TB, v *vault.Vault, u domain.UserID, password string) bool {
+	t.Helper()
+	ok, err := v.Remembered(t.Context(), u, password)
+	must(t, err)
+	return ok
 }
 
 func must(t testing.TB, err error) {

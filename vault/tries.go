@@ -11,8 +11,8 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// Tries counts what may be tried only so often, for all processes that share the
-// database. Names are stored as keyed hashes: they are addresses and e-mails.
+// Tries is a rate limit by name, for all processes that share the database. Names are
+// stored as keyed hashes: they are addresses and e-mails.
 type Tries struct {
 	pool *pgxpool.Pool
 	key  []byte
@@ -28,8 +28,9 @@ func PostgresTries(pool *pgxpool.Pool, secret Secret) (*Tries, error) {
 }
 
 // takeOne is the generic cell rate algorithm: of a name it is enough to know when its
-// whole burst is there again. Each try moves that by the time of one ($2), and may not
-// move it beyond the time of a burst ($3) from now. The server's clock is everybody's.
+// whole burst is available again. Each try moves that by the time of one ($2), and may not
+// move it beyond the time of a burst ($3) from now. The server's clock is the same for all
+// processes.
 const takeOne = `WITH taken AS (
 	INSERT INTO tries AS t (name, full_at) VALUES ($1, now() + $2::interval)
 	ON CONFLICT (name) DO UPDATE SET full_at = greatest(t.full_at, now()) + $2::interval
@@ -50,7 +51,7 @@ func (t *Tries) Take(ctx context.Context, name string, burst int, every time.Dur
 	return wait, nil
 }
 
-// Forget drops the names of which everything is allowed again.
+// Forget deletes the names of which everything is allowed again.
 func (t *Tries) Forget(ctx context.Context) error {
 	if _, err := t.pool.Exec(ctx, `DELETE FROM tries WHERE full_at <= now()`); err != nil {
 		return fmt.Errorf("forget old tries: %w", err)

@@ -58,7 +58,7 @@ func TestTries(t *testing.T) {
 		t.Error("an hour later two are allowed")
 	}
 
-	// However long nobody came, a burst is all.
+	// After any idle time at most a burst is allowed.
 	p.exec(t, `UPDATE tries SET full_at = full_at - interval '1 year'`)
 	for n := range 10 {
 		if wait := take(here, "ada"); wait != 0 {
@@ -80,6 +80,6 @@ func TestTries(t *testing.T) {
 	left := t.Context()
 	p.pool.Close()
 	if _, err := here.Take(left, "ada", 10, time.Hour); err == nil || here.Forget(left) == nil {
-		t.Error("what was not counted is said to be counted")
+		t.Error("an uncounted try is reported as counted")
 	}
 }

@@ -1,5 +1,5 @@
 // Package vault keeps what the log must not: each person's key, password hash and
-// sessions. Personal data stands in events only under that key, so deleting one
+// sessions. Personal data is in events only under that key, so deleting one
 // row here makes it unreadable for ever while the log stays as it was.
 package vault
 
@@ -10,15 +10,16 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"database/sql"
+	"encoding/base32"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"time"
 
-	lru "github.com/hashicorp/golang-lru/v2"
 	"github.com/hashicorp/golang-lru/v2/expirable"
 
 	"kassa/domain"
+	"kassa/schema"
 )
 
 // ErrErased means that the person's key is gone, and with it all that it sealed.
@@ -29,8 +30,20 @@ var ErrErased = errors.New("vault: the person's key is gone")
 // not the installation's nothing opens, which CheckSecret finds.
 var ErrUnreadable = errors.New("vault: sealed data does not open")
 
-// Lost says whether an error means that this person's data cannot be read any more,
-// however often it is tried. Whoever shows many people goes on without it.
+// ErrUnknown means that it is not known whether something was stored: the connection failed
+// while it was written, or the caller left.
+var ErrUnknown = errors.New("vault: it is not known whether this was stored")
+
+// written is the error of a write. It wraps ErrUnknown unless certainly nothing was stored.
+func written(err error) error {
+	if err == nil || errors.Is(err, ErrTooManyTokens) || schema.IsUndone(err) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", ErrUnknown, err)
+}
+
+// Lost reports whether an error means that this person's data cannot be read any more,
+// however often it is tried. A list of many people is shown without it.
 func Lost(err error) bool { return errors.Is(err, ErrErased) || errors.Is(err, ErrUnreadable) }
 
 // database is where the vault keeps its rows.
@@ -39,20 +52,63 @@ type database interface {
 	enroll(ctx context.Context, u domain.UserID, wrappedKey []byte, passwordHash string) error
 	// key and password answer errNone where there is no row.
 	key(ctx context.Context, u domain.UserID) ([]byte, error)
+	// keys gives those of the persons who have one.
+	keys(ctx context.Context, users []domain.UserID) (map[domain.UserID][]byte, error)
 	password(ctx context.Context, u domain.UserID) (string, error)
 	// rehash puts another hash in the place of one, if that is still there.
 	rehash(ctx context.Context, u domain.UserID, was, is string) error
-	// anybody gives a person who has a key; errNone where nobody has.
-	anybody(ctx context.Context) (domain.UserID, error)
+	// anyUser gives a person who has a key; errNone where there is none.
+	anyUser(ctx context.Context) (domain.UserID, error)
 	// checkValue gives the one of the secret that the database belongs to; errNone
 	// where none has claimed it. claim writes it unless there is one.
 	checkValue(ctx context.Context) ([]byte, error)
 	claim(ctx context.Context, value []byte) error
 
-	addSession(ctx context.Context, tokenHash []byte, u domain.UserID, expires time.Time) error
-	session(ctx context.Context, tokenHash []byte, now time.Time) (domain.UserID, error)
+	// changePassword puts another hash in the place of one, and ends all sessions, personal
+	// tokens and resets of the person; false where the hash is not there any more.
+	changePassword(ctx context.Context, u domain.UserID, was, is string) (bool, error)
+
+	// addReset replaces the person's; false where they have no password.
+	addReset(ctx context.Context, u domain.UserID, tokenHash []byte, expires time.Time) (bool, error)
+	resetOf(ctx context.Context, tokenHash []byte, now time.Time) (domain.UserID, error)
+	// reset uses the reset, stores the password's hash and ends all sessions and personal
+	// tokens, in one transaction; false where it is not there any more.
+	reset(ctx context.Context, u domain.UserID, tokenHash []byte, hash string, now time.Time) (bool, error)
+
+	addMail(ctx context.Context, id string, sealed []byte, due, expires time.Time) error
+	// takeMail gives one that is due, and moves its next try behind a pause; errNone where
+	// there is none.
+	takeMail(ctx context.Context, now time.Time) (id string, sealed []byte, err error)
+	dropMail(ctx context.Context, id string) error
+
+	// addSession adds one while the person's password has the hash, and, unless a code was
+	// given for it, they have no active factor; else it gives false. FactorAt is stored where
+	// they have one. Of more than MaxSessions the oldest are deleted.
+	addSession(ctx context.Context, tokenHash []byte, s Session, passwordHash string) (bool, error)
+	// session gives one that has not expired and was seen after idleSince.
+	session(ctx context.Context, tokenHash []byte, now, idleSince time.Time) (Session, error)
+	sessions(ctx context.Context, u domain.UserID, now, idleSince time.Time) ([]Session, error)
+	seen(ctx context.Context, tokenHash []byte, network string, at time.Time) error
 	endSession(ctx context.Context, tokenHash []byte) error
-	dropExpired(ctx context.Context, now time.Time) error
+	countSessions(ctx context.Context, now, idleSince time.Time) (int, error)
+	// The prefix is that of a session's token hash.
+	endSessionOf(ctx context.Context, u domain.UserID, prefix []byte) (bool, error)
+	endOtherSessions(ctx context.Context, u domain.UserID, prefix []byte) error
+	endAccess(ctx context.Context, u domain.UserID) error
+	dropExpired(ctx context.Context, now, idleSince time.Time) error
+
+	tokens
+	factors
+
+	// remind writes a reminder of an erasure, or moves it.
+	remind(ctx context.Context, u domain.UserID, due time.Time) error
+	reminders(ctx context.Context, dueBy time.Time, limit int) ([]domain.UserID, error)
+	dropReminder(ctx context.Context, u domain.UserID, dueBy time.Time) error
+	// erase deletes all rows of the persons in the tables of personal, together, and gives
+	// how many there were.
+	erase(ctx context.Context, users []domain.UserID) (rows int64, err error)
+	// scrub removes from the files what was deleted.
+	scrub(ctx context.Context) error
 }
 
 var errNone = errors.New("vault: no such row")
@@ -68,61 +124,81 @@ func one[V any](row interface{ Scan(columns ...any) error }) (v V, err error) {
 
 // Vault is safe for concurrent use.
 type Vault struct {
-	db       database
-	emailKey []byte
-	wrapKey  []byte
-	check    []byte // the secret's check value
-	keys     *lru.Cache[domain.UserID, []byte]
-	hashing  hashing
-	verified *expirable.LRU[[sha256.Size]byte, verified]
-	cacheKey []byte // of this process only: names in verified mean nothing outside it
+	db          database
+	emailKey    []byte
+	logKey      []byte
+	wrapKey     []byte
+	resetKey    []byte
+	mailKey     []byte
+	movedKey    []byte
+	tokenKey    []byte
+	recoveryKey []byte
+	ticketKey   []byte
+	check       []byte // the secret's check value
+	keys        *expirable.LRU[domain.UserID, []byte]
+	hashing     hashing
+	life        SessionLife
+	haveFactor  *expirable.LRU[domain.UserID, bool]
+	verified    *expirable.LRU[[sha256.Size]byte, verified]
+	cacheKey    []byte // of this process only, for the keys of verified
 }
+
+// keptFor is how long a process uses a key without reading it again: by so much it may
+// read a person's data after another process has erased them.
+const keptFor = time.Second
 
 // Options tune a vault; the zero value is right for production.
 type Options struct {
-	Argon2 Argon2 // zero: DefaultArgon2
+	Argon2   Argon2 // zero: DefaultArgon2
+	Sessions SessionLife
 }
 
 func open(db database, secret Secret, o Options) (*Vault, error) {
 	if len(secret) < secretBytes {
 		return nil, fmt.Errorf("the secret has %d bytes of at least %d", len(secret), secretBytes)
 	}
-	emailKey, err := hkdf.Key(sha256.New, secret, nil, "kassa e-mail hash", 32)
-	if err != nil {
-		return nil, fmt.Errorf("derive keys: %w", err)
+	v := &Vault{db: db, hashing: newHashing(o.Argon2), life: o.Sessions.orDefault(), cacheKey: make([]byte, 32),
+		keys:       expirable.NewLRU[domain.UserID, []byte](10_000, nil, keptFor),
+		haveFactor: expirable.NewLRU[domain.UserID, bool](10_000, nil, keptFor),
+		verified:   expirable.NewLRU[[sha256.Size]byte, verified](10_000, nil, verifiedFor)}
+	for purpose, key := range map[string]*[]byte{"kassa e-mail hash": &v.emailKey, "kassa security log": &v.logKey, "kassa key wrap": &v.wrapKey, "kassa reset links": &v.resetKey, "kassa mails": &v.mailKey, "kassa moved-in ids": &v.movedKey,
+		"kassa personal tokens": &v.tokenKey, "kassa recovery codes": &v.recoveryKey, "kassa half sign-ins": &v.ticketKey} {
+		var err error
+		if *key, err = hkdf.Key(sha256.New, secret, nil, purpose, 32); err != nil {
+			return nil, fmt.Errorf("derive keys: %w", err)
+		}
 	}
-	wrapKey, err := hkdf.Key(sha256.New, secret, nil, "kassa key wrap", 32)
-	if err != nil {
-		return nil, fmt.Errorf("derive keys: %w", err)
-	}
-	check, err := secret.CheckValue()
-	if err != nil {
+	var err error
+	if v.check, err = secret.CheckValue(); err != nil {
 		return nil, err
 	}
-	keys, err := lru.New[domain.UserID, []byte](10_000)
-	if err != nil {
-		return nil, err
-	}
-	v := &Vault{db: db, emailKey: emailKey, wrapKey: wrapKey, check: check, keys: keys, hashing: newHashing(o.Argon2),
-		verified: expirable.NewLRU[[sha256.Size]byte, verified](10_000, nil, verifiedFor), cacheKey: make([]byte, 32)}
 	rand.Read(v.cacheKey)
 	return v, nil
 }
 
-// EmailHash gives the name of an e-mail's stream: a keyed hash, so that nobody
+// EmailHash gives the name of an e-mail's stream: a keyed hash, so that no one
 // without the secret can test whether an address has an account. The address is
 // one that domain.NormalizeEmail gave.
-func (v *Vault) EmailHash(normalized string) string {
-	mac := hmac.New(sha256.New, v.emailKey)
-	mac.Write([]byte(normalized))
+func (v *Vault) EmailHash(normalized string) string { return keyedHash(v.emailKey, normalized) }
+
+// LogHash names an e-mail in the security log. It is under another key than EmailHash:
+// with both logs one cannot tell which account an address was tried for that has none.
+func (v *Vault) LogHash(normalized string) string { return keyedHash(v.logKey, normalized) }
+
+// plainBase32 writes random and sealed bytes as texts that people can type.
+var plainBase32 = base32.StdEncoding.WithPadding(base32.NoPadding)
+
+func keyedHash(key []byte, text string) string {
+	mac := hmac.New(sha256.New, key)
+	mac.Write([]byte(text))
 	return hex.EncodeToString(mac.Sum(nil)[:20])
 }
 
 // Enroll prepares a new person: a fresh key and the hash of their password. It
-// comes before the sign-up is appended; where that fails, the rows speak of
-// nobody and harm nothing.
+// comes before the sign-up is appended; where that fails, the rows belong
+// to no user and harm nothing.
 func (v *Vault) Enroll(ctx context.Context, u domain.UserID, password string) error {
-	hash, err := v.hashing.hash(ctx, prepared(password))
+	hash, err := v.hashing.hash(ctx, normalized(password))
 	if err != nil {
 		return err
 	}
@@ -136,6 +212,6 @@ func (v *Vault) Enroll(ctx context.Context, u domain.UserID, password string) er
 		return fmt.Errorf("enroll %s: %w", u, err)
 	}
 	v.keys.Add(u, key)
-	v.verified.Add(v.credential(u, password), verified{hash, time.Now()}) // who signs up goes on at once
+	v.verified.Add(v.credential(u, password), verified{hash, time.Now()}) // the first request needs no hash
 	return nil
 }

@@ -101,7 +101,7 @@ func testSealAndOpen(t *testing.T, p place) {
 	for _, text := range []string{"", "a", "фильм про выхухоль", strings.Repeat("ы", 2000), "\x00\xff"} {
 		sealed, err := v.SealText(t.Context(), "u_ada", "p_1", text)
 		must(t, err)
-		if text != "" && len(text) > 1 && bytes.Contains(sealed, []byte(text)) {
+		if len(text) > 8 && bytes.Contains(sealed, []byte(text)) { // two bytes are there by chance, once in a thousand runs
 			t.Errorf("%.10q is readable", text)
 		}
 		for _, reader := range []*vault.Vault{v, opened(t, p)} {
@@ -183,8 +183,8 @@ func testAnErasedKey(t *testing.T, p place) {
 	}
 }
 
-// With another installation's secret the database is of no use, and the error
-// says what may be wrong.
+// With another installation's secret the database cannot be used, and the error names
+// the likely cause.
 func testTheWrongSecret(t *testing.T, p place) {
 	v := opened(t, p)
 	enrolled(t, v, "u_ada")
@@ -197,7 +197,7 @@ func testTheWrongSecret(t *testing.T, p place) {
 		t.Errorf("opened to %q, %v", got, err)
 	}
 	if err := wrong.CheckSecret(t.Context()); !errors.Is(err, vault.ErrSecret) {
-		t.Errorf("the check says %v", err)
+		t.Errorf("the check returned %v", err)
 	}
 	must(t, v.CheckSecret(t.Context()))
 	if v.EmailHash("ada@example.org") == wrong.EmailHash("ada@example.org") {
@@ -205,27 +205,26 @@ func testTheWrongSecret(t *testing.T, p place) {
 	}
 }
 
-// Where nobody has enrolled, or nobody is left, any secret is right; a database that
-// cannot be asked is a fault.
+// Without users, or after all of them were erased, any secret is accepted; an
+// unreachable database is a fault.
 func testCheckSecretOfNobody(t *testing.T, p place) {
 	v := opened(t, p)
 	must(t, v.CheckSecret(t.Context()))
-	left, leave := context.WithCancel(t.Context())
-	leave()
+	left, release := context.WithCancel(t.Context())
+	release()
 	if err := v.CheckSecret(left); !errors.Is(err, context.Canceled) {
 		t.Errorf("of a database that is not asked: %v", err)
 	}
 }
 
-// A database belongs to the first secret that begins on it, from then on, whoever has
-// signed up; a secret that is not that of the people there cannot claim it.
+// A database is bound to the first secret permanently; another secret cannot claim it.
 func testClaimSecret(t *testing.T, p place) {
 	v := opened(t, p)
 	wrong, err := p.open(t, vault.Secret("another secret of this test, 32 b"), cheap)
 	must(t, err)
 	enrolled(t, v, "u_ada")
 	if err := wrong.ClaimSecret(t.Context()); !errors.Is(err, vault.ErrSecret) {
-		t.Errorf("a foreign secret claims the database of somebody: %v", err)
+		t.Errorf("a foreign secret claims a used database: %v", err)
 	}
 	p.exec(t, `DELETE FROM subject_keys`)
 	must(t, wrong.CheckSecret(t.Context()))
@@ -251,8 +250,8 @@ func testEmailHash(t *testing.T, p place) {
 	}
 }
 
-// A fingerprint is the same for the same content of one person, and says nothing
-// about another's.
+// A fingerprint is the same for the same content of one user, and reveals nothing about
+// another's.
 func testFingerprint(t *testing.T, p place) {
 	v := opened(t, p)
 	enrolled(t, v, "u_ada", "u_bob")
@@ -276,7 +275,7 @@ func testEnroll(t *testing.T, p place) {
 	enrolled(t, v, "u_ada")
 	sealed, err := v.SealText(t.Context(), "u_ada", "p_1", "a whale")
 	must(t, err)
-	if !v.Remembered("u_ada", password) || v.Remembered("u_ada", "another password") {
+	if !remembers(t, v, "u_ada", password) || remembers(t, v, "u_ada", "another password") {
 		t.Error("who has just signed up is hashed again")
 	}
 	if err := opened(t, p).Enroll(t.Context(), "u_ada", "another password"); err == nil {
@@ -287,7 +286,7 @@ func testEnroll(t *testing.T, p place) {
 		t.Error("enrolled over a row that was there")
 	}
 	if _, err := opened(t, p).SealText(t.Context(), "u_half", "p_1", "x"); !errors.Is(err, vault.ErrErased) {
-		t.Errorf("half of somebody was enrolled: %v", err)
+		t.Errorf("a user was enrolled in part: %v", err)
 	}
 	if ok, err := opened(t, p).Verify(t.Context(), "u_ada", password); err != nil || !ok {
 		t.Errorf("the first password: %t, %v", ok, err)

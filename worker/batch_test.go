@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -158,5 +159,39 @@ func TestFaultOfTheModel(t *testing.T) {
 	}
 	if _, err := e.Embed(t.Context(), "остров"); !errors.Is(err, ErrNoMeaning) {
 		t.Errorf("NaN gave %v", err)
+	}
+}
+
+// Texts that come together go through the model together; where that fails, each goes by
+// itself, and only the one that is at fault fails.
+func TestOneBadTextFailsAlone(t *testing.T) {
+	real := builtInModel(t)
+	fault := errors.New("it cannot be run")
+	m := real.model
+	m.destroy = nil
+	var sizes []int
+	m.infer = func(texts []string) ([][]float32, error) {
+		sizes = append(sizes, len(texts))
+		if slices.ContainsFunc(texts, func(text string) bool { return strings.Contains(text, "poison") }) {
+			return nil, fault
+		}
+		return slices.Repeat([][]float32{{1}}, len(texts)), nil
+	}
+	e := start(m, batchLimit)
+	defer e.Close()
+	for i, texts := range [][]string{{"prison", "island", "ice"}, {"desert", "poison", "ship"}} {
+		var inputs []input
+		for _, text := range texts {
+			inputs = append(inputs, input{text: text})
+		}
+		answers, faults := e.answer(t.Context(), inputs)
+		for n, text := range texts {
+			if bad := text == "poison"; errors.Is(faults[n], fault) != bad || !bad && len(answers[n].Embedding) != 1 {
+				t.Errorf("call %d: %q gives %v, %v", i, text, answers[n], faults[n])
+			}
+		}
+	}
+	if !slices.Equal(sizes, []int{3, 3, 1, 1, 1}) {
+		t.Errorf("the model ran batches of %v", sizes)
 	}
 }

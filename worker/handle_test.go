@@ -17,7 +17,12 @@ func FuzzHandle(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, message []byte) {
 		e := builtInModel(t)
-		out, err := e.Handle(t.Context(), message)
+		good := []byte(`{"text":"a ship in the ice"}`)
+		answers, faults := Models{e}.Handle(t.Context(), [][]byte{message, good})
+		if faults[1] != nil {
+			t.Fatalf("a good request beside it fails: %v", faults[1])
+		}
+		out, err := answers[0], faults[0]
 		if err != nil {
 			if !errors.Is(err, ErrBadRequest) && !errors.Is(err, ErrNoMeaning) {
 				t.Fatalf("a message can only be bad or without meaning: %v", err)

@@ -1,7 +1,6 @@
 package worker
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,7 +15,9 @@ const requestBytesMax = 1 << 20
 // Request is the message that asks for an embedding.
 type Request struct {
 	Text      string    `json:"text"`
-	Timestamp time.Time `json:"timestamp"` // when it was asked; may be missing
+	Timestamp time.Time `json:"timestamp"`       // when it was asked; may be missing
+	Film      bool      `json:"film,omitempty"`  // it is a film's text, and no question
+	Model     string    `json:"model,omitempty"` // version of the model that is wanted, where the worker has several
 }
 
 // Answer is the message that carries an embedding.
@@ -24,24 +25,6 @@ type Answer struct {
 	Embedding      []float32 `json:"request_embedding"` // unit vector, Dimensions long
 	ProcessingTime float64   `json:"processing_time"`   // seconds, waiting for the batch included
 	ModelVersion   string    `json:"model_version"`
-}
-
-// Handle answers one Request in JSON with an Answer in JSON. Errors are those
-// of Embed, and ErrBadRequest for what is not a Request.
-func (e *Embedder) Handle(ctx context.Context, request []byte) ([]byte, error) {
-	r, err := decode(request)
-	if err != nil {
-		return nil, err
-	}
-	a, err := e.Embed(ctx, r.Text)
-	if err != nil {
-		return nil, err
-	}
-	answer, err := json.Marshal(a)
-	if err != nil {
-		return nil, fmt.Errorf("encode answer: %w", err)
-	}
-	return answer, nil
 }
 
 // decode reads a Request. Unknown fields are allowed, so that a newer sender
@@ -53,6 +36,8 @@ func decode(message []byte) (Request, error) {
 	var r struct {
 		Text      *string   `json:"text"`
 		Timestamp time.Time `json:"timestamp"`
+		Film      bool      `json:"film"`
+		Model     string    `json:"model"`
 	}
 	if err := json.Unmarshal(message, &r); err != nil {
 		return Request{}, fmt.Errorf("%w: %w", ErrBadRequest, err)
@@ -60,7 +45,7 @@ func decode(message []byte) (Request, error) {
 	if r.Text == nil {
 		return Request{}, fmt.Errorf("%w: no text", ErrBadRequest)
 	}
-	return Request{Text: *r.Text, Timestamp: r.Timestamp}, nil
+	return Request{Text: *r.Text, Timestamp: r.Timestamp, Film: r.Film, Model: r.Model}, nil
 }
 
 // Bounds of an Answer.
@@ -70,12 +55,12 @@ const (
 	processingMax  = 24 * time.Hour
 )
 
-// ErrBadAnswer says that a message is not an Answer.
+// ErrBadAnswer means that a message is not an Answer.
 var ErrBadAnswer = errors.New("malformed answer")
 
-// ParseAnswer reads an Answer from a sender that may be anybody. Its numbers are finite and
+// ParseAnswer reads an Answer from an untrusted sender. Its numbers are finite and
 // within bounds, and the model's name has only letters, digits, spaces and . _ -
-// Whether the vector fits the model is for those who know its others. Every error is
+// Whether the vector fits the model is for the caller to check. Every error is
 // ErrBadAnswer, and repeats nothing of the message: it may be logged.
 func ParseAnswer(message []byte) (a Answer, err error) {
 	if len(message) > answerBytesMax {

@@ -33,7 +33,7 @@ func newRecent() *lru.Cache[string, remembered] {
 func (e *Embedder) recall(text string, now time.Time) ([]float32, bool) {
 	select {
 	case <-e.closing:
-		return nil, false // a closed embedder says so, whatever it remembers
+		return nil, false // a closed embedder returns ErrClosed, whatever it remembers
 	default:
 	}
 	r, ok := e.recent.Get(text)

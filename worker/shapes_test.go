@@ -1,3 +1,5 @@
+//go:build !ORT
+
 package worker
 
 import (

@@ -90,7 +90,7 @@ func readBuiltIn() (files map[string][]byte, digest string, err error) {
 	return files, modelfile.Digest(parts...), nil
 }
 
-// intact tells whether dir holds exactly the files, byte for byte.
+// intact reports whether dir holds exactly the files, byte for byte.
 func intact(dir string, files map[string][]byte) bool {
 	entries, err := os.ReadDir(dir)
 	if err != nil || len(entries) != len(files) {

@@ -94,7 +94,7 @@ func TestTexts(t *testing.T) {
 // A text beyond the window counts up to the window, at the cost of the window.
 func TestLongTextIsCut(t *testing.T) {
 	e := builtInModel(t)
-	long, err := e.fit(strings.Repeat("тюрьма, остров! ", 100_000))
+	long, err := e.fit("", strings.Repeat("тюрьма, остров! ", 100_000))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,7 +137,8 @@ func TestEmbedAll(t *testing.T) {
 
 func TestHandle(t *testing.T) {
 	e := builtInModel(t)
-	out, err := e.Handle(t.Context(), []byte(`{"text":"остров","timestamp":"2025-08-19T12:00:00Z"}`))
+	answers, faults := Models{e}.Handle(t.Context(), [][]byte{[]byte(`{"text":"остров","timestamp":"2025-08-19T12:00:00Z"}`)})
+	out, err := answers[0], faults[0]
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -165,8 +166,13 @@ func TestHandle(t *testing.T) {
 		{"half a surrogate", `{"text":"остров \ud800"}`, nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			if _, err := e.Handle(t.Context(), []byte(tt.message)); !errors.Is(err, tt.err) {
-				t.Errorf("error is %v, want %v", err, tt.err)
+			good := []byte(`{"text":"тюрьма"}`)
+			answers, faults := Models{e}.Handle(t.Context(), [][]byte{good, []byte(tt.message), good})
+			if !errors.Is(faults[1], tt.err) {
+				t.Errorf("error is %v, want %v", faults[1], tt.err)
+			}
+			if faults[0] != nil || faults[2] != nil || len(answers[0]) == 0 || len(answers[2]) == 0 {
+				t.Errorf("good requests beside it fail: %v, %v", faults[0], faults[2])
 			}
 		})
 	}

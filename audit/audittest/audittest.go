@@ -1,4 +1,4 @@
-// Package audittest ends the tests that write to a ledger.
+// Package audittest checks the ledger at the end of tests that write to one.
 package audittest
 
 import (
@@ -10,10 +10,10 @@ import (
 	"kassa/eventstore/eventstoretest"
 )
 
-// CheckLedger proves the whole ledger, and fails the test with the first fault.
+// CheckLedger verifies the whole ledger, and fails the test with the first fault.
 func CheckLedger(t eventstoretest.TB, store *eventstore.Store, checks ...audit.Check) audit.Report {
 	t.Helper()
-	// Not the test's context: a ledger is checked in clean-ups too, after that ended.
+	// Not the test's context: ledgers are also checked in cleanups, after it has ended.
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	report, err := audit.Verify(ctx, store, checks...)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"time"
 
 	"kassa/audit"
 	"kassa/domain"
@@ -12,8 +13,8 @@ import (
 	"kassa/projections"
 )
 
-// Replaying gives views of an empty log, and the check that folds a log into
-// them while audit.Verify proves it.
+// Replaying returns views of an empty log, and the check that folds a log into them
+// while audit.Verify proves it.
 func Replaying() (*projections.Memory, audit.Check) {
 	views := projections.NewMemory()
 	return views, func(rec eventstore.Recorded) error {
@@ -21,28 +22,37 @@ func Replaying() (*projections.Memory, audit.Check) {
 	}
 }
 
-// CompareViews says whether two forms of the views, which must stand at the same
-// position, show the same: every person, every line of both histories, and the
-// trial balance. It is how live views are held against a replay.
+// mostBehind is how long views may take to come to where those that they are compared with are.
+const mostBehind = 30 * time.Second
+
+// CompareViews reports whether two implementations of the views return the same at the
+// position of want: every user, every line of both histories, and the trial balance. So
+// served views are compared with a replay.
 func CompareViews(ctx context.Context, got, want projections.Views) error {
-	_, err := same("trial balance", got, want, func(v projections.Views) (projections.Trial, error) { return v.Trial(ctx, 0) })
+	ctx, cancel := context.WithTimeout(ctx, mostBehind)
+	defer cancel()
+	at, err := want.Position(ctx)
+	if err != nil {
+		return fmt.Errorf("read to where the views are compared: %w", err)
+	}
+	_, err = same("trial balance", got, want, func(v projections.Views) (projections.Trial, error) { return v.Trial(ctx, at) })
 	if err != nil {
 		return err
 	}
 	users := func(v projections.Views, q projections.PageQuery) (projections.Page[projections.User], error) {
-		found, _, err := v.Users(ctx, q, 0)
+		found, _, err := v.Users(ctx, q, at)
 		return found, err
 	}
-	return samePages("page of users", got, want, users, func(u projections.User) error { return compareHistories(ctx, got, want, u.ID) })
+	return samePages("page of users", got, want, users, func(u projections.User) error { return compareHistories(ctx, got, want, u.ID, at) })
 }
 
-func compareHistories(ctx context.Context, got, want projections.Views, u domain.UserID) error {
+func compareHistories(ctx context.Context, got, want projections.Views, u domain.UserID, at eventstore.Position) error {
 	transactions := func(v projections.Views, q projections.PageQuery) (projections.Page[projections.Transaction], error) {
-		found, _, err := v.Transactions(ctx, u, projections.TransactionQuery{PageQuery: q}, 0)
+		found, _, err := v.Transactions(ctx, u, projections.TransactionQuery{PageQuery: q}, at)
 		return found, err
 	}
 	predictions := func(v projections.Views, q projections.PageQuery) (projections.Page[projections.Prediction], error) {
-		found, _, err := v.Predictions(ctx, u, projections.PredictionQuery{PageQuery: q}, 0)
+		found, _, err := v.Predictions(ctx, u, projections.PredictionQuery{PageQuery: q}, at)
 		return found, err
 	}
 	if err := samePages("transactions of "+string(u), got, want, transactions, nil); err != nil {
@@ -51,8 +61,8 @@ func compareHistories(ctx context.Context, got, want projections.Views, u domain
 	return samePages("predictions of "+string(u), got, want, predictions, nil)
 }
 
-// samePages compares a whole list, and calls each, unless it is nil, for every line
-// of it, also of a page that differs.
+// samePages compares a whole list. It calls each, unless it is nil, for every line,
+// also of a page that differs.
 func samePages[T any](what string, got, want projections.Views,
 	read func(projections.Views, projections.PageQuery) (projections.Page[T], error), each func(T) error) error {
 	q := projections.PageQuery{Limit: projections.MaxPage}
@@ -70,7 +80,7 @@ func samePages[T any](what string, got, want projections.Views,
 	}
 }
 
-// same asks both and compares. It gives what was wanted, also where they differ.
+// same reads both and compares. It returns the expected value, also where they differ.
 func same[T any](what string, got, want projections.Views, read func(projections.Views) (T, error)) (T, error) {
 	var none T
 	g, err := read(got)

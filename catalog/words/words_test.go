@@ -22,7 +22,7 @@ func TestSplit(t *testing.T) {
 		"a\x00b\tc":           "ab/ab/ab c/c/c",
 		" .,!? «»—":           "",
 		"":                    "",
-		"и\u0306од":           "и\u0306од/иод/иод", // й of two characters
+		"и\u0306од":           "и\u0306од/иод/иод", // й as two characters
 	} {
 		var got []string
 		for _, w := range Split(text) {
@@ -37,12 +37,12 @@ func TestSplit(t *testing.T) {
 func TestIsStop(t *testing.T) {
 	for _, text := range []string{"the", "Фильм", "ещё", "который"} {
 		if w := Split(text); !IsStop(w[0].Form) {
-			t.Errorf("%q tells something", text)
+			t.Errorf("%q has a word that is no stop word", text)
 		}
 	}
 	for _, text := range []string{"shark", "акула"} {
 		if w := Split(text); IsStop(w[0].Form) {
-			t.Errorf("%q tells nothing", text)
+			t.Errorf("%q is all stop words", text)
 		}
 	}
 }
@@ -54,7 +54,7 @@ func FuzzSplit(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		cutter := NewCutter()
 		list := Split(text)
-		for range 2 { // met and not
+		for range 2 { // uncached, and cached
 			if again := cutter.Split(text); fmt.Sprint(again) != fmt.Sprint(list) {
 				t.Errorf("a cutter gives %q, the function %q", again, list)
 			}
@@ -65,4 +65,14 @@ func FuzzSplit(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestOtherNumbers(t *testing.T) {
+	for text, want := range map[string]string{
+		"12 стульев": "двенадцать стульев", "Семь самураев": "7 самураев", "Twelve Monkeys": "12 Monkeys", "3 Idiots": "three Idiots", "Alien": "Alien", "1917": "1917",
+	} {
+		if got := OtherNumbers(text); got != want {
+			t.Errorf("%q is also %q, want %q", text, got, want)
+		}
+	}
 }

@@ -21,11 +21,11 @@ import (
 // call is one HTTP request whose bytes were made before: the load shares its cores
 // with what it measures.
 type call struct {
-	parts []string // of the request; between them stands a key that is new each time
+	parts []string // of the request; a new key is put between them each time
 	want  int      // status of the answer
 }
 
-// aKey stands in a body for the call's key.
+// aKey is replaced in a body by the call's key.
 const aKey = "{key}"
 
 // newCall makes a request by the person with that e-mail; one with a body has an
@@ -95,7 +95,7 @@ type load struct {
 	calls   []call  // taken in turn
 }
 
-// run makes n calls, fewer where ctx ends before, and tells how long each took, in
+// run makes n calls, fewer where ctx ends before, and gives how long each took, in
 // the order of their beginnings. Where calls come at a rate, the time counts from
 // when a call should have been made: who could not call because all clients still
 // waited has waited too.

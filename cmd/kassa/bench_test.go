@@ -15,14 +15,15 @@ import (
 
 	"kassa/commands"
 	"kassa/domain"
+	"kassa/internal/app"
 	"kassa/internal/bus/bustest"
 	"kassa/schema/schematest"
 	"kassa/vault"
 )
 
-// house is a ledger with people in it, and the real processes that serve it. The
+// installation is a ledger with people in it, and the real processes that serve it. The
 // numbers are what a client sees, over HTTP Basic.
-type house struct {
+type installation struct {
 	data             string // folder
 	database, broker string // addresses; "" for the embedded default
 	address          string // of the service
@@ -31,44 +32,36 @@ type house struct {
 
 // enroll signs people up with more credits than a benchmark can spend. Hashing
 // their passwords at full cost would take minutes and measure nothing.
-func (h *house) enroll(b *testing.B, people int) {
+func (h *installation) enroll(b *testing.B, people int) {
 	b.Helper()
 	withSecret(b, h.data)
-	set := dataSettings{Data: h.data, DatabaseURL: h.database, DatabaseConns: 24}
-	l, err := set.open(b.Context())
+	l, err := app.Storage{Folder: h.data, DatabaseURL: h.database, Conns: 24, Vault: vault.Options{Argon2: vault.Argon2{MemoryKiB: 8, Passes: 1}}}.Open(b.Context())
 	if err != nil {
 		b.Fatal(err)
 	}
-	secret, err := vault.ReadSecret(set.secret())
-	if err != nil {
-		b.Fatal(err)
-	}
-	cheap := vault.Options{Argon2: vault.Argon2{MemoryKiB: 8, Passes: 1}}
-	if l.pool != nil {
-		l.vault, err = vault.Postgres(l.pool, secret, cheap)
-	} else {
-		l.vault, err = vault.SQLite(l.file, secret, cheap)
-	}
-	if err != nil {
-		b.Fatal(err)
-	}
-	till := l.commands(priceSettings{Price: 1, Bonus: domain.MaxAmount, HoldExpiry: time.Minute})
+	handler := l.Commands(app.Terms{Price: 1, Bonus: domain.MaxAmount, HoldExpiry: time.Minute})
 	h.emails = make([]string, people)
 	inParallel(people, 32, func(i int) {
 		h.emails[i] = fmt.Sprintf("person%d@example.com", i)
-		if _, err := till.SignUp(b.Context(), commands.SignUp{Email: h.emails[i], Password: password}); err != nil {
+		if _, err := handler.SignUp(b.Context(), commands.SignUp{Email: h.emails[i], Password: password}); err != nil {
 			b.Error(err)
 		}
 	})
-	if err := l.close(); err != nil {
+	if err := l.Close(); err != nil {
 		b.Fatal(err)
 	}
 }
 
-// process runs the program until it is stopped or the benchmark ends, and gives the
-// address on which it is open. Its log goes to a file, as it would to a journal: who reads a pipe
+// program is the program as it runs.
+type program struct {
+	address string // on which it is open
+	pid     int
+	stop    func()
+}
+
+// process runs the program until it is stopped or the benchmark ends. Its log goes to a file, as it would to a journal: who reads a pipe
 // takes time from what is measured.
-func (h *house) process(b *testing.B, args ...string) (address string, stop func()) {
+func (h *installation) process(b *testing.B, args ...string) program {
 	b.Helper()
 	log, err := os.Create(filepath.Join(b.TempDir(), "log"))
 	if err != nil {
@@ -81,7 +74,7 @@ func (h *house) process(b *testing.B, args ...string) (address string, stop func
 	}
 	ended := make(chan struct{})
 	go func() { defer close(ended); _ = cmd.Wait() }() // how it ended is read from its state
-	stop = func() {
+	stop := func() {
 		_ = cmd.Process.Signal(os.Interrupt) // it may be gone
 		<-ended
 		if code := cmd.ProcessState.ExitCode(); code != 0 {
@@ -96,8 +89,8 @@ func (h *house) process(b *testing.B, args ...string) (address string, stop func
 	defer poll.Stop()
 	deadline := time.After(2 * time.Minute)
 	for {
-		if address = openedAt(b, log.Name()); address != "" {
-			return address, stop
+		if address := openedAt(b, log.Name()); address != "" {
+			return program{address, cmd.Process.Pid, stop}
 		}
 		select {
 		case <-poll.C:
@@ -131,7 +124,7 @@ func openedAt(b *testing.B, log string) string {
 }
 
 // each makes a call of every person.
-func (h *house) each(one func(email string) call) []call {
+func (h *installation) each(one func(email string) call) []call {
 	calls := make([]call, len(h.emails))
 	for i, email := range h.emails {
 		calls[i] = one(email)
@@ -139,18 +132,18 @@ func (h *house) each(one func(email string) call) []call {
 	return calls
 }
 
-func (h *house) deposits() []call {
+func (h *installation) deposits() []call {
 	return h.each(func(email string) call {
 		return newCall("POST", "/api/users/balance/adjust", email, `{"amount":5}`, http.StatusOK)
 	})
 }
 
-func (h *house) reads(path string) []call {
+func (h *installation) reads(path string) []call {
 	return h.each(func(email string) call { return newCall("GET", path, email, "", http.StatusOK) })
 }
 
 // questions are never twice the same: the worker knows a text that it has seen.
-func (h *house) questions(wait, want int) []call {
+func (h *installation) questions(wait, want int) []call {
 	return h.each(func(email string) call {
 		return newCall("POST", "/api/events/prediction/new", email, `{"text":"ship in the ice, корабль во льдах `+aKey+`"}`, want,
 			fmt.Sprint("Prefer: wait=", wait))
@@ -159,7 +152,7 @@ func (h *house) questions(wait, want int) []call {
 
 // besideBare runs a benchmark for each number of clients, and reports the floor with
 // it, which is measured once for each.
-func (h *house) besideBare(b *testing.B, name string, calls []call, clients ...int) {
+func (h *installation) besideBare(b *testing.B, name string, calls []call, clients ...int) {
 	for _, n := range clients {
 		l := load{address: h.address, clients: n, calls: calls}
 		bare := sync.OnceValue(func() float64 { return l.bare(b) })
@@ -171,32 +164,38 @@ func (h *house) besideBare(b *testing.B, name string, calls []call, clients ...i
 	}
 }
 
-// warm makes each person known to the service, and gives everybody a page of
+// warm makes each user known to the service, and gives each a page of
 // history.
-func (h *house) warm(b *testing.B) {
+func (h *installation) warm(b *testing.B) {
 	load{address: h.address, clients: 16, calls: h.deposits()}.run(b.Context(), b, 20*len(h.emails))
 }
 
 // BenchmarkEmbedded is the embedded default as a whole.
 func BenchmarkEmbedded(b *testing.B) {
-	h := &house{data: b.TempDir()}
+	h := &installation{data: b.TempDir()}
 	h.enroll(b, 256)
-	h.address, _ = h.process(b, "serve", "--price", "1")
+	h.address = h.process(b, "serve", "--price", "1", "--not-found-below", "0").address
 	h.warm(b)
 	h.besideBare(b, "deposits", h.deposits(), 1, 16, 64, 256)
-	h.besideBare(b, "answers", h.questions(10, http.StatusOK), 1, 16)
+	h.besideBare(b, "answers", h.questions(10, http.StatusOK), 1, 16, 64)
 }
 
-func newProduction(b *testing.B, people int) *house {
-	h := &house{data: b.TempDir(), database: schematest.Postgres(b), broker: bustest.New(b).Address}
+func newProduction(b *testing.B, people int) *installation {
+	h := &installation{data: b.TempDir(), database: schematest.Postgres(b), broker: bustest.New(b).Address}
 	h.enroll(b, people)
 	return h
 }
 
 // serve runs the service in one process with these roles.
-func (h *house) serve(b *testing.B, roles string) (stop func()) {
-	h.address, stop = h.process(b, "serve", "--price", "1", "--roles", roles, "--database-url", h.database, "--amqp-url", h.broker)
-	return stop
+func (h *installation) serve(b *testing.B, roles string) (stop func()) {
+	p := h.process(b, append(h.serving(roles), "--amqp-url", h.broker)...)
+	h.address = p.address
+	return p.stop
+}
+
+// serving are the arguments of a process with these roles.
+func (h *installation) serving(roles string) []string {
+	return []string{"serve", "--price", "1", "--not-found-below", "0", "--roles", roles, "--database-url", h.database}
 }
 
 const allButWorker = "api,relay,projector,matcher,expirer"
@@ -226,7 +225,7 @@ func BenchmarkProduction(b *testing.B) {
 // lag is how long after a deposit was acknowledged the balance in the views holds
 // it, as a client sees it that asks for that with min_position, while deposits
 // come in at the rate.
-func (h *house) lag(b *testing.B, rate float64) {
+func (h *installation) lag(b *testing.B, rate float64) {
 	ctx, stop := context.WithCancel(b.Context())
 	behind := make(chan []time.Duration)
 	start := time.Now()
@@ -253,7 +252,7 @@ func (h *house) lag(b *testing.B, rate float64) {
 }
 
 // BenchmarkProductionAccepts is the way of a command to its acknowledgement: questions
-// that nobody answers, with all roles but the worker, and then questions and deposits
+// without an answer, with all roles but the worker, and then questions and deposits
 // where no view is kept either, so that an append and nothing else is measured.
 func BenchmarkProductionAccepts(b *testing.B) {
 	h := newProduction(b, 4000) // an account has at most 64 open questions

@@ -35,14 +35,14 @@ func (k keySettings) key() (bus.Key, error) {
 	return key, nil
 }
 
-// brokerSettings say where RabbitMQ is, and what this installation is called there.
+// brokerSettings are the addresses of RabbitMQ, and the name of this installation there.
 type brokerSettings struct {
 	keySettings
 	AMQPURL     string `name:"amqp-url" placeholder:"URL,..." help:"amqp:// or amqps:// addresses of RabbitMQ: one, or those of all nodes of a cluster, tried in turn. A comma in a password is written as %2C."`
 	AMQPURLFile string `name:"amqp-url-file" type:"existingfile" placeholder:"FILE" help:"File that holds --amqp-url."`
 }
 
-// broker gives the broker of the settings for a process that is called so, or nil where
+// broker gives the broker of the settings for a process of this name, or nil where
 // they name none.
 func (b brokerSettings) broker(process string) (*bus.Broker, error) {
 	text, err := oneOf(b.AMQPURL, b.AMQPURLFile)

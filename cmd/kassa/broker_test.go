@@ -23,7 +23,7 @@ func startWorker(t *testing.T, data, broker string, flags ...string) *server {
 // waits, and not after it was answered, when the broker still has most of the bytes.
 func TestNothingReadableLiesAtTheBroker(t *testing.T) {
 	database, broker, data := schematest.Postgres(t), bustest.New(t), withSecret(t, t.TempDir())
-	s := serve(t, data, "--database-url", database, "--amqp-url", broker.Address, "--roles", "api,relay,projector,matcher")
+	s := serve(t, data, "--database-url", database, "--amqp-url", broker.Address, "--roles", "api,relay,projector,matcher", "--not-found-below", "0")
 	marker := strings.ToLower(rand.Text())
 	ada := client{url: s.url, email: marker + "@example.com", http: newHTTP()}
 	signedUp := ada.do(t.Context(), "POST", "/api/users/signup", "", credentials{ada.email, password})

@@ -24,7 +24,7 @@ func kills(t *testing.T) int {
 	return n
 }
 
-// drawSeed gives KASSA_SEED, or a new seed, and says which.
+// drawSeed gives KASSA_SEED, or a new seed, and logs it.
 func drawSeed(t *testing.T) uint64 {
 	seed := uint64(time.Now().UnixNano())
 	if s := os.Getenv("KASSA_SEED"); s != "" {
@@ -42,7 +42,7 @@ type entered struct {
 	key    string
 	path   string
 	body   any
-	answer answer // status 0: nobody knows yet
+	answer answer // status 0: not known yet
 }
 
 // actor is one person, one command after another, with a journal.
@@ -61,16 +61,18 @@ func (a *actor) enter(e *entered) {
 // Under load from many clients the process is killed at a random moment, time and
 // again. What was acknowledged must be there after the restart, at its position;
 // what was not is asked again with its key, and must then be there once; every
-// hold must end; every balance must be what the journal says; and the ledger must
-// be whole.
+// hold must end; every balance must be what the journal gives; and the ledger must
+// be whole. A witness that looks at the log from outside all the while never sees a
+// contradiction.
 func TestKilledUnderLoad(t *testing.T) {
 	const people = 12
 	seed := drawSeed(t)
 	random := rand.New(rand.NewPCG(seed, 0))
 	data := t.TempDir()
-	flags := []string{"--bonus", "100", "--hold-expiry", "20s"}
+	flags := []string{"--bonus", "100", "--hold-expiry", "20s", "--refunds-per-month", "20", "--not-found-below", "0"}
 
 	s := serve(t, data, flags...)
+	watching := newWatching(t, data)
 	h := newHTTP()
 	actors := make([]*actor, people)
 	for i := range actors {
@@ -84,6 +86,7 @@ func TestKilledUnderLoad(t *testing.T) {
 			own := rand.New(rand.NewPCG(seed, uint64(round*people+i+1)))
 			load.Go(func() { a.act(ctx, own) })
 		}
+		load.Go(func() { watching.watch(ctx, t, s.url) })
 		<-time.After(time.Duration(100+random.IntN(1200)) * time.Millisecond) // the random moment itself
 		s.kill()
 		stop()
@@ -101,6 +104,7 @@ func TestKilledUnderLoad(t *testing.T) {
 		a.awaitEnds(t)
 		a.checkBalance(t)
 	}
+	watching.sees(t, s)
 	if code := s.interrupt(t); code != 0 {
 		t.Errorf("exit code %d after Ctrl-C:\n%s", code, s.log)
 	}
@@ -114,7 +118,7 @@ func TestKilledUnderLoad(t *testing.T) {
 // act sends commands until the service is gone.
 func (a *actor) act(ctx context.Context, random *rand.Rand) {
 	for n := 0; ctx.Err() == nil; n++ {
-		e := draw(random, n)
+		e := a.draw(random, n)
 		a.enter(e)
 		e.answer = a.do(ctx, "POST", e.path, e.key, e.body)
 		if e.answer.status == 0 {
@@ -123,10 +127,17 @@ func (a *actor) act(ctx context.Context, random *rand.Rand) {
 	}
 }
 
-// draw gives the n-th command of somebody: a deposit, a withdrawal, or a question.
-func draw(random *rand.Rand, n int) *entered {
+// draw gives the n-th command of a user: a deposit, a withdrawal, a question, or that
+// none of the films of an earlier answer is the right one.
+func (a *actor) draw(random *rand.Rand, n int) *entered {
 	e := &entered{key: fmt.Sprintf("%d-%d", random.Uint64(), n), path: "/api/users/balance/adjust"}
-	switch random.IntN(4) {
+	switch random.IntN(6) {
+	case 5:
+		if asked := a.question(random); asked != "" {
+			e.path = "/api/events/prediction/" + asked + noneOfThese
+			return e
+		}
+		fallthrough
 	case 0:
 		e.body = adjustment{Amount: 1 + random.Int64N(50)}
 	case 1:
@@ -137,8 +148,19 @@ func draw(random *rand.Rand, n int) *entered {
 	return e
 }
 
+const noneOfThese = "/none-of-these"
+
+// question is the id of one of the person's last questions, "" where none is known.
+func (a *actor) question(random *rand.Rand) string {
+	back := 1 + random.IntN(8)
+	if back > len(a.journal) {
+		return ""
+	}
+	return a.journal[len(a.journal)-back].answer.text("prediction_id")
+}
+
 // settleJournal asks for everything again with the same keys. What was
-// acknowledged must give the same receipt; what nobody knew of is known then.
+// acknowledged must give the same receipt; what was unknown is known then.
 func (a *actor) settleJournal(t *testing.T) {
 	t.Helper()
 	for _, e := range a.journal {
@@ -147,7 +169,7 @@ func (a *actor) settleJournal(t *testing.T) {
 		switch {
 		case again.status == 0 || again.status >= 500:
 			t.Fatalf("a retry after the restart: %d %v", again.status, again.body)
-		case was.status == 0 || was.status == http.StatusPaymentRequired:
+		case was.status == 0 || was.status == http.StatusPaymentRequired || was.status == http.StatusConflict:
 			e.answer = again // a refusal is not remembered: the balance may have grown
 		case again.status >= 300 || again.header.Get("Idempotent-Replayed") != "true":
 			t.Fatalf("acknowledged and lost: %s %v\nwas %d %v\nnow %d %v", e.path, e.body, was.status, was.body, again.status, again.body)
@@ -161,7 +183,7 @@ func (a *actor) settleJournal(t *testing.T) {
 // up must have ended, and the others were carried again and end soon.
 func (a *actor) awaitEnds(t *testing.T) {
 	t.Helper()
-	deadline := time.After(30 * time.Second)
+	deadline := time.After(2 * time.Minute)
 	poll := time.NewTicker(100 * time.Millisecond)
 	defer poll.Stop()
 	for {
@@ -184,12 +206,14 @@ func (a *actor) awaitEnds(t *testing.T) {
 // checkBalance adds up the journal.
 func (a *actor) checkBalance(t *testing.T) {
 	t.Helper()
-	want, paid := int64(100), 0
+	want, paid, refunds, refunded := int64(100), 0, 0, 0
 	for _, e := range a.journal {
 		if e.answer.status >= 300 {
 			continue
 		}
 		switch body := e.body.(type) {
+		case nil:
+			refunds++
 		case adjustment:
 			want += body.Amount
 		case question:
@@ -197,11 +221,17 @@ func (a *actor) checkBalance(t *testing.T) {
 			if p.status != http.StatusOK {
 				t.Fatalf("prediction %v: %d %v", e.answer.body, p.status, p.body)
 			}
-			if p.text("status") == "completed" {
+			switch p.text("status") {
+			case "completed":
 				want -= p.number("cost")
 				paid++
+			case "refunded":
+				refunded++
 			}
 		}
+	}
+	if refunds != refunded {
+		t.Errorf("%s: %d refunds were acknowledged, %d answers are refunded", a.email, refunds, refunded)
 	}
 	balance := a.do(t.Context(), "GET", "/api/users/balance", "", nil)
 	if balance.number("balance") != want || balance.number("held") != 0 {

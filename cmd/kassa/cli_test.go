@@ -6,27 +6,53 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
-	"time"
+
+	"github.com/alecthomas/kong"
 
 	"kassa/audit"
-	"kassa/catalog"
+	"kassa/eventstore"
 	"kassa/schema"
 )
 
+// Every command answers --help, and it and its flags have a help text of one sentence.
 func TestHelpOfEveryCommand(t *testing.T) {
-	for _, args := range []string{"", "--help", "serve --help", "admin --help", "admin grant --help", "admin revoke --help", "admin list --help",
-		"catalog --help", "catalog check --help", "catalog import --help", "catalog list --help", "catalog search --help", "catalog score --help",
-		"events --help", "verify --help", "version --help", "worker --help", "migrate --help", "health --help", "doctor --help", "views --help"} {
-		code, out, complaints := kassa(t, strings.Fields(args)...)
-		if code != 0 || !strings.HasPrefix(out, "Usage: kassa") || complaints != "" {
-			t.Errorf("kassa %s: exit code %d, %q, %q", args, code, out, complaints)
-		}
+	for _, args := range [][]string{nil, {"--help"}} {
+		checkHelp(t, args)
+	}
+	for _, node := range model(t).Children {
+		checkNode(t, node, nil)
 	}
 }
 
-// Every flag can be given as an environment variable, and the help says so.
+func checkNode(t *testing.T, node *kong.Node, above []string) {
+	t.Helper()
+	words := append(slices.Clone(above), node.Name)
+	if node.Help == "" {
+		t.Errorf("the command %q says nothing of itself", words)
+	}
+	for _, f := range node.Flags {
+		if f.Help == "" || len(f.Envs) == 0 {
+			t.Errorf("the flag --%s of %q has no help or no variable", f.Name, words)
+		}
+	}
+	checkHelp(t, append(slices.Clone(words), "--help"))
+	for _, child := range node.Children {
+		checkNode(t, child, words)
+	}
+}
+
+func checkHelp(t *testing.T, args []string) {
+	t.Helper()
+	code, out, complaints := kassa(t, args...)
+	if code != 0 || !strings.HasPrefix(out, "Usage: kassa") || complaints != "" {
+		t.Errorf("kassa %s: exit code %d, %q, %q", args, code, out, complaints)
+	}
+}
+
+// Every flag can be given as an environment variable, and the help names it.
 func TestEveryFlagHasAVariable(t *testing.T) {
 	_, out, _ := kassa(t, "serve", "--help")
 	for _, v := range []string{"KASSA_ADDR", "KASSA_DATA", "KASSA_MODEL", "KASSA_PRICE", "KASSA_BONUS", "KASSA_HOLD_EXPIRY", "KASSA_RATE_LIMIT",
@@ -54,11 +80,54 @@ func TestWrongCommandLines(t *testing.T) {
 		says string
 	}{
 		{"sing", exitUsage, "sing"},
+		{"archive --to " + empty, exitUsage, "--database-url is missing"},
+		{"archive --database-url postgres://127.0.0.1:1/x", exitUsage, "--to is missing"},
+		{"archive --database-url postgres://127.0.0.1:1/x --to " + empty + " --before=-1", exitUsage, "not negative"},
+		{"archive --database-url postgres://127.0.0.1:1/x --plan", exitFailed, "connect"},
+		{"backup create --data " + empty, exitUsage, "--backups is missing"},
+		{"backup create --backups " + empty + " --data " + empty, exitFailed, "there is no ledger in " + empty},
+		{"backup create --backups " + empty + " --database-url postgres://127.0.0.1:1/x", exitUsage, "by its own tools"},
+		{"backup list --backups s3://", exitUsage, "s3://bucket"},
+		{"backup restore --backups " + empty, exitUsage, "--unproved"},
+		{"recover --data " + empty + " --unproved --kept 7:" + root, exitUsage, "--kept"},
+		{"recover --data " + empty + " --unproved", exitFailed, "there is no ledger in " + empty},
 		{"serve --colour red", exitUsage, "--colour"},
 		{"serve --price 0", exitUsage, "--price must be"},
 		{"serve --bonus=-1", exitUsage, "--bonus must be"},
 		{"serve --hold-expiry 1s", exitUsage, "--hold-expiry must be"},
 		{"serve --hold-expiry soon", exitUsage, "--hold-expiry"},
+		{"serve --four-eyes-above -1", exitUsage, "--four-eyes-above"},
+		{"serve --four-eyes-above 1000001", exitUsage, "--four-eyes-above"},
+		{"serve --admin-daily-limit -1", exitUsage, "--admin-daily-limit"},
+		{"serve --proposal-life 59s", exitUsage, "--proposal-life must be"},
+		{"serve --proposal-life 2161h", exitUsage, "--proposal-life must be"},
+		{"serve --film-link IMDb=http://imdb.example/{title}", exitUsage, "no https:// URL"},
+		{"serve --zone Moscow", exitUsage, "no time zone"},
+		{"serve --zone Local", exitUsage, "no time zone"},
+		{"serve --issuer a\ab", exitUsage, "no control characters"},
+		{"serve --free-per-hour=-1", exitUsage, "--free-per-hour must be"},
+		{"serve --refinements 11", exitUsage, "--refinements"},
+		{"serve --refine-within 25h", exitUsage, "--refine-within"},
+		{"serve --refunds-per-month 101", exitUsage, "--refunds-per-month"},
+		{"serve --refund-account-days=-1", exitUsage, "--refund-account-days"},
+		{"serve --smtp-url smtp://127.0.0.1:25?tls=off", exitUsage, "needs --mail-from and --public-url"},
+		{"serve --smtp-url http://mail.example --mail-from a@example.org --public-url https://kassa.example", exitUsage, "must be like smtp://"},
+		{"serve --smtp-url smtp://user:secret@mail.example?tls=off --mail-from a@example.org --public-url https://kassa.example", exitUsage, "without a password"},
+		{"serve --smtp-url smtp://mail.example --mail-from kassa --public-url https://kassa.example", exitUsage, "sender of mails must be like"},
+		{"serve --smtp-url smtp://mail.example --mail-from a@example.org --public-url kassa.example", exitUsage, "--public-url must be"},
+		{"admin reset a@example.org --public-url kassa.example", exitUsage, "--public-url must be"},
+		{"admin reset a@example.org --public-url https://kassa.example/web?x", exitUsage, "--public-url must be"},
+		{"serve --allow-origin *", exitUsage, "no origin as a browser sends it"},
+		{"serve --allow-origin https://*.example", exitUsage, "no origin as a browser sends it"},
+		{"serve --allow-origin https://films.example/", exitUsage, "no origin as a browser sends it"},
+		{"serve --allow-origin https://films.example:443", exitUsage, "no origin as a browser sends it"},
+		{"serve --allow-origin http://127.0.0.1:3000,https://Films.example", exitUsage, "https://Films.example"},
+		{"serve --allow-origin films.example", exitUsage, "no origin as a browser sends it"},
+		{"serve --session-idle 1m", exitUsage, "--session-idle must be"},
+		{"serve --session-life 24h", exitUsage, "--session-life at least"},
+		{"serve --not-found-below 1.5", exitUsage, "--not-found-below must be"},
+		{"serve --not-found-below NaN", exitUsage, "--not-found-below must be"},
+		{"eval --not-found-below 1.5 x.tsv", exitUsage, "--not-found-below must be"},
 		{"serve --rate-limit maybe", exitUsage, "--rate-limit"},
 		{"serve --addr nowhere:port --data " + empty, exitFailed, "listen on nowhere:port"},
 		{"verify --data " + empty, exitUnable, "there is no ledger in " + empty},
@@ -158,7 +227,7 @@ func userID(t *testing.T, c client) string {
 }
 
 // checkEvents reads the log as lines of JSON: positions are dense, and nothing
-// personal stands in it.
+// personal is in it.
 func checkEvents(t *testing.T, data string, size int) {
 	t.Helper()
 	_, out, _ := kassa(t, "events", "--json", "--data", data)
@@ -167,8 +236,8 @@ func checkEvents(t *testing.T, data string, size int) {
 		t.Fatalf("%d lines of %d entries", len(lines), size)
 	}
 	for i, line := range lines {
-		var e printedEvent
-		if err := json.Unmarshal([]byte(line), &e); err != nil || int(e.Position) != i+1 || len(e.Leaf) != 64 || len(e.Payload) == 0 {
+		var e audit.Entry
+		if err := json.Unmarshal([]byte(line), &e); err != nil || int(e.Position) != i+1 || e.Leaf == (eventstore.Hash{}) || len(e.Payload) == 0 {
 			t.Fatalf("line %d: %s (%v)", i+1, line, err)
 		}
 	}
@@ -213,7 +282,7 @@ func TestVerifyNamesTheFault(t *testing.T) {
 	}
 }
 
-// Whoever waits when the service is told to stop gets an answer, and a second
+// A client that waits when the service is stopped gets an answer, and a second
 // start finishes what was left.
 func TestCtrlC(t *testing.T) {
 	data := t.TempDir()
@@ -242,50 +311,7 @@ func TestPortInUse(t *testing.T) {
 	}
 }
 
-// A film that is imported while the service runs is found soon after.
-func TestImportIntoARunningService(t *testing.T) {
-	data := t.TempDir()
-	s := serve(t, data)
-	ada := s.signUp(t, newHTTP(), "ada@example.com")
-	ctx := t.Context()
-	if a := ada.do(ctx, "POST", "/api/users/balance/adjust", "", adjustment{Amount: 1000}); a.status != http.StatusOK {
-		t.Fatalf("deposit: %d %v", a.status, a.body)
-	}
-	shipped, err := catalog.Shipped()
-	if err != nil {
-		t.Fatal(err)
-	}
-	own := shipped[0]
-	own.ID, own.Title = "the-quiet-ship-2001", "The Quiet Ship"
-	content, err := json.Marshal([]catalog.Movie{own})
-	if err != nil {
-		t.Fatal(err)
-	}
-	file := filepath.Join(data, "own.json")
-	if err := os.WriteFile(file, content, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if code, out, complaints := kassa(t, "catalog", "import", file, "--data", data); code != 0 || !strings.Contains(out, "1 added") {
-		t.Fatalf("import: %d %s%s", code, out, complaints)
-	}
-	end := time.After(30 * time.Second)
-	again := time.NewTicker(200 * time.Millisecond)
-	defer again.Stop()
-	for {
-		p := ada.do(ctx, "POST", "/api/events/prediction/new", "", question{Text: "the quiet ship", wait: 30})
-		movies, _ := p.body["movies"].([]any)
-		if len(movies) > 0 && movies[0].(map[string]any)["movie_id"] == own.ID {
-			return
-		}
-		select {
-		case <-again.C:
-		case <-end:
-			t.Fatalf("half a minute after the import the service answers %v", movies)
-		}
-	}
-}
-
-// The doctor changes nothing, fails where something is wrong, and says how to
+// The doctor changes nothing, fails where something is wrong, and names how to
 // mend it.
 func TestDoctor(t *testing.T) {
 	empty := t.TempDir() + "/none"

@@ -31,11 +31,11 @@ func TestEachNodeOfAClusterIsLost(t *testing.T) {
 	key, err := bus.ParseKey(brokerKey)
 	must(t, err)
 	f := &fleet{t: t, data: withSecret(t, t.TempDir()), database: schematest.Postgres(t), http: newHTTP(),
-		users: map[string]string{"clerk": addUser(t, addresses, "clerk", key.ServiceRights()), "worker": addUser(t, addresses, "worker", key.WorkerRights())}}
+		users: map[string]string{"backend": addUser(t, addresses, "backend", key.ServiceRights()), "worker": addUser(t, addresses, "worker", key.WorkerRights())}}
 	f.closing, f.close = context.WithCancel(t.Context())
 	t.Cleanup(f.shut)
 	f.add("api", 1)
-	f.add("clerk", 2)
+	f.add("backend", 2)
 	f.add("worker", 2)
 	f.begin()
 	random := rand.New(rand.NewPCG(drawSeed(t), 0))
@@ -57,11 +57,11 @@ func TestEachNodeOfAClusterIsLost(t *testing.T) {
 
 	// The doctor names a node that is away, and an alarm.
 	cluster(t, "stop", "3")
-	if said := doctorSays(t, f.users["clerk"]); !strings.HasPrefix(said["broker"], "warning RabbitMQ 4") || !strings.Contains(said["broker"], "nothing listens there") {
+	if said := doctorSays(t, f.users["backend"]); !strings.HasPrefix(said["broker"], "warning RabbitMQ 4") || !strings.Contains(said["broker"], "nothing listens there") {
 		t.Errorf("with a node away the doctor says %q", said["broker"])
 	}
 	cluster(t, "rabbitmqctl", "1", "set_vm_memory_high_watermark", "0.0001")
-	if said := doctorSays(t, f.users["clerk"]); !strings.HasPrefix(said["broker's alarms"], "fault it takes no messages") {
+	if said := doctorSays(t, f.users["backend"]); !strings.HasPrefix(said["broker's alarms"], "fault it takes no messages") {
 		t.Errorf("with the memory alarm raised the doctor says %q", said["broker's alarms"])
 	}
 	cluster(t, "rabbitmqctl", "1", "set_vm_memory_high_watermark", "absolute", "512MiB")

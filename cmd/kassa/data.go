@@ -2,22 +2,15 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
-	"time"
 
-	"github.com/jackc/pgx/v5/pgxpool"
-
-	"kassa/catalog"
-	"kassa/commands"
-	"kassa/eventstore"
+	"kassa/internal/app"
 	"kassa/schema"
-	"kassa/vault"
+	"kassa/transparency"
 )
 
-// dataSettings name where Kassa keeps what it keeps.
+// dataSettings name where Kassa keeps its data.
 type dataSettings struct {
 	Data            string `default:"data" placeholder:"DIR" help:"Folder with all that Kassa keeps: the ledger (kassa.db), the secret, the unpacked model. Made if it is missing. Default: ${default}."`
 	DatabaseURL     string `name:"database-url" placeholder:"URL" help:"postgres://… of the ledger; then the folder keeps the secret and the model only. See kassa migrate."`
@@ -26,14 +19,28 @@ type dataSettings struct {
 	SecretFile      string `name:"secret-file" placeholder:"FILE" help:"File with the installation's secret, in hexadecimal; every process of an installation has the same. Default: secret in the data folder. The embedded default makes its own at the first start; else see kassa secret new."`
 }
 
-func (d dataSettings) database() string { return filepath.Join(d.Data, "kassa.db") }
-func (d dataSettings) models() string   { return filepath.Join(d.Data, "models") }
+// logKeySettings are the keys that sign heads of the log.
+type logKeySettings struct {
+	LogKey     string `name:"log-key" placeholder:"KEY" help:"Private key that signs heads of the log (see kassa key new); better in the environment or in a file."`
+	LogKeyFile string `name:"log-key-file" type:"existingfile" placeholder:"FILE" help:"File with the keys of the log, one a line: private ones sign, public ones of before are still accepted. Default: log.key in the data folder, which the embedded default makes at the first start; without a key no head is signed."`
+}
 
-func (d dataSettings) secret() string {
-	if d.SecretFile != "" {
-		return d.SecretFile
+// text is that of the key file, "" where none is given.
+func (k logKeySettings) text() (string, error) {
+	switch {
+	case k.LogKey != "" && k.LogKeyFile != "":
+		return "", wrongArgument("the key of the log is given directly and by the file %s: leave one away", k.LogKeyFile)
+	case k.LogKeyFile == "":
+		return k.LogKey, nil
 	}
-	return filepath.Join(d.Data, "secret")
+	text, err := os.ReadFile(k.LogKeyFile)
+	if err != nil {
+		return "", wrongArgument("read the keys of the log: %w", err)
+	}
+	if _, err := transparency.ParseKeys(string(text)); err != nil {
+		return "", wrongArgument("%s: %w", k.LogKeyFile, err)
+	}
+	return string(text), nil
 }
 
 // url is the address of the database, "" for the embedded default.
@@ -50,182 +57,52 @@ func databaseURL(value, file string) (string, error) {
 	return url, nil
 }
 
-// loadSecret reads the installation's secret. It is made here for a new ledger of the
-// embedded default only: processes that share a database would each make one of their
-// own, and a name that was mistyped would pass for a new installation.
-func (d dataSettings) loadSecret(url string) (vault.Secret, error) {
-	if url == "" && d.SecretFile == "" {
-		if _, err := os.Stat(d.database()); errors.Is(err, os.ErrNotExist) {
-			if err := d.makeFolder(); err != nil {
-				return nil, err
-			}
-			return vault.LoadSecret(d.secret())
-		}
-	}
-	secret, err := vault.ReadSecret(d.secret())
-	if errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("there is no secret in %s: put the installation's own there; for a new installation, kassa secret new makes one, once, and every process gets the same", d.secret())
-	}
-	return secret, err
+// folder is the storage but for the address of the database.
+func (d dataSettings) folder() app.Storage {
+	return app.Storage{Folder: d.Data, Conns: d.DatabaseConns, SecretFile: d.SecretFile}
 }
 
-func (d dataSettings) makeFolder() error {
-	if err := os.MkdirAll(d.Data, 0o700); err != nil {
-		return fmt.Errorf("make the data folder: %w", err)
-	}
-	return nil
-}
-
-// ledger is what Kassa keeps, open: in one file, or in PostgreSQL.
-type ledger struct {
-	store *eventstore.Store
-	vault *vault.Vault
-	tries *vault.Tries   // nil in one file, which one process has
-	file  *schema.SQLite // one of these two is set
-	pool  *pgxpool.Pool
+func (d dataSettings) storage() (app.Storage, error) {
+	s, err := d.folder(), error(nil)
+	s.DatabaseURL, err = d.url()
+	return s, err
 }
 
 // open opens the ledger for writing. The embedded one is made where it is missing.
-func (d dataSettings) open(ctx context.Context) (*ledger, error) {
-	url, err := d.url()
+func (d dataSettings) open(ctx context.Context) (*app.Ledger, error) {
+	s, err := d.storage()
 	if err != nil {
 		return nil, err
 	}
-	secret, err := d.loadSecret(url)
+	return s.Open(ctx)
+}
+
+// existing is the storage for commands that make no sense on an empty folder.
+func (d dataSettings) existing() (app.Storage, error) {
+	s, err := d.storage()
+	if err != nil || s.DatabaseURL != "" {
+		return s, err
+	}
+	if _, err := os.Stat(s.Database()); err != nil {
+		return s, fmt.Errorf("there is no ledger in %s: give its folder with --data, or start one with kassa serve", d.Data)
+	}
+	return s, nil
+}
+
+// openExisting is open for such commands.
+func (d dataSettings) openExisting(ctx context.Context) (*app.Ledger, error) {
+	s, err := d.existing()
 	if err != nil {
 		return nil, err
 	}
-	if err := d.makeFolder(); err != nil {
-		return nil, err
-	}
-	l := &ledger{}
-	if url != "" {
-		err = l.openPostgres(ctx, url, d.DatabaseConns, secret)
-	} else {
-		err = l.openFile(ctx, d.database(), secret)
-	}
-	if err == nil {
-		if err = l.vault.ClaimSecret(ctx); errors.Is(err, vault.ErrSecret) {
-			err = fmt.Errorf("%s: %w", d.secret(), err)
-		}
-	}
-	if err != nil {
-		return nil, errors.Join(err, l.close())
-	}
-	return l, nil
-}
-
-// makePrivate makes a file that is missing, for its owner only. SQLite by itself
-// would let everybody read it who may look into the folder; what it keeps beside
-// the file has the file's mode.
-func makePrivate(path string) error {
-	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
-	if errors.Is(err, os.ErrExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	return file.Close()
-}
-
-func (l *ledger) openFile(ctx context.Context, path string, secret vault.Secret) (err error) {
-	if err := makePrivate(path); err != nil {
-		return fmt.Errorf("make the ledger: %w", err)
-	}
-	if l.file, err = schema.OpenSQLite(ctx, path); err != nil {
-		return err
-	}
-	if l.store, err = eventstore.SQLite(ctx, l.file); err != nil {
-		return err
-	}
-	l.vault, err = vault.SQLite(l.file, secret, vault.Options{})
-	return err
-}
-
-func (l *ledger) openPostgres(ctx context.Context, url string, conns int32, secret vault.Secret) (err error) {
-	if l.pool, err = schema.OpenPostgres(ctx, url, conns); err != nil {
-		return err
-	}
-	if l.store, err = eventstore.Postgres(ctx, l.pool); err != nil {
-		return err
-	}
-	if l.tries, err = vault.PostgresTries(l.pool, secret); err != nil {
-		return err
-	}
-	l.vault, err = vault.Postgres(l.pool, secret, vault.Options{})
-	return err
+	return s.Open(ctx)
 }
 
 // openToRead opens the log for an audit; nothing is changed or made.
-func (d dataSettings) openToRead(ctx context.Context) (*ledger, error) {
-	return d.openLog(ctx, schema.OpenPostgresReadOnly)
-}
-
-// openLog opens the log alone, to be read.
-func (d dataSettings) openLog(ctx context.Context, openPool func(ctx context.Context, url string, conns int32) (*pgxpool.Pool, error)) (l *ledger, err error) {
-	if err := d.mustExist(); err != nil {
-		return nil, err
-	}
-	url, err := d.url()
+func (d dataSettings) openToRead(ctx context.Context) (*app.Ledger, error) {
+	s, err := d.existing()
 	if err != nil {
 		return nil, err
 	}
-	l = &ledger{}
-	if url == "" {
-		if l.file, err = schema.OpenSQLiteReadOnly(ctx, d.database()); err == nil {
-			l.store, err = eventstore.ReadSQLite(l.file)
-		}
-	} else if l.pool, err = openPool(ctx, url, 4); err == nil {
-		l.store, err = eventstore.ReadPostgres(l.pool)
-	}
-	if err != nil {
-		return nil, errors.Join(err, l.close())
-	}
-	return l, nil
-}
-
-// openExisting is open for commands that make no sense on an empty folder.
-func (d dataSettings) openExisting(ctx context.Context) (*ledger, error) {
-	if err := d.mustExist(); err != nil {
-		return nil, err
-	}
-	return d.open(ctx)
-}
-
-func (d dataSettings) mustExist() error {
-	if url, err := d.url(); url != "" || err != nil {
-		return err
-	}
-	if _, err := os.Stat(d.database()); err != nil {
-		return fmt.Errorf("there is no ledger in %s: give its folder with --data, or start one with kassa serve", d.Data)
-	}
-	return nil
-}
-
-func (l *ledger) close() (err error) {
-	if l.store != nil {
-		l.store.Close()
-	}
-	if l.pool != nil {
-		l.pool.Close()
-	}
-	if l.file != nil {
-		err = l.file.Close()
-	}
-	return err
-}
-
-// films opens the catalogue.
-func (l *ledger) films(ctx context.Context) (*catalog.Catalogue, error) {
-	if l.pool != nil {
-		return catalog.OpenPostgres(ctx, l.pool)
-	}
-	return catalog.Open(ctx, l.file)
-}
-
-// commands gives the handler for this ledger.
-func (l *ledger) commands(p priceSettings) *commands.Handler {
-	return &commands.Handler{Log: l.store, People: l.vault, Payments: commands.Sandbox{}, Now: time.Now,
-		Price: p.Price, Bonus: p.Bonus, HoldExpiry: p.HoldExpiry}
+	return s.OpenToRead(ctx)
 }

@@ -11,7 +11,9 @@ import (
 
 	"kassa/domain"
 	"kassa/eventstore"
+	"kassa/internal/app"
 	"kassa/internal/bus"
+	"kassa/internal/matcher"
 )
 
 // deadLettersCommand is about messages that failed for good.
@@ -54,8 +56,8 @@ func (w chosen) Validate() error {
 
 func (w chosen) has(id string) bool { return w.All || slices.Contains(w.ID, id) }
 
-// each visits the chosen records, and fails where one that was named is not there.
-func (w chosen) each(ctx context.Context, d deadLettersCommand, visit func(bus.DeadLetter) (drop bool, err error)) (err error) {
+// each calls handle for the chosen records, and fails where one that was named is not there.
+func (w chosen) each(ctx context.Context, d deadLettersCommand, handle func(bus.DeadLetter) (drop bool, err error)) (err error) {
 	records, err := d.records()
 	if err != nil {
 		return err
@@ -67,7 +69,7 @@ func (w chosen) each(ctx context.Context, d deadLettersCommand, visit func(bus.D
 			return false, nil
 		}
 		found[l.ID] = true
-		return visit(l)
+		return handle(l)
 	})
 	for _, id := range w.ID {
 		if err == nil && !found[id] {
@@ -101,9 +103,9 @@ func (s showDeadLetter) Run(ctx context.Context, c *console, line *commandLine) 
 	if err != nil {
 		return err
 	}
-	defer l.close()
+	defer l.Close()
 	return s.each(ctx, line.DeadLetters, func(record bus.DeadLetter) (bool, error) {
-		q, err := findQuestion(ctx, l.store, record)
+		q, err := findQuestion(ctx, l.Store, record)
 		if err != nil {
 			return false, err
 		}
@@ -127,7 +129,7 @@ func show(w io.Writer, l bus.DeadLetter, q outcome) {
 	fmt.Fprintf(w, "  ledger       it ended at position %d: %s\n", q.end.Position, q.end.Type)
 }
 
-// outcome is what the ledger says of what a dead letter was about.
+// outcome is what the ledger has of the question of a dead letter.
 type outcome struct {
 	asked    *domain.PredictionRequested // nil where the ledger has no such question
 	at       time.Time
@@ -136,13 +138,16 @@ type outcome struct {
 }
 
 func findQuestion(ctx context.Context, store *eventstore.Store, l bus.DeadLetter) (q outcome, err error) {
-	asked, rec, err := requestAt(ctx, store, l.Position, domain.PredictionID(l.Prediction))
-	if bus.IsPermanent(err) {
-		return q, nil
-	}
+	job := bus.Job{Prediction: l.Prediction, Position: l.Position}
+	found, err := matcher.Questions(ctx, store, []bus.Job{job})
 	if err != nil {
 		return q, err
 	}
+	rec, ok := found[job]
+	if !ok {
+		return q, nil
+	}
+	asked := rec.Event.(domain.PredictionRequested)
 	q = outcome{asked: &asked, at: rec.Time, recorded: rec}
 	for after := rec.Version; ; {
 		list, err := store.Stream(ctx, rec.Stream, after, 500)
@@ -186,15 +191,19 @@ func (r retryDeadLetters) Run(ctx context.Context, c *console, line *commandLine
 	if err != nil {
 		return err
 	}
-	defer l.close()
+	defer l.Close()
 	carrier, err := broker.Open(ctx, c.log)
 	if err != nil {
 		return err
 	}
 	defer carrier.Close()
-	carry := (&matcher{store: l.store, vault: l.vault, commands: l.commands(priceSettings{})}).carry(carrier)
+	films, err := l.Films(ctx) // a question is read with their words before it goes out
+	if err != nil {
+		return err
+	}
+	carry := (&matcher.Matcher{Store: l.Store, Vault: l.Vault, Catalogue: films, Commands: l.Commands(app.Terms{}), Logger: c.log}).Carry(carrier)
 	return r.each(ctx, line.DeadLetters, func(record bus.DeadLetter) (bool, error) {
-		q, err := findQuestion(ctx, l.store, record)
+		q, err := findQuestion(ctx, l.Store, record)
 		switch {
 		case err != nil:
 			return false, err
@@ -208,7 +217,7 @@ func (r retryDeadLetters) Run(ctx context.Context, c *console, line *commandLine
 			fmt.Fprintf(c.out, "%s: its question's time is up, and its credits come back\n", record.ID)
 			return false, nil
 		}
-		if err := carry(ctx, q.recorded); err != nil {
+		if err := carry(ctx, []eventstore.Recorded{q.recorded}); err != nil {
 			return false, err
 		}
 		fmt.Fprintf(c.out, "%s: the workers are asked once more\n", record.ID)

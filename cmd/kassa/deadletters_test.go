@@ -48,8 +48,8 @@ func TestDeadLetters(t *testing.T) {
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() {
-		ended <- failing.Run(ctx, bus.Handlers{Work: func(context.Context, []byte) ([]byte, string, error) { return nil, "", forGood },
-			Answer: func(context.Context, bus.Errand, []byte, string) error { return forGood }})
+		ended <- failing.Run(ctx, bus.Handlers{Work: func(context.Context, [][]byte) []bus.Outcome { return []bus.Outcome{{Err: forGood}} },
+			Answer: func(context.Context, []bus.Item) []error { return []error{forGood} }})
 	}()
 	ada := s.signUp(t, newHTTP(), "ada@example.com")
 	asked := ada.do(t.Context(), "POST", "/api/events/prediction/new", "", question{Text: "a ship in the ice"})
@@ -84,8 +84,8 @@ func TestDeadLetters(t *testing.T) {
 
 	again, err := testBroker(t, broker.Address).Open(t.Context(), slog.New(slog.DiscardHandler))
 	must(t, err)
-	about := bus.Errand{Prediction: asked.text("prediction_id"), Position: eventstore.Position(asked.number("position"))}
-	must(t, again.PublishAnswer(about, []byte("not an answer"), ""))
+	about := bus.Job{Prediction: asked.text("prediction_id"), Position: eventstore.Position(asked.number("position"))}
+	must(t, again.PublishAnswers(bus.Item{Job: about, Body: []byte("not an answer"), Failure: ""}))
 	again.Close()
 	late := regexp.MustCompile(`(?m)^(\S+) +\S+ \S+ +answers +rejected +\d+ +true$`)
 	eventstoretest.Eventually(t, "the second record", func() bool {

@@ -2,7 +2,9 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"log/slog"
+	"maps"
 	"net/url"
 	"os"
 	"os/exec"
@@ -19,7 +21,7 @@ import (
 )
 
 // doctorSays runs the doctor on a broker alone, and gives its lines by what they are
-// about, in the form "state says".
+// about, in the form "state text".
 func doctorSays(t *testing.T, addresses string) map[string]string {
 	t.Helper()
 	_, out, complaints := kassa(t, "doctor", "--data", filepath.Join(t.TempDir(), "none"), "--amqp-url", addresses)
@@ -35,7 +37,7 @@ func doctorSays(t *testing.T, addresses string) map[string]string {
 	return said
 }
 
-// The doctor tells the faults of a broker apart, and changes nothing there.
+// The doctor distinguishes the faults of a broker, and changes nothing there.
 func TestDoctorAtTheBroker(t *testing.T) {
 	broker := bustest.New(t)
 	key, err := bus.ParseKey(brokerKey)
@@ -44,12 +46,21 @@ func TestDoctorAtTheBroker(t *testing.T) {
 	address := broker.As(t, rights.Configure, rights.Write, rights.Read)
 	wants := func(when, addresses string, lines map[string]string) {
 		t.Helper()
-		said := doctorSays(t, addresses)
-		for what, want := range lines {
-			state, text, _ := strings.Cut(want, " ")
-			if !strings.HasPrefix(said[what], state+" ") || !strings.Contains(said[what], text) {
-				t.Errorf("%s, of the %s: %q, want %q", when, what, said[what], want)
+		var faults []string
+		// Each look waits only so long for an answer, and a machine at its limit may take
+		// longer: the doctor, who changes nothing, is asked some times more.
+		for n := 0; n == 0 || n < 5 && len(faults) > 0; n++ {
+			said := doctorSays(t, addresses)
+			faults = nil
+			for what, want := range lines {
+				state, text, _ := strings.Cut(want, " ")
+				if !strings.HasPrefix(said[what], state+" ") || !strings.Contains(said[what], text) {
+					faults = append(faults, fmt.Sprintf("%s, of the %s: %q, want %q", when, what, said[what], want))
+				}
 			}
+		}
+		for _, fault := range faults {
+			t.Error(fault)
 		}
 	}
 	wants("before the first start", address, map[string]string{"broker": "ok RabbitMQ 4", "broker's queues": "warning makes them", "older queues": "ok none", "dead letters": "ok none"})
@@ -103,8 +114,8 @@ func TestDoctorAtTheBroker(t *testing.T) {
 		"broker's queues": "fault " + kept + " has other arguments"})
 }
 
-// What docker/make-secrets writes for RabbitMQ are the rights that the program says it
-// needs, for the users of the addresses that it writes, and compose.yaml hands each
+// What docker/make-secrets writes for RabbitMQ are the rights that the program names as
+// needed, for the users of the addresses that it writes, and compose.yaml gives each
 // container its own address alone.
 func TestMakeSecretsGivesLeastRights(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "secrets")
@@ -156,12 +167,41 @@ func TestMakeSecretsGivesLeastRights(t *testing.T) {
 	}
 	must(t, yaml.Unmarshal(compose, &file))
 	for name, service := range file.Services {
-		want := map[string][]string{"clerk": {"amqp-url", "broker-key"}, "worker": {"amqp-worker-url", "broker-key"}, "rabbitmq": {"rabbitmq-definitions"}}[name]
+		want := map[string][]string{"backend": {"amqp-url", "broker-key"}, "worker": {"amqp-worker-url", "broker-key"}, "rabbitmq": {"rabbitmq-definitions"}}[name]
 		of := slices.DeleteFunc(slices.Clone(service.Secrets), func(s string) bool {
 			return !strings.HasPrefix(s, "amqp") && !strings.Contains(s, "broker") && !strings.Contains(s, "rabbit")
 		})
 		if !slices.Equal(of, want) {
 			t.Errorf("%s is given %v of the broker's secrets, want %v", name, of, want)
+		}
+	}
+}
+
+// After an upgrade docker/make-secrets adds what is missing, and leaves what is there.
+func TestMakeSecretsAgain(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "secrets")
+	secrets := func() map[string]string {
+		t.Helper()
+		make := exec.Command(filepath.Join("..", "..", "docker", "make-secrets"))
+		make.Env = append(os.Environ(), "KASSA_SECRETS="+dir)
+		if out, err := make.CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		files, err := filepath.Glob(filepath.Join(dir, "*"))
+		must(t, err)
+		is := map[string]string{}
+		for _, file := range files {
+			if text, err := os.ReadFile(file); err == nil { // else it is a folder
+				is[filepath.Base(file)] = string(text)
+			}
+		}
+		return is
+	}
+	first := secrets()
+	for _, missing := range []string{"pgbouncer-users", "amqp-worker-url", "database-url", "rabbitmq-definitions.json"} {
+		must(t, os.Remove(filepath.Join(dir, missing)))
+		if again := secrets(); !maps.Equal(again, first) {
+			t.Errorf("without %s it made other secrets, or not all: %d of %d", missing, len(again), len(first))
 		}
 	}
 }

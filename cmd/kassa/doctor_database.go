@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"strconv"
 	"strings"
@@ -55,13 +56,14 @@ func (d doctorCommand) databaseChecks(url string) []check {
 		}},
 		{"tables", on(func(ctx context.Context, _ *pgx.Conn) (string, error) {
 			says, err := lookAtTables(ctx, url)
-			migrated = err == nil
+			// Where this login may not read them they are there, and the next checks give the reason.
+			migrated = err == nil || sqlState(err) == "42501"
 			return says, err
 		})},
 		{"login", inTables(lookAtLogin)},
 		{"owners", none(schema.WrongOwners, "all tables and functions are the owner's")},
-		{"rights", none(schema.WrongRights, "the service can append and read, and cannot change the log")},
-		{"powers", none(schema.WrongPowers, "the service can create nothing, and be nobody else")},
+		{"rights", none(schema.WrongRights, "the service can append and read, auditors can read the log and the views, and neither can change the log")},
+		{"powers", none(schema.WrongPowers, "the service and auditors can create nothing, and be nobody else")},
 		{"functions", none(schema.WrongFunctions, "those with more rights can be led nowhere else")},
 		{"guards", none(schema.WrongGuards, "the log's triggers and constraints are as they were made")},
 		{"partitions", inTables(lookAtPartitions)},
@@ -69,6 +71,8 @@ func (d doctorCommand) databaseChecks(url string) []check {
 		{"followers", inTables(lookAtFollowers)},
 		{"pgvector", on(lookAtPgvector)},
 		{"clock", on(lookAtClock)},
+		{"wal archive", on(lookAtArchiver)},
+		{"deleted rows", on(lookAtDeletedRows)},
 	}
 }
 
@@ -124,7 +128,7 @@ func lookAtTables(ctx context.Context, url string) (string, error) {
 	return "up to date", nil
 }
 
-// lookAtLogin says whether this login is one for the service.
+// lookAtLogin checks whether this login is one for the service.
 func lookAtLogin(ctx context.Context, conn *pgx.Conn) (string, error) {
 	is, err := schema.LoginOf(ctx, conn)
 	switch {
@@ -151,7 +155,16 @@ func lookAtPartitions(ctx context.Context, conn *pgx.Conn) (string, error) {
 	case ahead < leastPartitions:
 		return "", warn("the last ends in %d positions: processes that run make the next; their log says what hinders them", ahead)
 	}
-	return fmt.Sprintf("made for %d positions ahead", ahead), nil
+	return fmt.Sprintf("made for %d positions ahead", ahead) + lookAtArchived(ctx, conn), nil
+}
+
+// lookAtArchived gives the position up to which the log is archived.
+func lookAtArchived(ctx context.Context, conn *pgx.Conn) string {
+	var upTo int64
+	if err := conn.QueryRow(ctx, `SELECT coalesce(max(upto), 0) FROM archives`).Scan(&upTo); err != nil || upTo == 0 {
+		return "" // the checks of rights and tables give the reason
+	}
+	return fmt.Sprintf("; archived up to position %d", upTo)
 }
 
 // lookAtTablesOfLedger opens the log as kassa serve does, and tries whether the
@@ -161,12 +174,12 @@ func (d doctorCommand) lookAtTablesOfLedger(ctx context.Context, url string) (st
 	if err != nil {
 		return "", err
 	}
-	defer l.close()
+	defer l.Close()
 	says, err := d.lookAtLedger(ctx, l)
 	if err != nil {
 		return says, err
 	}
-	switch err := l.store.Probe(ctx); {
+	switch err := l.Store.Probe(ctx); {
 	case schema.FaultOf(err) == schema.Full:
 		return "", fmt.Errorf("the database's disk is full: make space there (%w)", err)
 	case err != nil:
@@ -180,7 +193,7 @@ type connectError struct{ error }
 
 func (e *connectError) Unwrap() error { return e.error }
 
-// refusals are what a server that was reached says to a login, and what to do about it.
+// refusals are the answers of a server to a login that it refuses, and what to do about each.
 var refusals = map[string]string{
 	"28P01": "the password is wrong: compare it with the file of the address",
 	"28000": "the server lets this login in from here under no name: look at pg_hba.conf, and whether the role exists and has LOGIN",
@@ -206,6 +219,11 @@ func explainConnect(err error) error {
 		what = "nothing listens there: start PostgreSQL, or correct host and port"
 	case errors.Is(err, context.DeadlineExceeded) || isTimeout(err):
 		what = "there is no answer: a firewall drops it, or the server hangs"
+	case strings.Contains(err.Error(), "tls: certificate required"):
+		what = "it wants a certificate of its clients: sslcert and sslkey in the address"
+	case errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF):
+		// A server that wants a certificate may close before its reason is read.
+		what = "it closes the connection: is it PostgreSQL? By TLS, does it want sslcert and sslkey in the address?"
 	case strings.Contains(err.Error(), "tls"):
 		what = "TLS fails: look at sslmode and sslrootcert in the address, and at the server's certificate"
 	}

@@ -2,20 +2,25 @@ package main
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"net/url"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
 
+	"kassa/internal/bus"
 	"kassa/schema"
 	"kassa/schema/schematest"
 )
 
-// doctored is a database with the service's login, and what the doctor says of it.
+// doctored is a database with the service's login, and the doctor's findings.
 type doctored struct {
 	owner   *pgx.Conn
 	service string // address
@@ -69,13 +74,14 @@ func (d doctored) report(t *testing.T, address string) (code int, findings strin
 	return code, findings
 }
 
-// looked is report of the database alone, in this process.
+// looked is report of the database alone, in this process; without the version of
+// pgvector, which is the machine's.
 func (d doctored) looked(t *testing.T) (findings string) {
 	t.Helper()
 	command := doctorCommand{dataSettings: dataSettings{Data: d.data, DatabaseURL: d.service}}
 	for _, k := range command.databaseChecks(d.service) {
 		for _, f := range k.examine(t.Context()) {
-			if f.state != stateOK {
+			if f.state != stateOK && f.what != "pgvector" {
 				findings += fmt.Sprintf("%s %s %s\n", f.state, f.what, f.says)
 			}
 		}
@@ -83,8 +89,8 @@ func (d doctored) looked(t *testing.T) (findings string) {
 	return findings
 }
 
-// The doctor finds nothing in a database as it was made, each thing that somebody did to
-// it, and nothing again when that was undone as it says.
+// The doctor finds nothing in a database as it was made, each change that was made to
+// it, and nothing again when that was undone as the finding advises.
 func TestDoctorOfADatabase(t *testing.T) {
 	d := newDoctored(t)
 	if code, findings := d.report(t, d.service); code != 0 || findings != "" {
@@ -129,6 +135,22 @@ func TestDoctorOfADatabase(t *testing.T) {
 	}
 	if code, findings := d.report(t, d.service); code != 0 || findings != "" {
 		t.Errorf("when all was undone: exit code %d\n%s", code, findings)
+	}
+}
+
+// A replication slot that keeps deleted rows is named; one that nobody uses is a warning.
+func TestDoctorNamesForgottenSlots(t *testing.T) {
+	d := newDoctored(t)
+	standby := schematest.NewStandby(t)
+	var oldest string
+	must(t, d.owner.QueryRow(t.Context(), `SELECT xid(pg_snapshot_xmax(pg_current_snapshot()))::text`).Scan(&oldest))
+	standby.Reads(oldest)
+	if _, out, _ := kassa(t, "doctor", "--data", d.data, "--addr", "127.0.0.1:0", "--database-url", d.service); !strings.Contains(out, "kept for what standbys read (hot_standby_feedback): "+standby.Slot) {
+		t.Errorf("of a slot that is used:\n%s", out)
+	}
+	standby.Leave()
+	if findings := d.looked(t); !strings.Contains(findings, "warning deleted rows the replication slot "+standby.Slot+" is not used") {
+		t.Errorf("of a slot that is forgotten:\n%s", findings)
 	}
 }
 
@@ -216,6 +238,106 @@ func TestDoctorOfThisMachine(t *testing.T) {
 	}
 	if code, _, complaints := kassa(t, "serve", "--data", data, "--addr", "127.0.0.1:0"); code != exitFailed {
 		t.Errorf("serve starts on it: exit code %d, %s", code, complaints)
+	}
+}
+
+// The guards of a ledger in one file are looked at as well.
+func TestDoctorMissesGuardsOfAFile(t *testing.T) {
+	data := t.TempDir()
+	serve(t, data).interrupt(t)
+	if code, out, complaints := kassa(t, "doctor", "--data", data, "--addr", "127.0.0.1:0"); code != 0 || !strings.Contains(out, "ok       guards") {
+		t.Fatalf("of a new ledger: exit code %d\n%s%s", code, out, complaints)
+	}
+	tamper(t, filepath.Join(data, "kassa.db"), `DROP TRIGGER events_no_update`)
+	code, out, _ := kassa(t, "doctor", "--data", data, "--addr", "127.0.0.1:0")
+	if code != exitFailed || !strings.Contains(out, "fault    guards                 missing, or not as it was made: the trigger events_no_update;") {
+		t.Errorf("without a trigger: exit code %d\n%s", code, out)
+	}
+}
+
+// The JSON form has the same findings as the lines for people, and the same exit code;
+// its codes are these.
+func TestDoctorInJSON(t *testing.T) {
+	d := newDoctored(t)
+	codes := strings.Fields(`data_folder secret_file disk port model
+		database tables login owners rights powers functions guards partitions ledger followers pgvector clock wal_archive deleted_rows`)
+	same := func(name string, exit int, args ...string) {
+		t.Helper()
+		args = append([]string{"doctor", "--data", d.data, "--addr", "127.0.0.1:0", "--database-url", d.service}, args...)
+		code, lines, complaints := kassa(t, args...)
+		jsonCode, out, jsonComplaints := kassa(t, append(args, "--json")...)
+		var said struct {
+			OK       bool
+			ExitCode int `json:"exit_code"`
+			Version  string
+			Faults   int
+			Warnings int
+			Unseen   int
+			Findings []struct{ Code, State, Says string }
+		}
+		must(t, json.Unmarshal([]byte(out), &said))
+		var of []string
+		n := map[string]int{}
+		changing := regexp.MustCompile(`[0-9.]+ ?([mµ]?s|[GM]iB)\b`) // times, and the space of the disk
+		for i, line := range strings.Split(strings.TrimSpace(lines), "\n") {
+			f := said.Findings[i]
+			n[f.State]++
+			if changing.ReplaceAllString(line, "") != changing.ReplaceAllString(fmt.Sprintf("%-8s %-22s %s", f.State, strings.TrimSpace(line[9:31]), f.Says), "") ||
+				f.Code != strings.ReplaceAll(strings.TrimSpace(line[9:31]), " ", "_") {
+				t.Errorf("%s: %+v, and for people %q", name, f, line)
+			}
+			of = append(of, f.Code)
+		}
+		if code != exit || jsonCode != exit || said.ExitCode != exit || said.OK != (exit == 0) || complaints != jsonComplaints || said.Version == "" ||
+			said.Faults != n[stateFault] || said.Warnings != n[stateWarning] || said.Unseen != n[stateUnseen] {
+			t.Errorf("%s: exit codes %d and %d, want %d: %+v\n%s%s", name, code, jsonCode, exit, said, complaints, jsonComplaints)
+		}
+		if of = slices.Compact(of); !slices.Equal(of, codes) {
+			t.Errorf("%s: the codes are %q, want %q", name, of, codes)
+		}
+	}
+	same("as it was made", 0)
+	d.exec(t, `GRANT UPDATE ON events TO kassa_app; GRANT DELETE ON events TO kassa_app`)
+	same("with two faults of one kind", exitFailed)
+	d.exec(t, `REVOKE UPDATE, DELETE ON events FROM kassa_app; INSERT INTO goose_db_version (version_id, is_applied) VALUES (90000, true)`)
+	same("after a newer program", exitTooOld)
+	if code, out, _ := kassa(t, "doctor", "--json", "--database-url", ""); code != exitUsage || out != "" {
+		t.Errorf("a wrong argument: exit code %d, %s", code, out)
+	}
+	var broker []string
+	for _, k := range brokerChecks(bus.Broker{}) {
+		broker = append(broker, finding{what: k.what}.code())
+	}
+	if want := strings.Fields(`broker broker_queues broker_rights broker_alarms older_queues dead_letters`); !slices.Equal(broker, want) {
+		t.Errorf("the broker's codes are %q, want %q", broker, want)
+	}
+}
+
+// A check that could not look is no verdict, and one that found a fault is, whatever
+// else could not be looked at.
+func TestDoctorCouldNotLook(t *testing.T) {
+	for _, tt := range []struct {
+		exit int
+		errs []error
+	}{
+		{0, []error{nil, warn("a little")}},
+		{exitUnable, []error{nil, notLooked("x")}},
+		{exitUnable, []error{context.DeadlineExceeded}},
+		{exitTooOld, []error{notLooked("x"), schema.ErrNewer}},
+		{exitFailed, []error{notLooked("x"), schema.ErrNewer, errors.New("broken")}},
+		{exitFailed, []error{errors.Join(warn("a little"), errors.New("broken"))}},
+	} {
+		var findings []finding
+		for _, err := range tt.errs {
+			findings = append(findings, check{"x", func(context.Context) (string, error) { return "", err }}.examine(t.Context())...)
+		}
+		code := 0
+		if err := judge(findings, countStates(findings), len(tt.errs)); err != nil {
+			code = exitCode(err)
+		}
+		if code != tt.exit {
+			t.Errorf("%v: exit code %d, want %d", tt.errs, code, tt.exit)
+		}
 	}
 }
 

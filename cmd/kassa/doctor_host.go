@@ -8,9 +8,11 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
+	"kassa/internal/app"
 	"kassa/schema"
 	"kassa/vault"
 )
@@ -44,11 +46,11 @@ func (d doctorCommand) lookAtFolder(context.Context) (string, error) {
 }
 
 func (d doctorCommand) lookAtSecretFile(context.Context) (string, error) {
-	path := d.secret()
+	path := d.folder().Secret()
 	info, err := os.Stat(path)
 	if errors.Is(err, os.ErrNotExist) {
 		url, err := d.url()
-		if _, ledger := os.Stat(d.database()); err == nil && url == "" && d.SecretFile == "" && ledger != nil {
+		if _, ledger := os.Stat(d.folder().Database()); err == nil && url == "" && d.SecretFile == "" && ledger != nil {
 			return "", warn("%s is not there yet; kassa serve makes it with the ledger", path)
 		}
 		return "", fmt.Errorf("%s is not there: put the installation's secret there; kassa secret new makes that of a new installation", path)
@@ -59,20 +61,26 @@ func (d doctorCommand) lookAtSecretFile(context.Context) (string, error) {
 	if _, err := vault.ReadSecret(path); err != nil {
 		return "", err
 	}
-	if info.Mode().Perm()&0o077 != 0 {
-		if d.SecretFile != "" { // a container is given it as it is, and nobody else is in there
-			return "", warn("others can read %s: chmod 600, where it is not mounted for this process alone", path)
-		}
-		return "", fmt.Errorf("others can read the secret: chmod 600 %s", path)
+	if info.Mode().Perm()&0o077 == 0 || strings.HasPrefix(path, containerSecrets) {
+		return path, nil
 	}
-	return path, nil
+	if d.SecretFile != "" { // it may be mounted from elsewhere, as it is there
+		return "", warn("others can read %s: chmod 600, where it is not mounted for this process alone", path)
+	}
+	return "", fmt.Errorf("others can read the secret: chmod 600 %s", path)
 }
 
+// containerSecrets is where Docker mounts the secrets of a container: no other user is in
+// there, whatever a file's mode is.
+const containerSecrets = "/run/secrets/"
+
 // leastSpace is the free space below which the disk counts as full, and lowSpace that
-// below which somebody should look.
+// below which an operator should look. Beside a database the folder has to hold the model
+// only (modelSpace).
 const (
 	leastSpace = 64 << 20
 	lowSpace   = 1 << 30
+	modelSpace = 16 << 20
 )
 
 // lookAtDisk looks where the data folder is, or will be. The database's own disk is
@@ -85,14 +93,21 @@ func (d doctorCommand) lookAtDisk(context.Context) (string, error) {
 	for _, err := os.Stat(place); err != nil && place != filepath.Dir(place); _, err = os.Stat(place) {
 		place = filepath.Dir(place)
 	}
+	least, low := int64(leastSpace), int64(lowSpace)
+	if url, err := d.url(); err == nil && url != "" {
+		least, low = modelSpace, modelSpace
+	}
 	free, err := freeSpace(place)
 	switch {
 	case err != nil:
 		return "", unableError{err}
-	case free < leastSpace:
+	case free < least:
 		return "", fmt.Errorf("%d MiB are free where %s is: make space, or nothing can be written", free>>20, place)
-	case free < lowSpace:
+	case free < low:
 		return "", warn("%d MiB are free where %s is: make space soon", free>>20, place)
+	}
+	if free < 1<<30 {
+		return fmt.Sprintf("%d MiB are free", free>>20), nil
 	}
 	return fmt.Sprintf("%d GiB are free", free>>30), nil
 }
@@ -120,65 +135,91 @@ func (d doctorCommand) lookAtPort(ctx context.Context) (string, error) {
 	return "a kassa process listens on " + d.Addr, answer.Body.Close()
 }
 
-// lookAtModel opens it, which compares its files with their hashes, and embeds a
-// text in each language.
+// lookAtModel opens the models, each of which proves itself, and embeds a text in each
+// language. The built-in one is not unpacked into the data folder, which stays as it is.
 func (d doctorCommand) lookAtModel(ctx context.Context) (string, error) {
-	model, err := d.openModel(ctx, dataSettings{Data: os.TempDir()})
+	models, err := d.openModels(ctx, d.folder().Models(), "")
 	if err != nil {
-		return "", fmt.Errorf("%w; give a folder with --model, or leave it away for the built-in one", err)
+		return "", fmt.Errorf("%w; kassa model list has the models that were added; without --model the built-in one is used", err)
 	}
-	defer model.Close()
+	defer models.Close()
 	start := time.Now()
-	if _, err := model.EmbedAll(ctx, []string{"a ship in the ice", "корабль во льдах"}); err != nil {
-		return "", err
+	for _, model := range models {
+		if _, err := model.EmbedAll(ctx, []string{"a ship in the ice", "корабль во льдах"}); err != nil {
+			return "", err
+		}
 	}
-	return fmt.Sprintf("%s, two texts in %s", model.ModelVersion(), time.Since(start).Round(100*time.Microsecond)), nil
+	return fmt.Sprintf("%s, two texts in %s", strings.Join(models.Versions(), ", "), time.Since(start).Round(100*time.Microsecond)), nil
 }
 
 // lookAtFile looks at the embedded ledger as kassa serve does when it opens it.
 func (d doctorCommand) lookAtFile(ctx context.Context) (string, error) {
-	if err := d.mustExist(); err != nil {
+	if _, err := d.existing(); err != nil {
 		return "", warn("%v", err)
 	}
 	l, err := d.openToRead(ctx)
 	if err != nil {
 		return "", err
 	}
-	defer l.close()
-	if older, err := l.file.Older(ctx); err != nil || older > 0 {
+	defer l.Close()
+	if older, err := l.File.Older(ctx); err != nil || older > 0 {
 		return "", errors.Join(err, warn("it is of an older version: kassa serve brings it to this one (%d steps)", older))
 	}
 	return d.lookAtLedger(ctx, l)
 }
 
-// lookAtLedger makes the checks of a start: the head and the tree agree, the secret is
-// the ledger's own, and the films can be read.
-func (d doctorCommand) lookAtLedger(ctx context.Context, l *ledger) (string, error) {
-	if err := l.store.Prove(ctx); err != nil {
-		return "", fmt.Errorf("%w: kassa serve does not start; keep it as it is, and run kassa verify", err)
-	}
-	secret, err := vault.ReadSecret(d.secret())
-	if err != nil {
-		return "", notLooked("its secret, for want of the file")
-	}
-	if l.pool != nil {
-		l.vault, err = vault.Postgres(l.pool, secret, vault.Options{})
-	} else {
-		l.vault, err = vault.SQLite(l.file, secret, vault.Options{})
-	}
+// lookAtGuards looks for what keeps the log in the file from being changed.
+func (d doctorCommand) lookAtGuards(ctx context.Context) (string, error) {
+	l, err := d.openToRead(ctx)
 	if err != nil {
 		return "", err
 	}
-	if err := l.vault.CheckSecret(ctx); errors.Is(err, vault.ErrSecret) {
-		return "", fmt.Errorf("%s: %w", d.secret(), err)
+	defer l.Close()
+	gone, err := l.Store.MissingGuards(ctx)
+	if err != nil {
+		return "", unableError{err}
+	}
+	var faults []error
+	for _, guard := range gone {
+		faults = append(faults, fmt.Errorf("missing, or not as it was made: %s; somebody changed the file: keep it as it is, run kassa verify", guard))
+	}
+	return "the log's triggers and constraints are as they were made", errors.Join(faults...)
+}
+
+// newestRead is how many of the newest entries are read, which newer programs may have
+// written.
+const newestRead = 1000
+
+// lookAtLedger makes the checks of a start: the head and the tree agree, the newest entries
+// are known to this program, the secret is the ledger's own, and the films can be read.
+func (d doctorCommand) lookAtLedger(ctx context.Context, l *app.Ledger) (string, error) {
+	if err := l.Store.Prove(ctx); err != nil {
+		return "", fmt.Errorf("%w: kassa serve does not start; keep it as it is, and run kassa verify", err)
+	}
+	head, err := l.Store.Head(ctx)
+	if err != nil {
+		return "", couldNotRead(err)
+	}
+	if _, err := l.Store.After(ctx, max(0, head.Size-newestRead), newestRead); err != nil {
+		return "", couldNotRead(err)
+	}
+	secret, err := vault.ReadSecret(d.folder().Secret())
+	if err != nil {
+		return "", notLooked("its secret, for want of the file")
+	}
+	keys, err := l.OpenVault(secret, vault.Options{})
+	if err != nil {
+		return "", err
+	}
+	if err := keys.CheckSecret(ctx); errors.Is(err, vault.ErrSecret) {
+		return "", fmt.Errorf("%s: %w", d.folder().Secret(), err)
 	} else if err != nil {
 		return "", couldNotRead(err)
 	}
-	if _, err := l.films(ctx); err != nil {
+	if _, err := l.Films(ctx); err != nil {
 		return "", couldNotRead(err)
 	}
-	head, err := l.store.Head(ctx)
-	return fmt.Sprintf("%d entries; kassa verify proves them", head.Size), err
+	return fmt.Sprintf("%d entries; kassa verify proves them", head.Size), nil
 }
 
 // couldNotRead is no verdict where the login that looks may not see it.

@@ -15,7 +15,7 @@ import (
 	"kassa/schema/schematest"
 )
 
-// freeAddress is one that nobody listens on for now.
+// freeAddress is one on which no process listens now.
 func freeAddress(t testing.TB) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -26,7 +26,7 @@ func freeAddress(t testing.TB) string {
 	return l.Addr().String()
 }
 
-// readiness is what a process says at /api/ready.
+// readiness is the answer of /api/ready.
 func readiness(t testing.TB, address string) (status int, detail string) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+address+"/api/ready", nil)
@@ -89,7 +89,7 @@ func TestNoConnectionWhileOpening(t *testing.T) {
 	}
 }
 
-// A process that is told to end says first that it drains, and answers for a while all
+// A process that is to end reports first that it drains, and answers for a while all
 // the same, on connections that it does not keep. What is under way then ends well.
 func TestDrain(t *testing.T) {
 	t.Parallel()

@@ -2,14 +2,14 @@ package main
 
 import (
 	"context"
-	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
 	"strings"
-	"time"
 
+	"kassa/audit"
 	"kassa/domain"
 	"kassa/eventstore"
 )
@@ -25,15 +25,15 @@ type eventsCommand struct {
 }
 
 // Run reads with a store of its own, so it can follow a service that runs.
-func (e eventsCommand) Run(ctx context.Context, c *console) error {
+func (e eventsCommand) Run(ctx context.Context, c *console) (err error) {
 	l, err := e.openToRead(ctx)
 	if err != nil {
 		return err
 	}
-	defer l.close()
+	defer func() { err = errors.Join(err, l.Close()) }()
 	at, shown := eventstore.Position(e.After), 0
 	for {
-		list, err := l.store.After(ctx, at, 500)
+		list, err := l.Store.After(ctx, at, 500)
 		if err != nil {
 			return err
 		}
@@ -55,24 +55,10 @@ func (e eventsCommand) Run(ctx context.Context, c *console) error {
 		if !e.Follow {
 			return nil
 		}
-		if err := l.store.Wait(ctx, at); err != nil {
+		if err := l.Store.Wait(ctx, at); err != nil {
 			return err
 		}
 	}
-}
-
-// printedEvent is an entry in the JSONL form.
-type printedEvent struct {
-	Position eventstore.Position `json:"position"`
-	Stream   eventstore.Stream   `json:"stream"`
-	Version  eventstore.Version  `json:"version"`
-	Type     domain.EventType    `json:"type"`
-	Schema   int                 `json:"schema_version"`
-	Time     time.Time           `json:"time"`
-	Actor    string              `json:"actor"`
-	Cause    eventstore.Cause    `json:"causation"`
-	Leaf     string              `json:"leaf_hash"`
-	Payload  json.RawMessage     `json:"payload"`
 }
 
 func (e eventsCommand) print(w io.Writer, rec eventstore.Recorded) error {
@@ -81,13 +67,11 @@ func (e eventsCommand) print(w io.Writer, rec eventstore.Recorded) error {
 			rec.Type, rec.Stream, rec.Version, rec.Actor, movement(rec.Event))
 		return err
 	}
-	_, payload, err := eventstore.DecodeEntry(rec.Entry)
+	entry, err := audit.EntryOf(rec)
 	if err != nil {
 		return err
 	}
-	leaf := eventstore.LeafHash(rec.Entry)
-	line, err := json.Marshal(printedEvent{rec.Position, rec.Stream, rec.Version, rec.Type, rec.Schema, rec.Time, rec.Actor, rec.Cause,
-		hex.EncodeToString(leaf[:]), payload})
+	line, err := json.Marshal(entry)
 	if err != nil {
 		return err
 	}
@@ -95,13 +79,13 @@ func (e eventsCommand) print(w io.Writer, rec eventstore.Recorded) error {
 	return err
 }
 
-// movement says in a word what the event did to the wallet.
+// movement is what the event did to the wallet, in one line.
 func movement(e domain.Event) string {
-	m, ok := e.(domain.Mover)
+	m, ok := e.(domain.MoneyEvent)
 	if !ok {
 		return ""
 	}
-	moved := m.Moved()
+	moved := m.Money()
 	var pairs []string
 	for p := range slices.Chunk(moved.Postings, 2) {
 		pairs = append(pairs, fmt.Sprintf("%s → %s  %d", p[0].Account, p[1].Account, p[1].Amount))

@@ -21,14 +21,14 @@ import (
 	"kassa/schema/schematest"
 )
 
-// Two API processes, two workers and two clerks, under load, while at random one of
+// Two API processes, two workers and two backends, under load, while at random one of
 // them is killed or frozen, the database cuts sessions or is closed for a while, and
 // the broker cuts connections, loses queues or delivers nothing. After all of it no
 // acknowledged command is lost and none is done twice, every hold has ended, every
-// balance is what the journals say, the views are what a replay gives, and verify
+// balance is what the journals give, the views are what a replay gives, and verify
 // finds the ledger whole.
 //
-// KASSA_FAULTS says how many faults, KASSA_SEED which, KASSA_FAULTS_OF of which kind
+// KASSA_FAULTS is how many faults, KASSA_SEED which, KASSA_FAULTS_OF of which kind
 // alone, by a part of its name. With KASSA_FAULTS_SERVER
 // set the servers are the test's own, and are killed too.
 func TestFleetUnderFaults(t *testing.T) {
@@ -51,7 +51,7 @@ func TestFleetUnderFaults(t *testing.T) {
 	}
 	f := newFleet(t)
 	f.add("api", 2)
-	f.add("clerk", 2)
+	f.add("backend", 2)
 	f.add("worker", 2)
 	f.begin()
 	actors := f.people("actor", people)
@@ -73,13 +73,13 @@ type fault struct {
 	do   func(ctx context.Context, f *fleet, random *rand.Rand) error
 }
 
-// faultsOfOurOwn reach nobody but the fleet, whoever else uses the servers.
+// faultsOfOurOwn reach the fleet alone, and no other user of the servers.
 var faultsOfOurOwn = []fault{
 	{"kill -9 an API process", kill("api")},
-	{"kill -9 a clerk", kill("clerk")},
+	{"kill -9 a backend", kill("backend")},
 	{"kill -9 a worker", kill("worker")},
 	{"freeze an API process", freeze("api")},
-	{"freeze a clerk", freeze("clerk")},
+	{"freeze a backend", freeze("backend")},
 	{"freeze a worker", freeze("worker")},
 	{"database cuts all sessions", func(ctx context.Context, f *fleet, _ *rand.Rand) error {
 		return f.onDatabase(ctx, cutSessions)
@@ -111,7 +111,7 @@ var faultsOfOurOwn = []fault{
 	}},
 }
 
-// faultsOfServers reach everybody who uses them.
+// faultsOfServers reach all users of them.
 var faultsOfServers = []fault{
 	{"kill -9 PostgreSQL", killServer("postgres")},
 	{"kill -9 RabbitMQ", killServer("rabbitmq")},
@@ -123,7 +123,7 @@ var faultsOfServers = []fault{
 	}},
 }
 
-// happened says how often a fault happened, and how long it took at most until a
+// happened counts how often a fault happened, and how long it took at most until a
 // question was answered again.
 type happened struct {
 	times   int
@@ -215,13 +215,21 @@ func databaseName(address string) string {
 	return strings.TrimPrefix(u.Path, "/")
 }
 
-// ownServers brings up a PostgreSQL and a RabbitMQ that nobody else uses.
-func ownServers(t *testing.T) {
+// ownServers brings up a PostgreSQL and a RabbitMQ of the test's own.
+func ownServers(t *testing.T) { own(t, "KASSA_") }
+
+// ownDatabase brings up a PostgreSQL of the test's own.
+func ownDatabase(t *testing.T) { own(t, "KASSA_DATABASE", "postgres") }
+
+// own brings up servers of the test's own, and sets the variables with this prefix to their addresses.
+func own(t *testing.T, variables string, servers ...string) {
+	t.Helper()
 	t.Setenv("KASSA_SERVICES_DIR", t.TempDir())
 	t.Cleanup(func() { services(t, "wipe") })
-	for _, line := range strings.Fields(services(t, "up")) {
-		name, value, _ := strings.Cut(line, "=")
-		t.Setenv(name, value)
+	for _, line := range strings.Fields(services(t, append([]string{"up"}, servers...)...)) {
+		if name, value, _ := strings.Cut(line, "="); strings.HasPrefix(name, variables) {
+			t.Setenv(name, value)
+		}
 	}
 }
 
@@ -234,7 +242,7 @@ func killServer(name string) func(context.Context, *fleet, *rand.Rand) error {
 	}
 }
 
-// table says what was done, and what came of it.
+// table prints what was done, and the outcome.
 func (f *fleet) table(done map[string]happened, actors []*actor, v verdict, wall time.Duration) string {
 	var out strings.Builder
 	w := tabwriter.NewWriter(&out, 0, 0, 2, ' ', tabwriter.AlignRight)

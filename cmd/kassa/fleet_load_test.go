@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -38,7 +39,7 @@ func (f *fleet) people(name string, n int) []*actor {
 	return actors
 }
 
-// load has everybody at work until stop is called, each with a stream of random
+// load has all users at work until stop is called, each with a stream of random
 // numbers of their own.
 func (f *fleet) load(actors []*actor, seed uint64) (stop func()) {
 	ctx, cancel := context.WithCancel(f.t.Context())
@@ -63,7 +64,7 @@ func (f *fleet) roam(ctx context.Context, a *actor, random *rand.Rand) {
 		}
 	}
 	for n := 0; ctx.Err() == nil; n++ {
-		e := draw(random, n)
+		e := a.draw(random, n)
 		a.enter(e)
 		for try := 0; try < 4 && e.answer.status == 0 && ctx.Err() == nil; try++ {
 			e.answer = f.ask(ctx, a, e, random)
@@ -92,7 +93,8 @@ func (f *fleet) ask(ctx context.Context, a *actor, e *entered, random *rand.Rand
 	if said.header.Get("Idempotent-Replayed") == "true" {
 		f.replayed.Add(1)
 	}
-	if said.status == http.StatusConflict || said.status >= 500 { // it runs still, or nobody knows
+	refused := said.status == http.StatusConflict && strings.HasSuffix(e.path, noneOfThese) && said.text("code") != string(domain.KeyInProgress)
+	if said.status == http.StatusConflict && !refused || said.status >= 500 { // it still runs, or its outcome is unknown
 		said.status = 0
 	}
 	if said.status == 0 {
@@ -199,7 +201,7 @@ func (f *fleet) checkCounts(actors []*actor, v verdict) {
 	}
 }
 
-// inGroups does something for everybody, a few at a time.
+// inGroups does something for each user, a few at a time.
 func (f *fleet) inGroups(what string, actors []*actor, do func(*testing.T, int, *actor)) {
 	f.t.Run(what, func(t *testing.T) {
 		const groups = 16

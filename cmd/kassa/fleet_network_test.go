@@ -13,7 +13,7 @@ import (
 	"kassa/internal/bus/bustest"
 )
 
-// One of two API processes stands on a host of its own: a network namespace with one
+// One of two API processes is on a host of its own: a network namespace with one
 // link to its clients and one to the database. The second link is cut under load, so
 // that packets vanish and no connection breaks, and comes back. The other process
 // goes on meanwhile; afterwards the same holds as after any other fault.
@@ -25,7 +25,7 @@ func TestFleetWhoseNetworkIsCut(t *testing.T) {
 	f := newFleet(t)
 	apart := newHost(t, rand.New(rand.NewPCG(seed, 0)))
 	f.add("api", 2)
-	f.add("clerk", 1)
+	f.add("backend", 1)
 	f.add("worker", 1)
 	lone := f.of("api")[1]
 	lone.args = f.args("api", apart.front.there, bustest.NewProxy(t, f.database, apart.back.here).Address())

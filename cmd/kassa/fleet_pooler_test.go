@@ -13,7 +13,7 @@ import (
 	"kassa/schema/schematest"
 )
 
-// The whole service stands behind PgBouncer in transaction mode, with default settings.
+// The whole service runs behind PgBouncer in transaction mode, with default settings.
 // Questions are answered; and when the processes that lead are killed, whose sessions
 // the pooler keeps, others lead, and a question without an answer gives its credits back.
 func TestFleetBehindAPooler(t *testing.T) {
@@ -21,7 +21,7 @@ func TestFleetBehindAPooler(t *testing.T) {
 	f := newFleet(t)
 	f.database = service
 	f.add("api", 2)
-	f.add("clerk", 2)
+	f.add("backend", 2)
 	f.add("worker", 1)
 	f.begin()
 	ada := (&server{url: f.of("api")[0].address()}).signUp(t, f.http, "ada@example.com")
@@ -40,7 +40,7 @@ func TestFleetBehindAPooler(t *testing.T) {
 		if leader.epoch == 0 {
 			t.Fatalf("nobody leads the %s", what)
 		}
-		for _, m := range f.of("clerk") {
+		for _, m := range f.of("backend") {
 			if m.runsAs(leader.pid) {
 				m.signal(syscall.SIGKILL)
 			}

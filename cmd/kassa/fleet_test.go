@@ -47,14 +47,14 @@ func newFleet(t *testing.T) *fleet {
 	key, err := bus.ParseKey(brokerKey)
 	must(t, err)
 	service, worker := key.ServiceRights(), key.WorkerRights()
-	f.users = map[string]string{"clerk": f.broker.As(t, service.Configure, service.Write, service.Read),
+	f.users = map[string]string{"backend": f.broker.As(t, service.Configure, service.Write, service.Read),
 		"worker": f.broker.As(t, worker.Configure, worker.Write, worker.Read)}
 	f.closing, f.close = context.WithCancel(t.Context())
 	t.Cleanup(f.shut)
 	return f
 }
 
-// add gives places for so many processes of a kind: api, clerk or worker.
+// add gives places for so many processes of a kind: api, backend or worker.
 func (f *fleet) add(kind string, n int) {
 	for i := range n {
 		f.members = append(f.members, &member{kind: kind, name: fmt.Sprint(kind, i+1), gone: make(chan struct{}),
@@ -62,18 +62,18 @@ func (f *fleet) add(kind string, n int) {
 	}
 }
 
-// args are the command line of a process that listens on the host. A clerk is all
-// that stands behind the API.
+// args are the command line of a process that listens on the host. A backend is all
+// that runs behind the API.
 func (f *fleet) args(kind, host, database string) []string {
 	common := []string{"--data", f.data, "--addr", host + ":0", "--log-format", "json"}
-	if user := f.users[kind]; user != "" { // an API process is not told where the broker is
+	if user := f.users[kind]; user != "" { // an API process does not get the broker's address
 		common = append(common, "--amqp-url", user)
 	}
 	if kind == "worker" {
 		return append([]string{"worker"}, common...)
 	}
-	roles := map[string]string{"api": "api", "clerk": "relay,projector,matcher,expirer"}[kind]
-	return append([]string{"serve", "--roles", roles, "--database-url", database, "--bonus", "100", "--hold-expiry", fleetExpiry.String()}, common...)
+	roles := map[string]string{"api": "api", "backend": "relay,projector,matcher,expirer"}[kind]
+	return append([]string{"serve", "--roles", roles, "--database-url", database, "--bonus", "100", "--refunds-per-month", "20", "--not-found-below", "0", "--hold-expiry", fleetExpiry.String()}, common...)
 }
 
 // begin starts the processes and waits until they are ready.
@@ -154,7 +154,7 @@ func (m *member) opens(url string) {
 	m.url, m.open = url, true
 }
 
-// left notes that the process is gone, and says whether the test killed it.
+// left notes that the process is gone, and reports whether the test killed it.
 func (m *member) left() (killed bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -218,17 +218,17 @@ func (f *fleet) await(what string, done func() bool) {
 	f.t.Helper()
 	poll := time.NewTicker(100 * time.Millisecond)
 	defer poll.Stop()
-	for deadline := time.Now().Add(90 * time.Second); !done(); <-poll.C {
+	for deadline := time.Now().Add(3 * time.Minute); !done(); <-poll.C {
 		if time.Now().After(deadline) {
 			f.t.Fatalf("in vain we waited for %s", what)
 		}
 	}
 }
 
-// quiet is longer than a pool trusts a connection that nobody used.
+// quiet is longer than a pool trusts a connection that was not used.
 const quiet = 1500 * time.Millisecond
 
-// awaitReady waits until every process is open, and says for a while that it is
+// awaitReady waits until every process is open, and reports for a while that it is
 // ready.
 func (f *fleet) awaitReady() {
 	f.t.Helper()

@@ -19,11 +19,11 @@ import (
 	"kassa/schema/schematest"
 )
 
-// Somebody who can publish to the broker tells the views that she is an admin and rich,
-// covers what others do next with entries of her own, and brings a fact that breaks the
+// A user who can publish to the broker sends the views that she is an admin and rich,
+// covers what others do next with entries of her own, and sends a fact that breaks the
 // ledger, in the form in which older versions published entries; and, with the broker key
 // of a part of the service, how far the log has come, beyond all bounds. Nothing of it is
-// believed: what is shown is what the log says, and the service goes on.
+// believed: what is shown is what the log has, and the service goes on.
 func TestForgedMessages(t *testing.T) {
 	data, database, broker := t.TempDir(), schematest.Postgres(t), bustest.New(t)
 	s := serve(t, data, "--database-url", database, "--amqp-url", broker.Address)
@@ -88,7 +88,7 @@ func TestForgedMessages(t *testing.T) {
 }
 
 // forgedEntries are batches that follow on the position: each is sound where it is read
-// alone, but for the last, which says that ada signs up again.
+// alone, but for the last, in which ada signs up again.
 func forgedEntries(t *testing.T, at eventstore.Position, mallory, ada domain.UserID) (bodies []string) {
 	t.Helper()
 	house, hers := domain.HouseCash, domain.AvailableOf(mallory)
@@ -100,7 +100,7 @@ func forgedEntries(t *testing.T, at eventstore.Position, mallory, ada domain.Use
 			t.Fatal(err)
 		}
 		entry := eventstore.EncodeEntry(eventstore.Envelope{Position: at + 1, Stream: eventstore.AccountStream(e.Subject()), Version: 3,
-			Type: e.Type(), Schema: e.Type().Version(), Time: time.Now(), Actor: "operator", Cause: "operator"}, payload)
+			Type: e.Type(), Schema: domain.VersionOf(e), Time: time.Now(), Actor: "operator", Cause: "operator"}, payload)
 		body, err := json.Marshal([]map[string]any{{"specversion": "1.0", "id": strconv.FormatInt(int64(at+1), 10), "source": "/kassa/log",
 			"type": e.Type(), "subject": eventstore.AccountStream(e.Subject()), "datacontenttype": "application/octet-stream", "data_base64": entry}})
 		if err != nil {
@@ -132,7 +132,7 @@ func openShared(t *testing.T, database string) (*eventstore.Store, *projections.
 	if err != nil {
 		t.Fatal(err)
 	}
-	views, err := projections.OpenPostgres(t.Context(), pool)
+	views, err := projections.OpenPostgres(t.Context(), pool, store)
 	if err != nil {
 		t.Fatal(err)
 	}

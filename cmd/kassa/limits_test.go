@@ -12,7 +12,7 @@ import (
 	"kassa/schema/schematest"
 )
 
-// Where no setting says otherwise there are limits, and several API processes count
+// By default there are limits, and several API processes count
 // passwords and sign-ups together.
 func TestLimitsOfTwoProcesses(t *testing.T) {
 	data, database, broker := withSecret(t, t.TempDir()), schematest.Postgres(t), bustest.New(t).Address

@@ -20,7 +20,7 @@ import (
 )
 
 // gate is the nginx of the production shape, with its own settings, before one
-// upstream of the test. Where a request comes from is what it says in X-From.
+// upstream of the test. The address of a request is in its header X-From.
 type gate struct {
 	t       *testing.T
 	address string
@@ -68,7 +68,7 @@ func (g gate) here(text, upstream string) string {
 		"listen 8080;", "listen "+g.address+"; set_real_ip_from 127.0.0.1; real_ip_header X-From;").Replace(text)
 }
 
-// send gives the status, the headers and the body of a request; from says whose it is.
+// send gives the status, the headers and the body of a request; from is the client's address.
 func (g gate) send(method, target, from string, body io.Reader, headers ...string) (int, http.Header, []byte) {
 	g.t.Helper()
 	r, err := http.NewRequest(method, "http://"+g.address+target, body)
@@ -92,10 +92,10 @@ func (g gate) log(name string) string {
 	return string(text)
 }
 
-// What nginx answers by itself is as the contract says: a problem with a name, by which
+// What nginx answers by itself follows the contract: a problem with a name, by which
 // its log is found. And no e-mail is in its logs, whatever went wrong with the request.
 func TestNginxKeepsTheContract(t *testing.T) {
-	g := newGate(t, freeAddress(t)) // nobody listens there
+	g := newGate(t, freeAddress(t)) // no process listens there
 	long := strings.Repeat("a", 40_000)
 	for i, tt := range []struct {
 		method, target string
@@ -104,22 +104,22 @@ func TestNginxKeepsTheContract(t *testing.T) {
 		status         int
 		code           string
 	}{
-		{"GET", "/api/admin/users?email=ada@example.org", nil, "", 503, "unavailable"},
-		{"GET", "/web/ada@example.org", nil, "", 503, "unavailable"},
-		{"GET", "/web/ada%40example.org", nil, "", 503, "unavailable"},
-		{"GET", "/web/ada%2540example.org", nil, "", 503, "unavailable"},
-		{"GET", "/api/ada@example.org" + long, nil, "", 431, "header_too_large"},
-		{"GET", "/api/?email=ada@example.org", nil, long, 431, "header_too_large"},
-		{"POST", "/api/users/signin?email=ada@example.org", bytes.NewReader(make([]byte, 200_000)), "", 413, "body_too_large"},
-		{"TRACE", "/api/?email=ada@example.org", nil, "", 405, "method_not_allowed"},
+		{"GET", "/api/admin/users?email=zoya@example.org", nil, "", 503, "unavailable"},
+		{"GET", "/web/zoya@example.org", nil, "", 503, "unavailable"},
+		{"GET", "/web/zoya%40example.org", nil, "", 503, "unavailable"},
+		{"GET", "/web/zoya%2540example.org", nil, "", 503, "unavailable"},
+		{"GET", "/api/zoya@example.org" + long, nil, "", 431, "header_too_large"},
+		{"GET", "/api/?email=zoya@example.org", nil, long, 431, "header_too_large"},
+		{"POST", "/api/users/signin?email=zoya@example.org", bytes.NewReader(make([]byte, 200_000)), "", 413, "body_too_large"},
+		{"TRACE", "/api/?email=zoya@example.org", nil, "", 405, "method_not_allowed"},
 	} {
-		status, header, text := g.send(tt.method, tt.target, fmt.Sprint("192.0.2.", i), tt.body, "X-Long", tt.header, "Referer", "http://a/?email=ada@example.org")
+		status, header, text := g.send(tt.method, tt.target, fmt.Sprint("192.0.2.", i), tt.body, "X-Long", tt.header, "Referer", "http://a/?email=zoya@example.org")
 		g.wantProblem(tt.method+" "+tt.target[:min(len(tt.target), 40)], status, header, text, tt.status, tt.code)
 	}
 	c, err := net.Dial("tcp", g.address)
 	must(t, err)
 	defer c.Close()
-	_, err = io.WriteString(c, "GET /api/?email=ada@example.org HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n")
+	_, err = io.WriteString(c, "GET /api/?email=zoya@example.org HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n")
 	must(t, err)
 	text, err := io.ReadAll(c)
 	must(t, err)
@@ -127,10 +127,10 @@ func TestNginxKeepsTheContract(t *testing.T) {
 		t.Errorf("two hosts: %s", text)
 	}
 	eventstoretest.Eventually(t, "a line in the log for each request", func() bool { return strings.Count(g.log("access.log"), "\n") >= 9 })
-	if access := g.log("access.log"); strings.Contains(access, "ada") {
+	if access := g.log("access.log"); strings.Contains(access, "zoya") {
 		t.Errorf("the access log has an e-mail:\n%s", access)
 	}
-	if errors := g.log("error.log"); strings.Contains(errors, "ada") {
+	if errors := g.log("error.log"); strings.Contains(errors, "zoya") {
 		t.Errorf("the error log has an e-mail:\n%s", errors)
 	}
 }
@@ -152,7 +152,7 @@ func (g gate) wantProblem(what string, status int, header http.Header, text []by
 }
 
 // A host has all addresses of its /64 and one limit; others are not held up by it. And a
-// cache is told that an answer depends on what its reader accepts.
+// cache learns that an answer depends on what its reader accepts.
 func TestNginxLimitsAndCaches(t *testing.T) {
 	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")

@@ -53,7 +53,7 @@ func command(t testing.TB, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// kassa runs the program to its end, and gives its exit code and what it said.
+// kassa runs the program to its end, and gives its exit code and output.
 func kassa(t testing.TB, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	var out, complaints bytes.Buffer
@@ -100,7 +100,7 @@ func withSecret(t testing.TB, data string) string {
 	return data
 }
 
-// serve starts the service on a free port and waits until it says that it is open.
+// serve starts the service on a free port and waits until its log has that it is open.
 func serve(t testing.TB, data string, flags ...string) *server {
 	t.Helper()
 	if slices.Contains(flags, "--database-url") {
@@ -109,7 +109,7 @@ func serve(t testing.TB, data string, flags ...string) *server {
 	return opened(t, command(t, append([]string{"serve", "--data", data, "--addr", "127.0.0.1:0", "--log-format", "json"}, flags...)...))
 }
 
-// opened starts the program and waits until it says that it is open.
+// opened starts the program and waits until its log has that it is open.
 func opened(t testing.TB, cmd *exec.Cmd) *server {
 	t.Helper()
 	s, open, err := start(cmd)
@@ -127,7 +127,7 @@ func opened(t testing.TB, cmd *exec.Cmd) *server {
 	return s
 }
 
-// start starts the program; the channel says by which URL it is open.
+// start starts the program; the channel gives the URL at which it is open.
 func start(cmd *exec.Cmd) (s *server, open <-chan string, err error) {
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
@@ -185,7 +185,8 @@ func (s *server) signal(t testing.TB, by os.Signal) int {
 	return s.cmd.ProcessState.ExitCode()
 }
 
-// client is one person with their password, over HTTP Basic.
+// client is one person with their password, over HTTP Basic; without an e-mail it is a
+// browser, or a guest.
 type client struct {
 	url, email string
 	http       *http.Client
@@ -193,12 +194,12 @@ type client struct {
 
 const password = "a till by the sea"
 
-// answer is what the service said. A status of 0 means that it did not say.
+// answer is the answer of the service. A status of 0 means that there was none.
 type answer struct {
 	status int
 	header http.Header
 	body   map[string]any
-	err    error // why it did not say
+	err    error // why there was none
 }
 
 func (a answer) number(field string) int64 {
@@ -234,13 +235,18 @@ func (c client) do(ctx context.Context, method, path, key string, body any) answ
 	if wait, ok := body.(question); ok {
 		r.Header.Set("Prefer", fmt.Sprintf("wait=%d", wait.wait))
 	}
-	r.SetBasicAuth(c.email, password)
+	if c.email != "" {
+		r.SetBasicAuth(c.email, password)
+	}
 	resp, err := c.http.Do(r)
 	if err != nil {
 		return answer{err: err}
 	}
 	defer resp.Body.Close()
 	a := answer{status: resp.StatusCode, header: resp.Header}
+	if a.status == http.StatusNoContent {
+		return a
+	}
 	if err := json.NewDecoder(resp.Body).Decode(&a.body); err != nil {
 		return answer{err: err} // cut off in the middle
 	}
@@ -290,4 +296,11 @@ func mustVerify(t testing.TB, data string, flags ...string) verdict {
 		t.Fatalf("kassa verify: exit code %d, %s%s", code, out, complaints)
 	}
 	return v
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
 }

@@ -64,7 +64,7 @@ func TestNotReadyBeforeTheBroker(t *testing.T) {
 		}
 	}
 	waits("the worker waits for its broker", "the broker is not there yet")
-	for _, path := range []string{"/api/ready", "/api/users/balance", "/"} { // as the contract says
+	for _, path := range []string{"/api/ready", "/api/users/balance", "/"} { // as in the contract
 		a := client{url: "http://" + address, http: newHTTP()}.do(t.Context(), "GET", path, "", nil)
 		if a.status != http.StatusServiceUnavailable || a.text("code") != "not_ready" || a.header.Get("Retry-After") == "" || a.header.Get("X-Request-Id") == "" {
 			t.Errorf("%s while it opens: %d %v %v", path, a.status, a.body, a.header)
@@ -104,7 +104,7 @@ func (c client) everything(t *testing.T, key string) map[string]answer {
 	}
 }
 
-// wantUnavailable insists on an answer that says to try again.
+// wantUnavailable insists on an answer with a time to try again.
 func wantUnavailable(t *testing.T, what string, a answer) {
 	t.Helper()
 	if a.status != http.StatusServiceUnavailable || a.text("code") != "unavailable" || a.header.Get("Retry-After") == "" {
@@ -155,7 +155,7 @@ func TestDatabaseBusy(t *testing.T) {
 }
 
 // A database that takes no writes any more, as after a failover, is away: requests are
-// to be tried again, the process is not ready and says why, and when the database takes
+// to be tried again, the process is not ready and gives the reason, and when the database takes
 // writes again, all is well by itself.
 func TestDatabaseTakesNoWrites(t *testing.T) {
 	database, data := schematest.Postgres(t), t.TempDir()
@@ -168,10 +168,13 @@ func TestDatabaseTakesNoWrites(t *testing.T) {
 	defer owner.Close(context.Background())
 	turn := func(how string) { // a failover ends all sessions
 		t.Helper()
-		_, err := owner.Exec(t.Context(), `DO $$ BEGIN EXECUTE format('ALTER DATABASE %I `+how+`', current_database()); END $$;
-			SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()`)
-		if err != nil {
-			t.Fatal(err)
+		for _, statement := range []string{ // each committed by itself: who comes back meets the new setting
+			`DO $$ BEGIN EXECUTE format('ALTER DATABASE %I ` + how + `', current_database()); END $$`,
+			`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()`,
+		} {
+			if _, err := owner.Exec(t.Context(), statement); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
 	turn(`SET default_transaction_read_only = on`)
@@ -191,8 +194,8 @@ func TestDatabaseTakesNoWrites(t *testing.T) {
 	mustVerify(t, data, "--database-url", database)
 }
 
-// A process that meets an entry of a newer program lives on, is not ready and says why,
-// and leaves what one process does at a time to newer ones. Its verify says that it is too
+// A process that meets an entry of a newer program lives on, is not ready and gives the
+// reason, and leaves what one process does at a time to newer ones. Its verify reports that it is too
 // old, and not that the ledger is broken.
 func TestTooOldForTheLog(t *testing.T) {
 	database, data := schematest.Postgres(t), t.TempDir()

@@ -85,4 +85,16 @@ func TestRestoredLog(t *testing.T) {
 	if code, out, complaints := kassa(t, "doctor", "--data", data, "--database-url", database); strings.Contains(out+complaints, "the log does not have that entry") {
 		t.Errorf("afterwards kassa doctor says %d, %s%s", code, out, complaints)
 	}
+	// Once more, and set right by a command, before any process runs.
+	newest := mustVerify(t, data, "--database-url", database)
+	restore()
+	recover := []string{"recover", "--data", data, "--database-url", database, "--kept", fmt.Sprintf("%d:%s", newest.Size, newest.Root)}
+	wants(t, exitFailed, "entries are missing: ", recover...)
+	out := wants(t, 0, "did not follow the log, and goes on after position 0", append(recover, "--accept-loss")...)
+	for _, view := range projections.ViewNames() {
+		if !strings.Contains(out, view+"_v") {
+			t.Errorf("the view %s is not filled again:\n%s", view, out)
+		}
+	}
+	mustVerify(t, data, "--database-url", database)
 }

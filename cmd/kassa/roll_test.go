@@ -91,7 +91,7 @@ func (s *site) nginx() {
 	}
 	s.t.Cleanup(func() {
 		_ = cmd.Process.Signal(syscall.SIGQUIT)
-		_ = cmd.Wait() // how it ended says nothing
+		_ = cmd.Wait() // how it ended does not matter
 		if s.t.Failed() {
 			s.t.Logf("nginx said:\n%s", tail(said.String()))
 		}
@@ -259,7 +259,7 @@ func page(ctx context.Context, h *http.Client, url string) error {
 	return err
 }
 
-// stream follows a question until the server ends the stream; an error says that it was
+// stream follows a question until the server ends the stream; an error means that it was
 // cut instead.
 func (c client) stream(ctx context.Context, url, prediction string) error {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url+"/api/events/prediction/"+prediction+"/stream", nil)

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"kassa/internal/app"
 	"kassa/vault"
 )
 
@@ -20,7 +21,7 @@ type newSecret struct {
 }
 
 func (n newSecret) Run(c *console) error {
-	path := dataSettings{Data: n.Data, SecretFile: n.SecretFile}.secret()
+	path := app.Storage{Folder: n.Data, SecretFile: n.SecretFile}.Secret()
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return fmt.Errorf("make the folder of the secret: %w", err)
 	}

@@ -30,7 +30,7 @@ func oneOf(value, file string) (string, error) {
 	return value, nil
 }
 
-// odd says what is wrong with the text of a setting, "" where nothing is: what an
+// odd gives what is wrong with the text of a setting, "" where nothing is: what an
 // editor, a shell or a template put there by mistake would name another thing, or none.
 func odd(value string) string {
 	first, last := value[:min(len(value), 1)], value[max(len(value)-1, 0):]
@@ -63,8 +63,7 @@ func checkTexts(flags []*kong.Flag) error {
 	return nil
 }
 
-// nameConnections lets the database's list of sessions say which process each belongs
-// to. A name in the address, or in the environment, counts more.
+// nameConnections gives the sessions of this process a name in the database's list. A name in the address, or in the environment, counts more.
 func nameConnections(what string) {
 	if os.Getenv("PGAPPNAME") != "" {
 		return

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"kassa/internal/bus/bustest"
+	"kassa/internal/process"
 	"kassa/schema/schematest"
 )
 
@@ -161,7 +163,7 @@ func TestOneSecretForADatabase(t *testing.T) {
 		go func() {
 			l, err := dataSettings{Data: data, DatabaseURL: database, DatabaseConns: 4}.open(context.WithoutCancel(t.Context()))
 			if err == nil {
-				err = l.close()
+				err = l.Close()
 			}
 			opened <- err
 		}()
@@ -197,7 +199,7 @@ func TestOneSecretForADatabase(t *testing.T) {
 	}
 }
 
-// The database's list of sessions says which process each belongs to.
+// The database's list of sessions names the process of each.
 func TestConnectionsCarryNames(t *testing.T) {
 	database := schematest.Postgres(t)
 	serve(t, t.TempDir(), "--database-url", database, "--amqp-url", bustest.New(t).Address)
@@ -211,5 +213,18 @@ func TestConnectionsCarryNames(t *testing.T) {
 		WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'`).Scan(&names)
 	if err != nil || len(names) != 1 || !strings.HasPrefix(names[0], "kassa all roles ") {
 		t.Errorf("the sessions are called %q, %v", names, err)
+	}
+}
+
+// The issuer of statements is written in one line, and printed in several.
+func TestIssuerAndZone(t *testing.T) {
+	for typed, want := range map[string]string{"Kassa Ltd | 1 Main Street|VAT 7 ": "Kassa Ltd\n1 Main Street\nVAT 7", "": ""} {
+		s, surface := statementSettings{Issuer: typed, Zone: "Europe/Moscow"}, process.Surface{}
+		if err := errors.Join(s.check(), s.set(&surface)); err != nil {
+			t.Fatal(err)
+		}
+		if surface.Issuer != want || surface.Zone.String() != "Europe/Moscow" {
+			t.Errorf("of %q the issuer is %q, the zone %s", typed, surface.Issuer, surface.Zone)
+		}
 	}
 }

@@ -16,5 +16,5 @@ func freeSpace(folder string) (int64, error) {
 	return int64(s.Bavail) * int64(s.Bsize), nil
 }
 
-// writable says whether this user may write to the folder, without writing.
+// writable reports whether this user may write to the folder, without writing.
 func writable(folder string) bool { return syscall.Access(folder, 2) == nil }

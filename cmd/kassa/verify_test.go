@@ -3,11 +3,14 @@ package main
 import (
 	"crypto/rand"
 	"encoding/json"
+	"io/fs"
 	"log/slog"
+	"maps"
 	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -22,7 +25,7 @@ import (
 	"kassa/schema/schematest"
 )
 
-// lived makes a ledger in PostgreSQL in which a town has lived, and whose views are
+// lived makes a ledger in PostgreSQL with a workload, and whose views are
 // filled.
 func lived(t *testing.T) (address string, pool *pgxpool.Pool, store *eventstore.Store) {
 	t.Helper()
@@ -36,13 +39,13 @@ func lived(t *testing.T) (address string, pool *pgxpool.Pool, store *eventstore.
 		t.Fatal(err)
 	}
 	t.Cleanup(store.Close)
-	town := eventstoretest.NewTown(1, 10)
+	workload := eventstoretest.NewWorkload(1, 10)
 	for range 60 {
-		if _, err := town.Live(t.Context(), store, 8); err != nil {
+		if _, err := workload.Step(t.Context(), store, 8); err != nil {
 			t.Fatal(err)
 		}
 	}
-	views, err := projections.OpenPostgres(t.Context(), pool)
+	views, err := projections.OpenPostgres(t.Context(), pool, store)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,7 +73,7 @@ func auditor(t *testing.T, address string) string {
 		t.Fatal(err)
 	}
 	defer owner.Close()
-	made := strings.NewReplacer("kassa_auditor", name, "chosen by you", password).Replace(string(statements[1]))
+	made := strings.NewReplacer("auditor_jane", name, "chosen by you", password).Replace(string(statements[1]))
 	if _, err := owner.Exec(t.Context(), made); err != nil {
 		t.Fatal(err)
 	}
@@ -84,12 +87,12 @@ func auditor(t *testing.T, address string) string {
 }
 
 // A balance that was changed in a table, and nowhere else, is what people are shown:
-// verify finds it, with a login that may only read, and says so where it does not look.
+// verify finds it, with a login that may only read, and reports where it does not look.
 func TestVerifyComparesWhatIsServed(t *testing.T) {
 	address, pool, _ := lived(t)
 	reader := auditor(t, address)
 	code, out, complaints := kassa(t, "verify", "--database-url", reader)
-	for _, says := range []string{"The ledger is whole", "balances_v2 is what the log gives: 10 rows at position", "transactions_v2 is", "predictions_v1 is", "users_v1 is", "trial_v2 is"} {
+	for _, says := range []string{"The ledger is whole", "balances_v2 is what the log gives: 10 rows at position", "transactions_v2 is", "predictions_v4 is", "users_v1 is", "trial_v2 is"} {
 		if code != 0 || !strings.Contains(out, says) {
 			t.Errorf("exit code %d, want %q:\n%s%s", code, says, out, complaints)
 		}
@@ -182,8 +185,42 @@ func TestVerifyExitCodes(t *testing.T) {
 	}
 }
 
-// A ledger in one file keeps no tables of what it serves, and verify says so. It leaves
-// the file as it is.
+// After a kill the last entries are in the write-ahead log only: they are verified and
+// listed, and no file of the folder changes.
+func TestVerifyAfterAKill(t *testing.T) {
+	data := t.TempDir()
+	s := serve(t, data)
+	s.signUp(t, newHTTP(), "ada@example.com")
+	s.kill()
+	files := func() (all map[string]string) {
+		all = map[string]string{}
+		must(t, filepath.WalkDir(data, func(path string, entry fs.DirEntry, err error) error {
+			if err == nil && !entry.IsDir() {
+				var bytes []byte
+				bytes, err = os.ReadFile(path)
+				all[path] = string(bytes)
+			}
+			return err
+		}))
+		return all
+	}
+	before := files()
+	if before[filepath.Join(data, "kassa.db-wal")] == "" {
+		t.Fatal("the service had nothing in its write-ahead log")
+	}
+	if v := mustVerify(t, data); v.Accounts != 1 {
+		t.Errorf("%d accounts are verified", v.Accounts)
+	}
+	if code, out, complaints := kassa(t, "events", "--data", data); code != 0 || !strings.Contains(out, "SignedUp") {
+		t.Errorf("events: exit code %d\n%s%s", code, out, complaints)
+	}
+	if after := files(); !maps.Equal(after, before) {
+		t.Errorf("the files are %q", slices.Sorted(maps.Keys(after)))
+	}
+}
+
+// A short ledger in one file has no tables of what it serves, and verify reports it. It
+// leaves the file as it is.
 func TestVerifyOfAFile(t *testing.T) {
 	data := t.TempDir()
 	s := serve(t, data)
@@ -195,7 +232,7 @@ func TestVerifyOfAFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	code, out, complaints := kassa(t, "verify", "--data", data)
-	if code != 0 || !strings.Contains(out, "keeps no tables of what it serves") {
+	if code != 0 || !strings.Contains(out, "has no tables yet of what it serves") {
 		t.Errorf("exit code %d\n%s%s", code, out, complaints)
 	}
 	if after, err := os.ReadFile(file); err != nil || string(after) != string(before) {
@@ -228,4 +265,46 @@ func TestVerifyOfAFile(t *testing.T) {
 	if code, out, _ := kassa(t, "verify", "--data", data); code != exitFailed || !strings.Contains(out, "the trigger events_no_update") {
 		t.Errorf("a ledger that can be changed: exit code %d\n%s", code, out)
 	}
+}
+
+// With --resume verify goes on from the file that it wrote, says what it did not read, and
+// finds what was changed behind it.
+func TestVerifyResume(t *testing.T) {
+	data, proved := t.TempDir(), filepath.Join(t.TempDir(), "proved")
+	s := serve(t, data)
+	ada := s.signUp(t, newHTTP(), "ada@example.com")
+	s.interrupt(t)
+	first := verdictOf(t, "verify", "--data", data, "--resume", proved, "--json")
+	if !first.OK || first.Resumed != 0 {
+		t.Errorf("the first run: %+v", first)
+	}
+	s = serve(t, data)
+	ada.url = s.url
+	ada.do(t.Context(), "POST", "/api/users/balance/adjust", "", adjustment{Amount: 50})
+	s.interrupt(t)
+	second := verdictOf(t, "verify", "--data", data, "--resume", proved, "--json")
+	if !second.OK || second.Resumed != first.Size || second.Size <= first.Size || second.Accounts != 1 {
+		t.Errorf("the second run: %+v", second)
+	}
+	code, out, _ := kassa(t, "verify", "--data", data, "--resume", proved)
+	if code != 0 || strings.Count(out, "NOT") != 2 {
+		t.Errorf("exit code %d\n%s", code, out)
+	}
+	must(t, os.WriteFile(proved, []byte("{}\n"), 0o600))
+	if code, _, complaints := kassa(t, "verify", "--data", data, "--resume", proved); code != exitUnable || !strings.Contains(complaints, "damaged") {
+		t.Errorf("with a damaged file: exit code %d, %s", code, complaints)
+	}
+	if code, _, complaints := kassa(t, "verify", "--data", data, "--resume", proved, "--archive", data); code != exitUsage {
+		t.Errorf("with an archive: exit code %d, %s", code, complaints)
+	}
+}
+
+// verdictOf runs verify for its JSON.
+func verdictOf(t *testing.T, args ...string) (v verdict) {
+	t.Helper()
+	_, out, complaints := kassa(t, args...)
+	if err := json.Unmarshal([]byte(out), &v); err != nil {
+		t.Fatalf("%v: %s%s", err, out, complaints)
+	}
+	return v
 }

@@ -9,9 +9,10 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"kassa/audit"
 	"kassa/eventstore"
+	"kassa/internal/app"
 	"kassa/projections"
-	"kassa/schema"
 )
 
 // viewsCommand is for the tables that people's questions are answered from. The
@@ -25,13 +26,17 @@ type viewsCommand struct {
 
 // openTables opens the log to be read, and the database with the tables, with the
 // rights of the service.
-func (v viewsCommand) openTables(ctx context.Context) (*ledger, error) {
-	l, err := v.openLog(ctx, schema.OpenPostgres)
+func (v viewsCommand) openTables(ctx context.Context) (*app.Ledger, error) {
+	s, err := v.existing()
 	if err != nil {
 		return nil, err
 	}
-	if l.pool == nil {
-		return nil, errors.Join(errors.New("views are tables in PostgreSQL only: give --database-url"), l.close())
+	l, err := s.OpenLog(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if l.Pool == nil {
+		return nil, errors.Join(errors.New("views are tables in PostgreSQL only: give --database-url"), l.Close())
 	}
 	return l, nil
 }
@@ -43,12 +48,12 @@ func (listViews) Run(ctx context.Context, c *console, line *commandLine) error {
 	if err != nil {
 		return err
 	}
-	defer l.close()
-	list, err := projections.ListViews(ctx, l.pool)
+	defer l.Close()
+	list, err := projections.ListViews(ctx, l.Pool)
 	if err != nil {
 		return err
 	}
-	head, err := l.store.Head(ctx) // behind the positions, so that no lag is negative
+	head, err := l.Store.Head(ctx) // behind the positions, so that no lag is negative
 	if err != nil {
 		return err
 	}
@@ -67,6 +72,7 @@ func (listViews) Run(ctx context.Context, c *console, line *commandLine) error {
 type rebuildView struct {
 	Name    string `arg:"" help:"The view, such as balances; kassa views list has them all."`
 	Replace bool   `help:"Replace the view also where it differs from what the log gives."`
+	Archive string `placeholder:"DIR" help:"Folder with the archives of the log, where a part of it is archived."`
 }
 
 func (r rebuildView) Run(ctx context.Context, c *console, line *commandLine) error {
@@ -74,23 +80,35 @@ func (r rebuildView) Run(ctx context.Context, c *console, line *commandLine) err
 	if err != nil {
 		return err
 	}
-	defer l.close()
+	defer l.Close()
+	log := audit.FullLog{Store: l.Store}
+	if r.Archive != "" {
+		if log.Archives, err = audit.OpenArchives(ctx, l.Store, r.Archive); err != nil {
+			return err
+		}
+	}
 	shown := progress{to: c.err, name: r.Name, start: time.Now()}
-	rebuild := projections.Rebuild{DB: l.pool, Log: l.store, Replace: r.Replace, Progress: shown.at}
+	rebuild := projections.Rebuild{DB: l.Pool, Events: log, Replace: r.Replace, Progress: shown.at}
 	done, err := rebuild.Run(ctx, r.Name)
+	if errors.Is(err, eventstore.ErrArchived) {
+		return fmt.Errorf("%w: give the folder of the archives with --archive", err)
+	}
 	if err != nil {
 		return err
 	}
-	say(c.out, done)
+	printRebuilt(c.out, done)
 	if !done.Switched {
 		return fmt.Errorf("%s was left as it was: find out why it differs, or give --replace", done.Table)
 	}
 	return nil
 }
 
-// say tells what came of a rebuild.
-func say(w io.Writer, r projections.Rebuilt) {
+// printRebuilt prints the result of a rebuild.
+func printRebuilt(w io.Writer, r projections.Rebuilt) {
 	switch {
+	case r.Diverged:
+		fmt.Fprintf(w, "%s could not go on from where it was. It was filled again from the log, up to position %d.\n", r.Table, r.Position)
+		return
 	case r.Against == "":
 		fmt.Fprintf(w, "%s is new.\n", r.Table)
 	case r.Differs():
@@ -132,8 +150,8 @@ func (d dropView) Run(ctx context.Context, c *console, line *commandLine) error 
 	if err != nil {
 		return err
 	}
-	defer l.close()
-	if err := projections.DropView(ctx, l.pool, d.Table); err != nil {
+	defer l.Close()
+	if err := projections.DropView(ctx, l.Pool, d.Table); err != nil {
 		return err
 	}
 	fmt.Fprintf(c.out, "%s was dropped.\n", d.Table)

@@ -27,17 +27,17 @@ func TestViews(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer store.Close()
-	town := eventstoretest.NewTown(1, 10)
+	workload := eventstoretest.NewWorkload(1, 10)
 	var size eventstore.Position
 	live := func() {
-		receipt, err := town.Live(t.Context(), store, 80)
+		receipt, err := workload.Step(t.Context(), store, 80)
 		if err != nil {
 			t.Fatal(err)
 		}
 		size = receipt.Position()
 	}
 	live()
-	views, err := projections.OpenPostgres(t.Context(), pool)
+	views, err := projections.OpenPostgres(t.Context(), pool, store)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,20 +4,21 @@ import (
 	"math"
 	"slices"
 
+	"kassa/catalog/lexicon"
 	"kassa/catalog/words"
 )
 
-// weights are the few numbers of the model that were chosen by measuring: on
-// queries for tuning, and on sentences of each film's description, which had
-// to find the film by its keywords. The best values are flat: half or twice a
-// weight costs 0.01 to 0.03 of the mean reciprocal rank.
+// weights are the hyperparameters of the model. They were tuned on the tuning queries,
+// and on sentences of each film's description, which had to find the film by its
+// keywords. The optimum is flat: half or twice a weight costs 0.01 to 0.03 of the mean
+// reciprocal rank.
 type weights struct {
 	stem    float64 // of the stem itself
 	concept float64 // of the lexicon's concepts of the stem
 	gram    float64 // of the stem's letters, in runs of gramMin to gramMax
 	gramMin int
 	gramMax int
-	stop    float64 // factor for words that hardly say anything
+	stop    float64 // factor for stop words
 }
 
 var chosen = weights{stem: 1, concept: 1, gram: 0.5, gramMin: 3, gramMax: 5, stop: 0.05}
@@ -28,29 +29,32 @@ type term struct {
 	weight  float64
 }
 
-// A space holds the features of words: their stem, the concepts that the
-// lexicon gives the stem, and the runs of letters in it. A word is a sum of
-// weighted features, a text is the sum of its words, and two texts are as near
-// as their sums. All that follows only folds this space into few dimensions.
+// A space has the features of words: a stem, the concepts of that stem in the lexicon,
+// and its letter n-grams. A word is a sum of weighted features, a text is the sum of
+// its words, and the similarity of two texts is that of their sums. Everything else
+// only projects this space into few dimensions.
 type space struct {
 	weights
 	films    int            // films that document frequencies are counted over
 	numbers  map[string]int // feature name to number
 	df       []int          // films that have the feature, by number
 	concepts map[string][]link
-	stops    map[string]bool // stems that hardly say anything
+	stops    map[string]bool // stems of stop words
 }
 
-// link is a stem's part in a concept: 1 for a word, less for a word of a phrase.
+// link is a stem's weight in a concept: 1 for a word, less for a word of a phrase.
 type link struct {
 	concept string
 	part    float64
 }
 
-func newSpace(w weights, lexicon []concept, texts [][]string) *space {
+func newSpace(w weights, groups []lexicon.Group, texts [][]string) *space {
 	s := &space{weights: w, films: len(texts), numbers: make(map[string]int), concepts: make(map[string][]link), stops: make(map[string]bool)}
-	for _, c := range lexicon {
-		s.learn(c)
+	cutter := words.NewCutter()
+	for _, g := range groups {
+		for _, stem := range g.Stems(cutter) {
+			s.concepts[stem.Stem] = append(s.concepts[stem.Stem], link{g.ID, stem.Part})
+		}
 	}
 	for _, film := range texts {
 		s.count(film)
@@ -58,21 +62,7 @@ func newSpace(w weights, lexicon []concept, texts [][]string) *space {
 	return s
 }
 
-// learn links the stems of a concept's phrases to it, each stem once.
-func (s *space) learn(c concept) {
-	parts := make(map[string]float64)
-	for _, phrase := range c.phrases {
-		told := slices.DeleteFunc(words.Split(phrase), func(w words.Word) bool { return words.IsStop(w.Form) })
-		for _, w := range told {
-			parts[w.Stem] = max(parts[w.Stem], 1/float64(len(told)))
-		}
-	}
-	for _, stem := range sortedKeys(parts) {
-		s.concepts[stem] = append(s.concepts[stem], link{c.id, parts[stem]})
-	}
-}
-
-// count raises the document frequency of every feature of a film by one.
+// count adds one to the document frequency of every feature of a film.
 func (s *space) count(texts []string) {
 	seen := make(map[int]bool)
 	for _, text := range texts {
@@ -110,8 +100,8 @@ func (s *space) names(stem string) []string {
 	return append(names, s.grams(stem)...)
 }
 
-// grams are the runs of letters of a stem. The beginning of the word counts as
-// a letter: how words begin says more than how they go on.
+// grams are the letter n-grams of a stem. The start of the word counts as a letter,
+// because beginnings of words carry more meaning than endings.
 func (s *space) grams(stem string) []string {
 	letters := []rune("^" + stem)
 	var names []string
@@ -123,8 +113,8 @@ func (s *space) grams(stem string) []string {
 	return names
 }
 
-// idf is the weight of a feature by its rarity among the films, rounded to
-// float32, for the last bits of a logarithm differ between machines.
+// idf is the inverse document frequency of a feature, rounded to float32, because the
+// last bits of a logarithm differ between machines.
 func (s *space) idf(n int) float64 {
 	return float64(float32(math.Log(float64(s.films+1) / (float64(s.df[n]) + 0.5))))
 }
@@ -142,8 +132,8 @@ func (s *space) word(stem string) []term {
 	return v
 }
 
-// letters is the sparse vector of a word as far as its letters tell: the part
-// of them that some film has, scaled like a stem.
+// letters is the sparse vector of a word by its letters only: the n-grams that some
+// film has, scaled like a stem.
 func (s *space) letters(stem string) []term {
 	grams := s.grams(stem)
 	slices.Sort(grams)
@@ -152,7 +142,7 @@ func (s *space) letters(stem string) []term {
 	for _, name := range slices.Compact(grams) {
 		n := s.number(name)
 		v = append(v, term{n, s.idf(n)})
-		square += float64(s.idf(n) * s.idf(n)) // the conversion forbids a fused sum
+		square += float64(s.idf(n) * s.idf(n)) // the conversion prevents a fused multiply-add
 	}
 	scale := s.gram * s.idf(s.number("s:"+stem)) / math.Sqrt(max(square, 1e-9))
 	for i := range v {
@@ -176,8 +166,8 @@ func (s *space) text(text string) map[int]float64 {
 	return sum
 }
 
-// implies tells whether a word says nothing that a shorter one does not say:
-// no film has it, and the lexicon gives both the same concepts.
+// implies reports whether a word adds nothing to a shorter one: no film has it, and the
+// lexicon gives both the same concepts.
 func (s *space) implies(shorter, stem string) bool {
 	if s.df[s.number("s:"+stem)] > 0 {
 		return false
@@ -185,8 +175,8 @@ func (s *space) implies(shorter, stem string) bool {
 	return slices.EqualFunc(s.concepts[shorter], s.concepts[stem], func(a, b link) bool { return a.concept == b.concept })
 }
 
-// faint tells whether a word is in no film and only a part of phrases in the
-// lexicon, as the "better" of "better half".
+// faint reports whether a word is in no film and only a part of phrases in the lexicon,
+// as the "better" of "better half".
 func (s *space) faint(stem string) bool {
 	return s.df[s.number("s:"+stem)] == 0 &&
 		!slices.ContainsFunc(s.concepts[stem], func(l link) bool { return l.part == 1 })

@@ -12,18 +12,17 @@ import (
 )
 
 const (
-	catalogDir  = "../../catalog/films"
-	lexiconFile = "lexicon.tsv"
-	modelDir    = "../../worker/model"
+	catalogDir = "../../catalog/films"
+	modelDir   = "../../worker/model"
 )
 
-// The committed model is what catalogue and lexicon give. When this fails, run
-// go generate ./worker and commit the result.
+// The committed model is what catalogue and lexicon give. If this fails, run go
+// generate ./worker and commit the result.
 func TestModelIsCurrent(t *testing.T) {
 	dir := t.TempDir()
-	var said strings.Builder
-	args := []string{"-catalog", catalogDir, "-lexicon", lexiconFile, "-out", dir}
-	if err := run(args, &said); err != nil {
+	var output strings.Builder
+	args := []string{"-catalog", catalogDir, "-out", dir}
+	if err := run(args, strings.NewReader(""), &output); err != nil {
 		t.Fatal(err)
 	}
 	size := 0
@@ -41,8 +40,8 @@ func TestModelIsCurrent(t *testing.T) {
 		}
 		size += len(fresh)
 	}
-	if size > 8<<20 {
-		t.Errorf("model has %d bytes, more than 8 MiB", size)
+	if size > 16<<20 {
+		t.Errorf("model has %d bytes, more than 16 MiB", size)
 	}
 }
 
@@ -56,20 +55,20 @@ func open(t *testing.T) *worker.Embedder {
 	return e
 }
 
-// What the model is for: texts that mean the same are near.
+// Texts with the same meaning are near each other.
 func TestNearness(t *testing.T) {
 	e := open(t)
 	for _, tt := range []struct {
 		a, b        string
 		least, most float64
 	}{
-		{"остров", "островами", 0.999, 1.001}, // an ending that no text has
+		{"остров", "островами", 0.999, 1.001}, // an ending that is in no text
 		{"prison", "prisons", 0.999, 1.001},
 		{"тюрьма", "prison", 0.5, 1},
 		{"собака", "dog", 0.5, 1},
 		{"щенок", "собака", 0.3, 1},
 		{"остров", "prison", -1, 0.3},
-		{"фильм про тюрьму", "тюрьма", 0.95, 1.001}, // words of asking hardly count
+		{"фильм про тюрьму", "тюрьма", 0.95, 1.001}, // words of the request itself hardly count
 		{"what is that movie about a prison", "prison", 0.9, 1.001},
 	} {
 		vectors, err := e.EmbedAll(t.Context(), []string{tt.a, tt.b})

@@ -12,15 +12,15 @@ import (
 // piece is one entry of the vocabulary before it has a vector.
 type piece struct {
 	text   string
-	stem   string // of the word that it stands for; "" when it is no word
+	stem   string // of the word; "" if the piece is no word
 	factor float64
 }
 
-// Endings after a known stem. They carry nothing, so that a stem and its
-// ending are together what the stem is alone: the mean over pieces is made a
-// unit vector, and a zero row only changes its length.
+// Endings after a known stem. Their vectors are zero, so that a stem with its ending
+// has the vector of the stem: the mean over pieces is normalised, and a zero row only
+// changes its length.
 var endings = []string{
-	// Russian, as normalised: й is и
+	// Russian, normalised: й is и
 	"ов", "ев", "ам", "ям", "ах", "ях", "ами", "ями", "ом", "ем", "ою", "ею", "ои", "еи", "ии", "ия", "ию", "ие",
 	"ого", "его", "ому", "ему", "ым", "им", "ых", "их", "ыми", "ими", "ая", "яя", "ую", "юю", "ое", "ее", "ые", "ыи",
 	"ал", "ала", "ало", "али", "ял", "яла", "ил", "ила", "ило", "или", "ел", "ела", "ели", "ать", "ять", "ить", "еть",
@@ -33,9 +33,9 @@ var endings = []string{
 	"ive", "able", "ous", "est", "ish", "y", "ies", "ied", "d", "n", "t",
 }
 
-// vocabulary lists the pieces that follow the special ones: every letter, so
-// that no word of the two languages is unknown; endings; stems; and the words
-// that the longest match would not cut behind their own stem.
+// vocabulary lists the pieces after the special ones: every letter, so that no word of
+// the two languages is unknown; endings; stems; and the words that the longest match
+// would not split after their own stem.
 func vocabulary(s *space, all []words.Word) []piece {
 	v := &pieces{seen: make(map[string]int)}
 	for _, r := range "abcdefghijklmnopqrstuvwxyz0123456789абвгдежзиклмнопрстуфхцчшщъыьэюяіїєґ" {
@@ -48,15 +48,15 @@ func vocabulary(s *space, all []words.Word) []piece {
 	for _, e := range endings {
 		v.add(piece{text: "##" + e})
 	}
-	faint := make(map[string]bool)  // stems that are not worth a piece
-	said := make(map[string]string) // stems that a shorter stem says already
+	faint := make(map[string]bool)     // stems that get no piece
+	implied := make(map[string]string) // stems that add nothing to a shorter stem
 	for _, stem := range stems(all) {
 		if s.faint(stem) {
 			faint[stem] = true
 			continue
 		}
 		if shorter := v.cut(stem); shorter != "" && s.implies(shorter, stem) {
-			said[stem] = shorter
+			implied[stem] = shorter
 			continue
 		}
 		v.add(piece{text: stem, stem: stem, factor: v.factor(s, stem)})
@@ -65,7 +65,7 @@ func vocabulary(s *space, all []words.Word) []piece {
 		if faint[w.Stem] {
 			continue
 		}
-		if cut := v.cut(w.Form); cut != w.Stem && (cut == "" || cut != said[w.Stem]) {
+		if cut := v.cut(w.Form); cut != w.Stem && (cut == "" || cut != implied[w.Stem]) {
 			v.add(piece{text: w.Form, stem: w.Stem, factor: v.factor(s, w.Stem)})
 		}
 	}
@@ -77,7 +77,7 @@ type pieces struct {
 	seen map[string]int
 }
 
-// add appends a piece; one that has a meaning replaces one that has none.
+// add appends a piece; one with a stem replaces one without.
 func (v *pieces) add(p piece) {
 	if i, ok := v.seen[p.text]; ok {
 		if v.list[i].stem == "" {
@@ -96,8 +96,8 @@ func (v *pieces) factor(s *space, stem string) float64 {
 	return 1
 }
 
-// cut returns the stem of the first piece of a word, if the rest of the word
-// says nothing, and else "".
+// cut returns the stem of the first piece of a word if the other pieces are endings,
+// else "".
 func (v *pieces) cut(form string) string {
 	ids := split(form, v.seen)
 	for k, id := range ids {
@@ -111,8 +111,8 @@ func (v *pieces) cut(form string) string {
 	return v.list[ids[0]].stem
 }
 
-// split cuts a normalised word as the WordPiece tokenizer does: the longest
-// piece first. It returns nothing for a word with a part that is no piece.
+// split tokenises a normalised word as WordPiece does: the longest piece first. It
+// returns nothing for a word with a part that is no piece.
 func split(form string, vocabulary map[string]int) []int {
 	var ids []int
 	for start := 0; start < len(form); {
@@ -138,7 +138,7 @@ func split(form string, vocabulary map[string]int) []int {
 	return ids
 }
 
-// stems lists the stems that begin a form of theirs, the short ones first.
+// stems lists the stems that are a prefix of one of their forms, the shortest first.
 func stems(all []words.Word) []string {
 	var out []string
 	for _, w := range all {
@@ -154,8 +154,8 @@ func byLength(a, b string) int {
 	return cmp.Or(cmp.Compare(len(a), len(b)), strings.Compare(a, b))
 }
 
-// forms lists all words, the short ones first: how a word is cut depends on
-// the pieces before it.
+// forms lists all words, the shortest first: how a word is split depends on the pieces
+// before it.
 func forms(all []words.Word) []words.Word {
 	out := slices.Clone(all)
 	slices.SortFunc(out, func(a, b words.Word) int {

@@ -15,15 +15,15 @@ func sparse(r *rand.Rand) map[int]float64 {
 	return v
 }
 
-// A query's inner products with the documents survive the folding, also when
-// the query has features that no document has.
+// A query's inner products with the documents are preserved, also when the query has
+// features that no document has.
 func TestFoldKeepsProducts(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	var documents []map[int]float64
 	for range 30 {
 		documents = append(documents, sparse(r))
 	}
-	p := newProjection(documents, len(documents), 384)
+	p := newProjection(documents, 384)
 	for range 50 {
 		query := sparse(r)
 		query[1000] = 3
@@ -37,33 +37,41 @@ func TestFoldKeepsProducts(t *testing.T) {
 	}
 }
 
-// With room for fewer, the documents that come first are kept exactly.
-func TestFoldPrefersTheFirst(t *testing.T) {
-	r := rand.New(rand.NewPCG(3, 4))
+// With fewer dimensions, what all documents share is kept, and what only one has is
+// not: that is how words that occur together become similar.
+func TestFoldKeepsWhatIsShared(t *testing.T) {
 	var documents []map[int]float64
-	for range 60 {
-		documents = append(documents, sparse(r))
+	for i := range 40 {
+		documents = append(documents, map[int]float64{i % 2: 1, 2 + i%2: 1, 10 + i: 0.1})
 	}
-	p := newProjection(documents, 20, 40)
-	if len(p.factor) != 40 {
-		t.Fatalf("%d dimensions, want 40", len(p.factor))
+	p := newProjection(documents, 2)
+	if together := productOfFolded(p, 0, 2); together < 0.9 {
+		t.Errorf("features that occur together have the cosine %g", together)
 	}
-	for i, d := range documents[:20] {
-		v := p.fold(unit(d))
-		if length := math.Sqrt(dot(v, v)); math.Abs(length-1) > 1e-9 {
-			t.Errorf("document %d has length %g", i, length)
-		}
+	if apart := productOfFolded(p, 0, 3); math.Abs(apart) > 0.1 {
+		t.Errorf("features that never occur together have the cosine %g", apart)
 	}
 }
 
-// Documents that say the same take one dimension, and no division by zero.
+func productOfFolded(p *projection, a, b int) float64 {
+	x, y := p.fold([]term{{a, 1}}), p.fold([]term{{b, 1}})
+	return dot(x, y) / math.Sqrt(dot(x, x)*dot(y, y))
+}
+
+// Equal documents take one dimension, and cause no division by zero.
 func TestFoldOfEqualDocuments(t *testing.T) {
 	d := map[int]float64{1: 1, 2: 2}
-	p := newProjection([]map[int]float64{d, d, {}, {3: 1}}, 4, 384)
-	if len(p.factor) != 2 {
-		t.Errorf("%d dimensions, want 2", len(p.factor))
+	p := newProjection([]map[int]float64{d, d, {}, {3: 1}}, 384)
+	used := 0
+	for k, row := range p.factor {
+		if row[k] > 0 {
+			used++
+		}
 	}
-	for _, x := range p.fold([]term{{1, 1}, {3, 1}}) {
+	if used != 2 {
+		t.Errorf("%d dimensions, want 2", used)
+	}
+	for _, x := range p.fold([]term{{1, 1}, {3, 1}, {99, 1}}) {
 		if math.IsNaN(x) || math.IsInf(x, 0) {
 			t.Errorf("coordinate is %g", x)
 		}

@@ -14,8 +14,8 @@ import (
 	"kassa/worker/modelfile"
 )
 
-// The training cuts words exactly as hugot's tokenizer does with the model's
-// own file, or the rows would not be those that were meant.
+// The generator splits words exactly as hugot's tokenizer does with the generated file;
+// otherwise the rows would belong to other pieces.
 func TestTokenizerAgrees(t *testing.T) {
 	tokenizer := builtIn(t)
 	vocabulary := tokenizer.GetVocab()
@@ -52,7 +52,7 @@ func TestTokenizerAgrees(t *testing.T) {
 	}
 }
 
-// No text of the catalogue is cut at the model's window.
+// No text of the catalogue exceeds the model's sequence length.
 func TestFilmTextsFit(t *testing.T) {
 	films, err := catalog.Shipped()
 	if err != nil {
@@ -68,7 +68,7 @@ func TestFilmTextsFit(t *testing.T) {
 	}
 }
 
-// builtIn is the tokenizer that hugot makes of the committed model's file.
+// builtIn is hugot's tokenizer for the committed model's file.
 func builtIn(t *testing.T) *hftokenizer.Tokenizer {
 	t.Helper()
 	content, err := os.ReadFile(filepath.Join(modelDir, modelfile.Tokenizer))

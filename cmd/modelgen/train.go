@@ -1,9 +1,7 @@
 package main
 
 import (
-	"maps"
-	"slices"
-
+	"kassa/catalog/lexicon"
 	"kassa/catalog/words"
 	"kassa/worker/modelfile"
 )
@@ -14,11 +12,11 @@ const (
 	wordBytesMax = 200 // 100 Cyrillic letters
 )
 
-// train makes the model: the words of the films' texts and of the lexicon in
-// the space of features, folded to the span of the films and of what the
-// lexicon adds.
-func train(w weights, texts [][]string, lexicon []concept) modelfile.Model {
-	s := newSpace(w, lexicon, texts)
+// train makes the model: the words of the films' texts and of the lexicon in the
+// feature space, projected to the dimensions in which films and groups of words differ
+// most. So the lexicon also helps with films that were not in this catalogue.
+func train(w weights, texts [][]string, groups []lexicon.Group) modelfile.Model {
+	s := newSpace(w, groups, texts)
 	var documents []map[int]float64
 	var all []words.Word
 	for _, film := range texts {
@@ -31,9 +29,9 @@ func train(w weights, texts [][]string, lexicon []concept) modelfile.Model {
 		}
 		documents = append(documents, sum)
 	}
-	for _, c := range lexicon {
+	for _, g := range groups {
 		sum := make(map[int]float64)
-		for _, phrase := range c.phrases {
+		for _, phrase := range g.Phrases {
 			for feature, weight := range s.text(phrase) {
 				sum[feature] += weight
 			}
@@ -41,17 +39,17 @@ func train(w weights, texts [][]string, lexicon []concept) modelfile.Model {
 		}
 		documents = append(documents, sum)
 	}
-	return tabulate(s, newProjection(documents, len(texts), dimensions), all)
+	return tabulate(s, newProjection(documents, dimensions), all)
 }
 
-// tabulate gives every piece its row.
+// tabulate computes the row of every piece.
 func tabulate(s *space, p *projection, all []words.Word) modelfile.Model {
 	m := modelfile.Model{SequenceMax: sequenceMax, WordBytesMax: wordBytesMax}
 	for _, special := range modelfile.Special() {
 		m.Pieces = append(m.Pieces, special)
 		m.Rows = append(m.Rows, make([]float32, dimensions))
 	}
-	folded := make(map[string][]float64) // forms of a word share the vector of its stem
+	folded := make(map[string][]float64) // all forms of a word have the vector of its stem
 	for _, piece := range vocabulary(s, all) {
 		row := make([]float32, dimensions)
 		if piece.stem != "" {
@@ -67,5 +65,3 @@ func tabulate(s *space, p *projection, all []words.Word) modelfile.Model {
 	}
 	return m
 }
-
-func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

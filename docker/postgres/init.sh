@@ -4,6 +4,7 @@
 #
 #   kassa          owns the database and migrates it
 #   kassa_app      what the service may do; migrations grant it, nobody logs in as it
+#   kassa_auditor  what an auditor may read; logins of people are made in it, see docs/audit.md
 #   kassa_service  logs in and may do what kassa_app may, and no more
 #
 # KASSA_PASSWORD_FILE and KASSA_SERVICE_PASSWORD_FILE name files with passwords;
@@ -18,7 +19,8 @@ psql --no-psqlrc --quiet --set ON_ERROR_STOP=1 --username postgres --dbname post
 \getenv options KASSA_ROLE_OPTIONS
 create role kassa login :options password :'password';
 create role kassa_app nologin;
-grant kassa_app to kassa with admin option;
+create role kassa_auditor nologin;
+grant kassa_app, kassa_auditor to kassa with admin option;
 \set service `cat $KASSA_SERVICE_PASSWORD_FILE </dev/null`
 select :'service' <> '' as has_service \gset
 \if :has_service

@@ -13,7 +13,7 @@ import (
 // ErrInjected is in every error that a wrapper of this package made up.
 var ErrInjected = errors.New("injected fault")
 
-// Lossy is a store that sometimes appends, and then says that it does not know:
+// Lossy is a store that sometimes appends, and then answers that the outcome is unknown:
 // so it is when the connection dies after COMMIT.
 type Lossy struct {
 	*eventstore.Store
@@ -29,7 +29,7 @@ func (l Lossy) Append(ctx context.Context, a eventstore.Append) (eventstore.Rece
 	return r, err
 }
 
-// Failing is a store that sometimes fails before it appends anything, and says so.
+// Failing is a store that sometimes fails before it appends anything, and answers so.
 type Failing struct {
 	*eventstore.Store
 	Fails *Pattern
@@ -43,7 +43,7 @@ func (f Failing) Append(ctx context.Context, a eventstore.Append) (eventstore.Re
 	return f.Store.Append(ctx, a)
 }
 
-// Pattern says which calls fail. It may be asked by many goroutines.
+// Pattern decides which calls fail. It may be called by many goroutines.
 type Pattern struct {
 	mu    sync.Mutex
 	rng   *rand.Rand
@@ -56,7 +56,7 @@ func NewPattern(seed uint64, oneIn int) *Pattern {
 	return &Pattern{rng: rand.New(rand.NewPCG(seed, 2)), oneIn: oneIn}
 }
 
-// Next says whether this call fails.
+// Next reports whether this call fails.
 func (p *Pattern) Next() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()

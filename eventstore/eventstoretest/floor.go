@@ -7,7 +7,7 @@ import (
 )
 
 // BareScan reads every row of a log in a file and looks at nothing: no reader of the
-// log can be faster, so benchmarks of readers stand beside it.
+// log can be faster, so benchmarks of readers are compared with it.
 func BareScan(ctx context.Context, db *schema.SQLite) error {
 	rows, err := db.Read.QueryContext(ctx, `SELECT position, stream, version, coalesce(command, ''), hashes, entry FROM events ORDER BY position`)
 	if err != nil {

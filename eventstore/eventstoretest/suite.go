@@ -74,9 +74,9 @@ func appended(t testing.TB, store *eventstore.Store, a eventstore.Append) events
 	return r
 }
 
-func live(t testing.TB, store *eventstore.Store, town *Town, facts int) {
+func live(t testing.TB, store *eventstore.Store, workload *Workload, facts int) {
 	t.Helper()
-	_, err := town.Live(t.Context(), store, facts)
+	_, err := workload.Step(t.Context(), store, facts)
 	must(t, err)
 }
 

@@ -24,7 +24,7 @@ func folded(t testing.TB, store *eventstore.Store, u domain.UserID) (a domain.Ac
 	t.Helper()
 	for _, rec := range everything(t, t.Context(), store) {
 		if rec.Stream == eventstore.AccountStream(u) {
-			must(t, a.Apply(rec.Event))
+			must(t, a.Apply(rec.Event, rec.Time))
 			at = rec.Version
 		}
 	}
@@ -48,20 +48,20 @@ func accounts(t *testing.T, open Open) {
 	if l, err := store.Account(ctx, "u_nobody"); err != nil || l.Version != 0 || l.Account.Exists() || !l.Fresh {
 		t.Errorf("an account that does not exist is %+v (%v)", l, err)
 	}
-	town := NewTown(3, 8)
-	live(t, store, town, 3)
-	watched := town.people[0].User
+	workload := NewWorkload(3, 8)
+	live(t, store, workload, 3)
+	watched := workload.people[0].User
 	rest, done := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(done)
 		wholeWhileItMoves(t, store, watched, rest)
 	}()
 	for range 60 {
-		live(t, store, town, 3)
+		live(t, store, workload, 3)
 	}
 	close(rest)
 	<-done
-	for _, p := range town.people {
+	for _, p := range workload.people {
 		want, at := folded(t, store, p.User)
 		for _, s := range []*eventstore.Store{store, open()} {
 			l, err := s.Account(ctx, p.User)
@@ -115,7 +115,7 @@ func wholeWhileItMoves(t *testing.T, store *eventstore.Store, u domain.UserID, r
 }
 
 // What another process appended is not in this one's memory: a decision on it
-// conflicts, and Refresh brings it.
+// conflicts, and Refresh loads it.
 func refreshes(t *testing.T, open Open) {
 	here, there := open(), open()
 	const u = domain.UserID("u_shared")
@@ -152,7 +152,7 @@ func refreshes(t *testing.T, open Open) {
 	must(t, decide(t, there, l, u, events, err))
 	l, err = there.Account(t.Context(), u)
 	must(t, err)
-	events, err = l.Account.GrantAdmin() // which says no balance that a wrong fold would stumble over
+	events, err = l.Account.GrantRole(domain.AdminRole, domain.Orderer{By: "olga"}) // which has no balance that a wrong fold would fail at
 	must(t, decide(t, here, l, u, events, err))
 	remembered, err := here.Account(t.Context(), u)
 	must(t, err)
@@ -169,11 +169,11 @@ func refreshes(t *testing.T, open Open) {
 // a process that starts later comes to the same account by way of it.
 func snapshots(t *testing.T, open Open) {
 	store := open()
-	town := NewTown(4, 1)
+	workload := NewWorkload(4, 1)
 	for range 60 {
-		live(t, store, town, 20)
+		live(t, store, workload, 20)
 	}
-	u := town.people[0].User
+	u := workload.people[0].User
 	var found eventstore.Snapshot
 	Eventually(t, "a snapshot", func() bool {
 		must(t, store.Snapshots(t.Context(), func(s eventstore.Snapshot) error { found = s; return nil }))

@@ -105,7 +105,7 @@ func commandRace(t *testing.T, open Open) {
 }
 
 // The caller's context ends while the append is on its way. It may be appended
-// or not; the same command tells.
+// or not; the same command finds out.
 func leaving(t *testing.T, open Open) {
 	store := open()
 	for i := range 50 {

@@ -16,24 +16,24 @@ func TestDeadlines(t *testing.T) {
 	defer cancel()
 	<-limited.Done()
 	valued := context.WithValue(limited, key{}, "ada")
-	firm, end := deadline.Firm(valued)
+	detached, end := deadline.Detached(valued)
 	defer end()
-	lifted := deadline.Lifted(valued)
-	if firm.Err() != context.DeadlineExceeded || firm.Value(key{}) != "ada" {
-		t.Errorf("after the deadline a command's context is %v, of %v", firm.Err(), firm.Value(key{}))
+	lifted := deadline.WithoutLimit(valued)
+	if detached.Err() != context.DeadlineExceeded || detached.Value(key{}) != "ada" {
+		t.Errorf("after the deadline a command's context is %v, of %v", detached.Err(), detached.Value(key{}))
 	}
 	if _, ok := lifted.Deadline(); ok || lifted.Err() != nil || lifted.Value(key{}) != "ada" {
 		t.Errorf("without its deadline the context is %v, of %v", lifted.Err(), lifted.Value(key{}))
 	}
 	far, cancel := deadline.Limit(client, time.Hour)
 	defer cancel()
-	firm, end = deadline.Firm(far)
+	detached, end = deadline.Detached(far)
 	defer end()
 	leave()
-	if far.Err() == nil || deadline.Lifted(far).Err() == nil {
+	if far.Err() == nil || deadline.WithoutLimit(far).Err() == nil {
 		t.Error("the client has left, and its request goes on")
 	}
-	if firm.Err() != nil {
-		t.Errorf("the client has left, and its command ends: %v", firm.Err())
+	if detached.Err() != nil {
+		t.Errorf("the client has left, and its command ends: %v", detached.Err())
 	}
 }

@@ -39,7 +39,8 @@ func TestClientIP(t *testing.T) {
 	}
 }
 
-// A flood of names fills a bounded memory, and who is still known keeps their count.
+// Many names fill only a bounded memory, and a name that is still in memory keeps its
+// count.
 func TestLimiterIsBounded(t *testing.T) {
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	l := newLimiter("tests of", Rate{}, Rate{Burst: 1, Every: time.Minute}, nil)

@@ -5,8 +5,8 @@ import (
 	"sync"
 )
 
-// shared lets those who ask the same at once share one answer. Unlike a singleflight, a
-// call ends when the last of those who wait for it has left, and not before.
+// shared lets concurrent callers share one call. Unlike in singleflight, a call is
+// cancelled when the last of its waiters has left, and not before.
 type shared struct {
 	mu    sync.Mutex
 	calls map[string]*call
@@ -19,8 +19,7 @@ type call struct {
 	err     error // once done is closed
 }
 
-// do gives the result of check, which may be called for somebody else who asked for the
-// same name a moment ago.
+// do returns the result of check, or that of a call already running for the same name.
 func (s *shared) do(ctx context.Context, name string, check func(context.Context) error) error {
 	c := s.join(ctx, name, check)
 	select {
@@ -37,7 +36,7 @@ func (s *shared) join(ctx context.Context, name string, check func(context.Conte
 	defer s.mu.Unlock()
 	c, ok := s.calls[name]
 	if !ok {
-		common, cancel := context.WithCancel(context.WithoutCancel(ctx)) // the others go on where the first one leaves
+		common, cancel := context.WithCancel(context.WithoutCancel(ctx)) // the call continues for the others when the first caller leaves
 		c = &call{cancel: cancel, done: make(chan struct{})}
 		if s.calls == nil {
 			s.calls = map[string]*call{}
@@ -59,7 +58,7 @@ func (s *shared) leave(name string, c *call) {
 	defer s.mu.Unlock()
 	if c.waiting--; c.waiting == 0 {
 		c.cancel()
-		s.remove(name, c) // who comes now is not to share in a call that was given up
+		s.remove(name, c) // a later caller must not share the cancelled call
 	}
 }
 

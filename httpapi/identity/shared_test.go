@@ -14,17 +14,17 @@ import (
 	"kassa/domain"
 )
 
-// until waits for what others do.
-func until(t *testing.T, what string, done func() bool) {
+// waitUntil waits for a condition that other goroutines fulfil.
+func waitUntil(t *testing.T, what string, done func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !done(); runtime.Gosched() {
+	for deadline := time.Now().Add(time.Minute); !done(); runtime.Gosched() {
 		if time.Now().After(deadline) {
 			t.Fatalf("waited in vain for %s", what)
 		}
 	}
 }
 
-// waiting is how many wait for answers.
+// waiting is how many callers wait for results.
 func (s *shared) waiting() (n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -46,22 +46,22 @@ func TestShared(t *testing.T) {
 	first, leave := context.WithCancel(t.Context())
 	gone := make(chan error, 1)
 	go func() { gone <- s.do(first, "ada", check) }()
-	until(t, "the first", func() bool { return s.waiting() == 1 })
+	waitUntil(t, "the first", func() bool { return s.waiting() == 1 })
 	answers := make(chan error, 5)
 	for range cap(answers) {
 		go func() { answers <- s.do(t.Context(), "ada", check) }()
 	}
 	other := make(chan error, 1)
 	go func() { other <- s.do(t.Context(), "bob", check) }()
-	until(t, "the others", func() bool { return s.waiting() == 7 })
-	leave() // and the others do not notice
+	waitUntil(t, "the others", func() bool { return s.waiting() == 7 })
+	leave() // the others are not affected
 	if err := <-gone; !errors.Is(err, context.Canceled) {
-		t.Errorf("who left hears %v", err)
+		t.Errorf("the caller that left got %v", err)
 	}
 	close(proceed)
 	for range cap(answers) {
 		if err := <-answers; !errors.Is(err, said) {
-			t.Errorf("one of many hears %v", err)
+			t.Errorf("a caller got %v", err)
 		}
 	}
 	if err := <-other; !errors.Is(err, said) || calls.Load() != 2 || len(s.calls) != 0 {
@@ -72,7 +72,8 @@ func TestShared(t *testing.T) {
 	}
 }
 
-// When the last has left, the work ends; who comes then begins it again.
+// When the last caller has left, the call is cancelled; the next caller starts a new
+// one.
 func TestSharedEndsWithTheLast(t *testing.T) {
 	var s shared
 	ended := make(chan struct{})
@@ -82,15 +83,15 @@ func TestSharedEndsWithTheLast(t *testing.T) {
 		work.Go(func() {
 			err := s.do(ctx, "ada", func(ctx context.Context) error {
 				<-ctx.Done()
-				<-ended // it takes a while to notice
+				<-ended // cancellation takes a moment
 				return nil
 			})
 			if !errors.Is(err, context.Canceled) {
-				t.Errorf("who left hears %v", err)
+				t.Errorf("the caller that left got %v", err)
 			}
 		})
 	}
-	until(t, "three", func() bool { return s.waiting() == 3 })
+	waitUntil(t, "three", func() bool { return s.waiting() == 3 })
 	leave()
 	work.Wait()
 	again := errors.New("a call of its own")
@@ -100,43 +101,43 @@ func TestSharedEndsWithTheLast(t *testing.T) {
 	close(ended)
 }
 
-// slow is a vault that verifies when it is told to, and people of whom ada is the only one.
-type slow struct {
+// slowVault verifies a password when the test allows it, and finds only the user ada.
+type slowVault struct {
 	Vault
 	proceed chan struct{}
 	calls   atomic.Int32
 }
 
-func (*slow) Remembered(domain.UserID, string) bool { return false }
+func (*slowVault) Remembered(context.Context, domain.UserID, string) (bool, error) { return false, nil }
 
-func (v *slow) Verify(context.Context, domain.UserID, string) (bool, error) {
+func (v *slowVault) Verify(context.Context, domain.UserID, string) (bool, error) {
 	v.calls.Add(1)
 	<-v.proceed
 	return false, nil
 }
 
-func (*slow) FindUser(_ context.Context, email string) (domain.UserID, error) {
+func (*slowVault) FindUser(_ context.Context, email string) (domain.UserID, error) {
 	if strings.EqualFold(strings.TrimSpace(email), "ada@example.org") {
 		return "u_ada", nil
 	}
 	return "", domain.Reject(domain.AccountNotFound, "there is no such account")
 }
 
-// Many spellings of one e-mail at once are one check of a password, and count as one,
-// whether the e-mail has an account or not.
-func TestSpellingsTellNothing(t *testing.T) {
-	for _, name := range []string{"ada", "nobody"} {
-		v := &slow{proceed: make(chan struct{})}
-		a := &Authenticator{People: v, Vault: v, Now: time.Now, Limits: Limits{SignInPair: Rate{Burst: 1, Every: time.Hour}}}
+// Concurrent attempts with many spellings of one e-mail cause one password check and
+// count as one, whether or not the e-mail has an account.
+func TestSpellingsOfAnEmailCountTogether(t *testing.T) {
+	for _, name := range []string{"ada", "unknown"} {
+		v := &slowVault{proceed: make(chan struct{})}
+		a := &Authenticator{Users: v, Vault: v, Now: time.Now, Limits: Limits{SignInPair: Rate{Burst: 1, Every: time.Hour}}}
 		spellings := []string{name + "@example.org", strings.ToUpper(name) + "@example.org", name + "@EXAMPLE.org", " " + name + "@example.ORG\t"}
 		answers := make(chan error, len(spellings))
 		for _, email := range spellings {
 			go func() {
-				_, err := a.check(httptest.NewRequest("GET", "/", nil), email, "a guess", nil)
+				_, err := a.check(httptest.NewRequest("GET", "/", nil), credentials{email, "a guess", "", byBasic}, nil)
 				answers <- err
 			}()
 		}
-		until(t, "all spellings", func() bool { return a.verifying.waiting()+len(answers) == len(spellings) })
+		waitUntil(t, "all spellings", func() bool { return a.verifying.waiting()+len(answers) == len(spellings) })
 		close(v.proceed)
 		for range spellings {
 			if refusal := domain.RefusalIn(<-answers); refusal == nil || refusal.Code != domain.InvalidCredentials {

@@ -1,5 +1,4 @@
-// Package paths reads what stands in the path of a request, for the API and the
-// pages alike.
+// Package paths reads the path of a request, for the API and the pages alike.
 package paths
 
 import (
@@ -9,13 +8,13 @@ import (
 	"github.com/gorilla/mux"
 )
 
-// NewRouter gives a router that takes a path as it was sent: what stands encoded in
-// an id is data and never a part of the path, and no redirect to a cleaned path
-// answers before the route does, or drops the body of a POST.
+// NewRouter returns a router that takes a path as it was sent: an encoded character in
+// an id is data and never a separator. There is no redirect to a cleaned path, which
+// would come before the route's own answer and drop the body of a POST.
 func NewRouter() *mux.Router { return mux.NewRouter().UseEncodedPath().SkipClean(true) }
 
-// ID gives the {id} of the path; ok is false where it cannot be one of ours. Such a
-// name must not reach a query: PostgreSQL fails on some bytes.
+// ID returns the {id} of the path; ok is false where it cannot be one of ours. Such an
+// id must not reach a query: PostgreSQL fails on some bytes.
 func ID[T interface {
 	~string
 	Valid() bool

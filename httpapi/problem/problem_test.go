@@ -31,7 +31,7 @@ func TestRefuse(t *testing.T) {
 		retryAfter string
 		logged     string
 	}{
-		{name: "a refusal speaks for itself",
+		{name: "a refusal has its own detail",
 			err:    domain.Reject(domain.InsufficientFunds, "this takes 5 credits, and 0 are available"),
 			status: 402, code: domain.InsufficientFunds, detail: "this takes 5 credits, and 0 are available"},
 		{name: "a wrapped one as well, without its wrapping",
@@ -43,12 +43,15 @@ func TestRefuse(t *testing.T) {
 			err: domain.Reject(domain.Busy, "busy"), status: 409, code: domain.Busy, detail: "busy", retryAfter: "1"},
 		{name: "so can a key whose first request runs",
 			err: domain.Reject(domain.KeyInProgress, "runs"), status: 409, code: domain.KeyInProgress, detail: "runs", retryAfter: "1"},
-		{name: "too many says when, in whole seconds and never too early",
+		{name: "too many has Retry-After, in whole seconds, rounded up",
 			err: &problem.TooMany{After: 2100 * time.Millisecond}, status: 429, code: problem.RateLimited,
 			detail: "too many requests, try again in 3 s", retryAfter: "3"},
 		{name: "and never at once",
 			err: &problem.TooMany{After: time.Millisecond}, status: 429, code: problem.RateLimited,
 			detail: "too many requests, try again in 1 s", retryAfter: "1"},
+		{name: "a temporary refusal has Retry-After too",
+			err:    &domain.Refusal{Code: domain.TooManyFree, Detail: "later", RetryAfter: 61 * time.Second / 2},
+			status: 429, code: domain.TooManyFree, detail: "later", retryAfter: "31"},
 		{name: "a large body",
 			err: fmt.Errorf("read: %w", &http.MaxBytesError{Limit: 10}), status: 413, code: problem.BodyTooLarge, detail: "the body may have at most 10 bytes"},
 		{name: "a store that closes",
@@ -56,7 +59,7 @@ func TestRefuse(t *testing.T) {
 			detail: "Kassa is shutting down, try again", retryAfter: "1"},
 		{name: "passwords that queue up",
 			err: fmt.Errorf("enroll: %w", vault.ErrBusy), status: 503, code: problem.Unavailable,
-			detail: "too many passwords are being checked, try again", retryAfter: "1"},
+			detail: "too many passwords are being checked; nothing was done, try again in a moment", retryAfter: "1"},
 		{name: "an append of unknown outcome",
 			err: fmt.Errorf("append, 10 times: %w: disk is full", eventstore.ErrUnknown), status: 503, code: problem.Unavailable,
 			detail:     "it is not known whether this was done; the same request with the same Idempotency-Key finds out",
@@ -82,13 +85,19 @@ func TestRefuse(t *testing.T) {
 			err: fmt.Errorf("%w: %w", eventstore.ErrUnknown, &pgconn.PgError{Severity: "ERROR", Code: "53100"}), status: 503, code: problem.Unavailable,
 			detail:     "it is not known whether this was done; the same request with the same Idempotency-Key finds out",
 			retryAfter: "1", logged: "unknown"},
+		{name: "a write of the vault of unknown outcome",
+			err: fmt.Errorf("change the password of u_1: %w: %w", vault.ErrUnknown, &pgconn.PgError{Severity: "FATAL", Code: "57P01"}), status: 503, code: problem.Unavailable,
+			detail: "it is not known whether this was done; look before it is sent again", retryAfter: "1", logged: "57P01"},
 		{name: "a ledger that newer programs write",
 			err: fmt.Errorf("%w: entry at position 7", eventstore.ErrNewer), status: 503, code: problem.NotReady,
 			detail: "this process is too old to read what newer ones have written; nothing was done, try again", retryAfter: "1", logged: "position 7"},
+		{name: "a command that was done, and is archived",
+			err: fmt.Errorf("%w: from position 7", eventstore.ErrDoneBefore), status: 422, code: domain.KeyReused,
+			detail: "the request with this Idempotency-Key was done before, and its answer is archived; nothing was done now"},
 		{name: "a mistake in a statement",
 			err: &pgconn.PgError{Severity: "ERROR", Code: "42601", Message: "syntax"}, status: 500, code: problem.Internal,
 			detail: "something went wrong here; the request's name helps to find out what", logged: "syntax"},
-		{name: "a fault tells the log what it was, and the client nothing",
+		{name: "a fault is logged, and the client gets no text of it",
 			err: errors.New("secret table is gone"), status: 500, code: problem.Internal,
 			detail: "something went wrong here; the request's name helps to find out what", logged: "secret table is gone"},
 		{name: "a refusal whose code has no status is a fault of ours",
@@ -122,7 +131,7 @@ func TestRefuse(t *testing.T) {
 	}
 }
 
-// A broken ledger stops the process, whoever meets it.
+// A broken ledger stops the process, in whichever request it is found.
 func TestBrokenLedgerStops(t *testing.T) {
 	for _, broken := range []error{domain.ErrBroken, eventstore.ErrCorrupt} {
 		err := fmt.Errorf("fold account-u_1 at position 7: %w", broken)
@@ -136,8 +145,8 @@ func TestBrokenLedgerStops(t *testing.T) {
 	}
 }
 
-// A command of unknown outcome that then finds the ledger broken stops the process,
-// and its client is told that it may have been done.
+// A command of unknown outcome that then finds the ledger broken stops the process, and
+// its answer says that it may have been done.
 func TestBrokenLedgerAfterAnUnknownOutcome(t *testing.T) {
 	var stopped error
 	w := problem.Writer{Log: slog.New(slog.DiscardHandler), Broken: func(err error) { stopped = err }}
@@ -147,7 +156,7 @@ func TestBrokenLedgerAfterAnUnknownOutcome(t *testing.T) {
 	}
 }
 
-// Nobody reads the answer to a request that was given up, and it is no fault.
+// A request that the client gave up is not a fault.
 func TestGivenUp(t *testing.T) {
 	var log bytes.Buffer
 	w := problem.Writer{Log: slog.New(slog.NewTextHandler(&log, nil))}

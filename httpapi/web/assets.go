@@ -8,21 +8,27 @@ import (
 	"fmt"
 	"html/template"
 	"io/fs"
+	"mime"
 	"net/http"
 	"path"
 	"strings"
 
 	"github.com/gorilla/mux"
+
+	"kassa/httpapi/conditional"
 )
 
 //go:embed static
 var staticFiles embed.FS
 
+//go:embed static/icon.png
+var icon []byte
+
 //go:embed templates
 var templateFiles embed.FS
 
-// staticVersion names the content of all static files. It stands in their
-// addresses, so browsers may keep them for ever and still see a new program's.
+// staticVersion is a hash of all static files. It is part of their paths, so browsers
+// may cache them for ever and still load those of a new version.
 var staticVersion = func() string {
 	sum := sha256.New()
 	names, err := fs.Glob(staticFiles, "static/*")
@@ -40,21 +46,26 @@ var staticVersion = func() string {
 }()
 
 func serveStatic(w http.ResponseWriter, r *http.Request) {
+	content, err := staticFiles.ReadFile(path.Join("static", mux.Vars(r)["file"]))
+	if err != nil {
+		http.NotFound(w, r)
+		return
+	}
 	if mux.Vars(r)["version"] == staticVersion {
 		w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
 	} else {
 		w.Header().Set("Cache-Control", "no-cache")
 	}
-	http.ServeFileFS(w, r, staticFiles, path.Join("static", mux.Vars(r)["file"]))
+	conditional.Write(w, r, mime.TypeByExtension(path.Ext(mux.Vars(r)["file"])), content)
 }
 
-// serveIcon is for browsers that ask for the icon where it always was.
+// serveIcon serves the icon's well-known path.
 func serveIcon(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "public, max-age=86400")
-	http.ServeFileFS(w, r, staticFiles, "static/icon.png")
+	conditional.Write(w, r, "image/png", icon)
 }
 
-// templates are the pages by name, each with the layout and the parts that it shares.
+// templates are the pages by name, each with the layout and its shared parts.
 var templates = func() map[string]*template.Template {
 	shared := template.Must(template.New("").Funcs(template.FuncMap{
 		"asset": func(name string) string { return "/web/static/" + staticVersion + "/" + name },
@@ -71,7 +82,7 @@ var templates = func() map[string]*template.Template {
 	return all
 }()
 
-// render gives the whole page, so that a failure in its middle is a failure of all.
+// render returns the whole page, so that an error in the middle sends no part of it.
 func render(name string, data any) ([]byte, error) {
 	var out bytes.Buffer
 	if err := templates[name].ExecuteTemplate(&out, "layout", data); err != nil {

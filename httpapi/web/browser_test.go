@@ -20,21 +20,21 @@ import (
 
 const chromium = "/usr/bin/chromium"
 
-// browserPatience bounds one thing that is done in the browser.
-const browserPatience = 30 * time.Second
+// browserTimeout limits each action in the browser.
+const browserTimeout = 30 * time.Second
 
-// browser is one tab of a Chromium of its own.
+// browser is one tab of a Chromium process of its own.
 type browser struct {
-	t     *testing.T
-	house *house
-	ctx   context.Context
+	t       *testing.T
+	fixture *fixture
+	ctx     context.Context
 
 	mu         sync.Mutex
-	complaints []string // of the browser about the page
+	complaints []string // errors that the browser reported about the page
 }
 
-// browse starts Chromium with a fresh folder; with scripts or without them.
-func (h *house) browse(t *testing.T, language string, scripts bool) *browser {
+// browse starts Chromium with a new profile, with or without JavaScript.
+func (h *fixture) browse(t *testing.T, language string, scripts bool) *browser {
 	t.Helper()
 	if _, err := os.Stat(chromium); err != nil {
 		t.Fatalf("the pages are tested in Chromium: install it as %s (Debian: apt-get install chromium)", chromium)
@@ -47,9 +47,9 @@ func (h *house) browse(t *testing.T, language string, scripts bool) *browser {
 	allocated, freed := chromedp.NewExecAllocator(context.Background(), flags...)
 	ctx, closed := chromedp.NewContext(allocated)
 	t.Cleanup(func() { closed(); freed() })
-	b := &browser{t: t, house: h, ctx: ctx}
-	// Listen starts the browser, which ends with the context that it is given.
-	if err := chromedp.Listen(ctx, b.hear); err != nil {
+	b := &browser{t: t, fixture: h, ctx: ctx}
+	// Listen starts the browser, which runs as long as the context.
+	if err := chromedp.Listen(ctx, b.onEvent); err != nil {
 		t.Fatalf("start %s: %v", chromium, err)
 	}
 	b.do("set the tab up",
@@ -59,7 +59,7 @@ func (h *house) browse(t *testing.T, language string, scripts bool) *browser {
 	return b
 }
 
-// command is a protocol command whose answer nobody needs.
+// command is a protocol command whose result is ignored.
 func command[P, R any](c cdp.Command[P, R], params P) chromedp.Action[chromedp.Void] {
 	return chromedp.Func(func(ctx context.Context, tab *chromedp.Target) error {
 		_, err := cdp.Call(ctx, tab, c, params)
@@ -67,9 +67,9 @@ func command[P, R any](c cdp.Command[P, R], params P) chromedp.Action[chromedp.V
 	})
 }
 
-// hear keeps what the browser complains of: a policy that a page breaks, a script
-// that fails, a file that is not there. The pages of refusals are meant.
-func (b *browser) hear(event any) {
+// onEvent collects the browser's complaints: policy violations, failing scripts,
+// missing files. Error pages are excepted.
+func (b *browser) onEvent(event any) {
 	var complaint string
 	switch e := event.(type) {
 	case *cdplog.EventEntryAdded:
@@ -86,8 +86,8 @@ func (b *browser) hear(event any) {
 	}
 }
 
-// content says that nothing was complained of.
-func (b *browser) content() {
+// noComplaints checks that there were none.
+func (b *browser) noComplaints() {
 	b.t.Helper()
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -97,20 +97,20 @@ func (b *browser) content() {
 	b.complaints = nil
 }
 
-// do does things in the tab, for browserPatience each.
+// do runs actions in the tab, each within browserTimeout.
 func (b *browser) do(what string, steps ...chromedp.Action[chromedp.Void]) {
 	b.t.Helper()
-	ctx, cancel := context.WithTimeout(b.ctx, browserPatience*time.Duration(len(steps)))
+	ctx, cancel := context.WithTimeout(b.ctx, browserTimeout*time.Duration(len(steps)))
 	defer cancel()
 	if err := chromedp.Do(ctx, steps...); err != nil {
 		b.t.Fatalf("%s: %v", what, err)
 	}
 }
 
-// ask gives the value of an expression in the page.
+// ask evaluates an expression in the page.
 func ask[T any](b *browser, expression string) T {
 	b.t.Helper()
-	ctx, cancel := context.WithTimeout(b.ctx, browserPatience)
+	ctx, cancel := context.WithTimeout(b.ctx, browserTimeout)
 	defer cancel()
 	v, err := chromedp.Run(ctx, chromedp.Evaluate[T](expression))
 	if err != nil {
@@ -121,14 +121,14 @@ func ask[T any](b *browser, expression string) T {
 
 func (b *browser) open(path string) {
 	b.t.Helper()
-	b.do("open "+path, chromedp.Navigate(b.house.url+path))
+	b.do("open "+path, chromedp.Navigate(b.fixture.url+path))
 }
 
-// until waits for an expression to be true. Between two pages there is none that
-// could be asked.
+// until waits for an expression to be true. While a page is being replaced it cannot be
+// evaluated.
 func (b *browser) until(what, expression string) {
 	b.t.Helper()
-	ctx, cancel := context.WithTimeout(b.ctx, browserPatience)
+	ctx, cancel := context.WithTimeout(b.ctx, browserTimeout)
 	defer cancel()
 	for {
 		ok, err := chromedp.Run(ctx, chromedp.Evaluate[bool](expression))
@@ -138,7 +138,7 @@ func (b *browser) until(what, expression string) {
 		select {
 		case <-time.After(20 * time.Millisecond):
 		case <-ctx.Done():
-			b.t.Fatalf("%s: %v; the page says %q", what, err, ask[string](b, `document.body.innerText`))
+			b.t.Fatalf("%s: %v; the page shows %q", what, err, ask[string](b, `document.body.innerText`))
 		}
 	}
 }
@@ -148,7 +148,7 @@ func (b *browser) press(selector string) {
 	b.do("press "+selector, chromedp.Click(chromedp.CSS(selector), chromedp.NodeVisible))
 }
 
-// key presses a key wherever the focus is.
+// key presses a key at the current focus.
 func (b *browser) key(k string) {
 	b.t.Helper()
 	b.do("press the key", chromedp.KeyEvent(k))
@@ -159,7 +159,7 @@ func (b *browser) typeIn(selector, text string) {
 	b.do("type into "+selector, chromedp.SendKeys(chromedp.CSS(selector), text, chromedp.NodeVisible))
 }
 
-// signUp opens an account by the form.
+// signUp signs up by the form.
 func (b *browser) signUp(email string) {
 	b.t.Helper()
 	b.enter("/web/signup", email)
@@ -182,8 +182,8 @@ func (b *browser) enter(path, email string) {
 // widths are those of a phone and of a small laptop.
 var widths = []struct{ width, height int64 }{{390, 844}, {1280, 800}}
 
-// keep looks at the page at both widths, and takes pictures where a folder is given.
-func (b *browser) keep(folder, name string, schemes ...string) {
+// capture checks the page at both widths, and saves pictures if a folder is given.
+func (b *browser) capture(folder, name string, schemes ...string) {
 	b.t.Helper()
 	for _, scheme := range append([]string{"light"}, schemes...) {
 		for _, w := range widths {
@@ -205,7 +205,7 @@ func (b *browser) keep(folder, name string, schemes ...string) {
 
 func (b *browser) picture(file string) {
 	b.t.Helper()
-	ctx, cancel := context.WithTimeout(b.ctx, browserPatience)
+	ctx, cancel := context.WithTimeout(b.ctx, browserTimeout)
 	defer cancel()
 	png, err := chromedp.Run(ctx, chromedp.FullScreenshot(100))
 	if err == nil {
@@ -216,8 +216,8 @@ func (b *browser) picture(file string) {
 	}
 }
 
-// overhanging lists what is wider than the window or the sheet that it is on, what
-// is too low to be touched, and text whose contrast with its ground is under 4.5.
+// overhanging lists elements wider than the window or their container, controls too low
+// for touch, and text with a contrast below 4.5.
 const overhanging = `(() => {
 	const found = [];
 	const wide = document.documentElement.scrollWidth - innerWidth;
@@ -230,7 +230,7 @@ const overhanging = `(() => {
 	const ground = (e) => { for (; e; e = e.parentElement) { const c = rgba(getComputedStyle(e).backgroundColor); if (c[3] === 1) return c; } return [255, 255, 255]; };
 	for (const e of document.querySelectorAll('body *')) {
 		const box = e.getBoundingClientRect();
-		if (!box.width || !box.height || e.closest('.unseen, .skip, svg')) continue;
+		if (!box.width || !box.height || !e.checkVisibility() || e.closest('.unseen, .skip, svg')) continue;
 		const sheet = e.parentElement.closest('.panel, .ticket, section, main')?.getBoundingClientRect();
 		if (sheet && (box.right > sheet.right + 1 || box.left < sheet.left - 1)) found.push(e.outerHTML.slice(0, 80) + ' hangs over its sheet');
 		const style = getComputedStyle(e);
@@ -244,7 +244,7 @@ const overhanging = `(() => {
 	return found;
 })()`
 
-// evaluate runs a script of the test's in the page.
+// evaluate runs a script in the page.
 func evaluate(script string) chromedp.Action[chromedp.Void] {
 	return chromedp.Evaluate[chromedp.Void](script)
 }

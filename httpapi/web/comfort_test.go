@@ -12,7 +12,7 @@ import (
 	"kassa/domain"
 )
 
-// see sets the width of the window, and what the reader asks of all pages.
+// see sets the window's width and media features.
 func (b *browser) see(width int64, media string, features ...*emulation.MediaFeature) {
 	b.t.Helper()
 	b.do("set the window up",
@@ -20,7 +20,7 @@ func (b *browser) see(width int64, media string, features ...*emulation.MediaFea
 		command(emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Media: media, Features: features}))
 }
 
-// covered lists the controls that something else lies over.
+// covered lists the controls that another element covers.
 const covered = `[...document.querySelectorAll('main input:not([type=hidden]), main button, main textarea, main select')].filter((e) => {
 	e.scrollIntoView({ block: 'center' });
 	const box = e.getBoundingClientRect();
@@ -30,10 +30,10 @@ const covered = `[...document.querySelectorAll('main input:not([type=hidden]), m
 	});
 }).map((e) => e.outerHTML.slice(0, 90))`
 
-// Nothing lies over a control, at any width between a phone's and a laptop's.
+// No control is covered, at any width from a phone's to a laptop's.
 func TestNothingIsCovered(t *testing.T) {
 	for _, language := range []string{"ru", "en"} {
-		h := open(t, options{bonus: bonus})
+		h := newFixture(t, options{bonus: bonus})
 		b := h.browse(t, language, true)
 		b.signUp("anna@example.org")
 		for _, path := range []string{"/web/deposit", "/web"} {
@@ -45,13 +45,13 @@ func TestNothingIsCovered(t *testing.T) {
 				}
 			}
 		}
-		b.content()
+		b.noComplaints()
 	}
 }
 
-// What is chosen is framed where backgrounds and shadows are dropped.
+// The chosen option has a frame in forced colours, which drop backgrounds and shadows.
 func TestForcedColours(t *testing.T) {
-	h := open(t, options{bonus: bonus})
+	h := newFixture(t, options{bonus: bonus})
 	b := h.browse(t, "en", true)
 	b.signUp("anna@example.org")
 	b.see(1280, "", &emulation.MediaFeature{Name: "forced-colors", Value: "active"})
@@ -73,9 +73,9 @@ func TestForcedColours(t *testing.T) {
 	}
 }
 
-// On paper there is the content and nothing to press.
+// In print there is the content and no controls.
 func TestPrint(t *testing.T) {
-	h := open(t, options{bonus: bonus})
+	h := newFixture(t, options{bonus: bonus})
 	b := h.browse(t, "en", true)
 	b.signUp("anna@example.org")
 	b.open("/web")
@@ -91,11 +91,11 @@ func TestPrint(t *testing.T) {
 	}
 }
 
-// After a refusal the reader is at the field that has to change, and Back leads to the
-// page before without a question of the browser's.
+// After a refusal the focus is on the field to change, and Back leads to the previous
+// page without asking to send the form again.
 func TestFocusAndBackAfterARefusal(t *testing.T) {
 	for _, scripts := range []bool{true, false} {
-		h := open(t, options{bonus: bonus})
+		h := newFixture(t, options{bonus: bonus})
 		b := h.browse(t, "en", scripts)
 		b.signUp("anna@example.org")
 		h.pay("anna@example.org", 10)
@@ -113,14 +113,14 @@ func TestFocusAndBackAfterARefusal(t *testing.T) {
 			b.do("go on and back", chromedp.Navigate(h.url+"/web/prediction-history"), evaluate(`history.back()`))
 			b.until("be back", fmt.Sprintf(`document.readyState === 'complete' && location.pathname === %q && document.querySelector(%q) !== null`, tt.page, tt.field))
 		}
-		b.content()
+		b.noComplaints()
 	}
 }
 
-// The language is changed in the middle of a question, and the question stays.
+// Switching the language keeps a question that is being typed.
 func TestLanguageInTheBrowser(t *testing.T) {
 	for _, scripts := range []bool{true, false} {
-		h := open(t, options{bonus: bonus})
+		h := newFixture(t, options{bonus: bonus})
 		b := h.browse(t, "en", scripts)
 		b.open("/web/signup")
 		b.typeIn("#email", "anna@example.org")
@@ -136,22 +136,22 @@ func TestLanguageInTheBrowser(t *testing.T) {
 		b.until("read English", `document.documentElement.lang === 'en' && document.querySelector('#text').value === 'a train in the snow'`)
 		b.press("form[action='/web/ask'] button")
 		b.until("have films", `document.querySelectorAll('.film').length === 5`)
-		b.content()
+		b.noComplaints()
 	}
 }
 
-// Six tabs wait for their answers, and the seventh page comes at once: only one of them
-// keeps a connection for a stream. All of them show their answers.
+// Six tabs wait for answers, and a seventh page loads at once: only one tab holds a
+// connection for a stream. All of them show their answers.
 func TestManyTabsWait(t *testing.T) {
 	const tabs = 6
-	h := open(t, options{bonus: tabs * price})
+	h := newFixture(t, options{bonus: tabs * price})
 	b := h.browse(t, "en", true)
 	b.signUp("anna@example.org")
-	g := h.guest("en")
+	g := h.client("en")
 	g.open("/web/signin").fill("/web/signin", "email", "anna@example.org", "password", password)
 	b.do("keep the tabs", evaluate(`window.tabs = []`))
 	for i := range tabs {
-		address := g.open("/web").fill("/web/ask", "text", fmt.Sprint(patience, i)).is(http.StatusOK).address.Path
+		address := g.open("/web").fill("/web/ask", "text", fmt.Sprint(unansweredWord, i)).is(http.StatusOK).address.Path
 		b.do("open a tab", evaluate(fmt.Sprintf(`tabs.push(open(%q))`, address)))
 	}
 	b.until("have all tabs wait", fmt.Sprintf(`tabs.length === %d && tabs.every((tab) => tab.document.querySelector('[data-waiting]') !== null)`, tabs))
@@ -160,33 +160,33 @@ func TestManyTabsWait(t *testing.T) {
 	if n := h.streams.Load(); n > 1 {
 		t.Errorf("%d streams are open", n)
 	}
-	u := h.user("anna@example.org")
+	u := h.env.User("anna@example.org")
 	for range tabs {
 		e := h.endings(u)[0]
 		h.ended(h.handler.Complete(t.Context(), e, domain.Answer{Model: "model-1"}))
 	}
 	b.until("see all answers", `tabs.every((tab) => tab.document.querySelector('[data-waiting]') === null && tab.document.querySelector('.receipt') !== null)`)
-	b.content()
+	b.noComplaints()
 }
 
-// While a question waits, its page says for how long, and until when.
+// While a question waits, its page shows for how long, and until when.
 func TestHowLongItWaits(t *testing.T) {
-	h := open(t, options{bonus: bonus})
+	h := newFixture(t, options{bonus: bonus})
 	b := h.browse(t, "en", true)
 	b.signUp("anna@example.org")
 	b.open("/web")
-	b.typeIn("#text", patience+" and a train")
+	b.typeIn("#text", unansweredWord+" and a train")
 	b.press("form[action='/web/ask'] button")
 	b.until("wait", `document.querySelector('[data-elapsed]') !== null && document.title.startsWith('терпение and a train')`)
 	first := ask[string](b, `document.querySelector('[data-elapsed]').innerText`)
 	b.until("see it count", fmt.Sprintf(`document.querySelector('[data-elapsed]').innerText !== %q`, first))
-	if says := ask[string](b, `document.querySelector('.waiting').innerText`); !strings.Contains(says, "go back to your wallet:") {
-		t.Errorf("the page says %q", says)
+	if text := ask[string](b, `document.querySelector('.waiting').innerText`); !strings.Contains(text, "You get them back if there is no answer by") {
+		t.Errorf("the page shows %q", text)
 	}
-	h.later.Add(int64(3 * 60 * 1e9))
-	h.ended(h.handler.Expire(t.Context(), h.ending(h.user("anna@example.org"))))
-	b.until("be told", `document.querySelector('.returned') !== null`)
-	b.press(".answer form[action='/web/ask'] button") // the same question once more, in one touch
+	h.clockAhead.Add(int64(3 * 60 * 1e9))
+	h.ended(h.handler.Expire(t.Context(), h.ending(h.env.User("anna@example.org"))))
+	b.until("see the refund", `document.querySelector('.returned') !== null`)
+	b.press(".answer form[action='/web/ask'] button") // the same question again, by one button
 	b.until("wait again", `document.querySelector('[data-waiting]') !== null && document.querySelector('blockquote').innerText === 'терпение and a train'`)
-	b.content()
+	b.noComplaints()
 }

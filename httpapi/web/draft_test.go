@@ -12,15 +12,15 @@ import (
 	"kassa/schema"
 )
 
-// A form that is refused is answered with a redirect to its page: were the page the
-// answer to the POST, Back would ask whether to send the form again.
+// A refused form is answered with a redirect to its page: if the page were the answer
+// to the POST, Back would ask whether to send the form again.
 func TestRefusedFormsAreRedirects(t *testing.T) {
-	h, g := boss(t, "en")
+	h, g := signInAdmin(t, "en")
 	h.pay("boss@example.org", 10)
-	person := "/web/admin/user/" + string(h.user("vera@example.org"))
-	stranger := h.guest("en")
+	person := "/web/admin/user/" + string(h.env.User("vera@example.org"))
+	stranger := h.client("en")
 	for _, tt := range []struct {
-		who          *guest
+		who          *client
 		page, action string
 		fields       []string
 		to           string
@@ -56,9 +56,9 @@ func TestRefusedFormsAreRedirects(t *testing.T) {
 	}
 }
 
-// A draft is shown once, on its own page, and holds no password.
+// A draft is shown once, on its own page, and contains no password.
 func TestDraftIsShownOnce(t *testing.T) {
-	h := open(t, options{bonus: bonus})
+	h := newFixture(t, options{bonus: bonus})
 	g := h.member("en", "anna@example.org")
 	form := g.open("/web").form("/web/ask")
 	form.Set("text", "?!")
@@ -70,18 +70,19 @@ func TestDraftIsShownOnce(t *testing.T) {
 	}
 }
 
-// What does not fit into a cookie comes back in the answer itself, and is not lost.
+// A draft too large for a cookie is returned in the answer itself.
 func TestDraftThatFitsNoCookie(t *testing.T) {
-	h := open(t, options{bonus: bonus})
+	h := newFixture(t, options{bonus: bonus})
 	g := h.member("en", "anna@example.org")
 	text := unpackable() + "?"
-	page := g.open("/web").fill("/web/ask", "text", text).is(http.StatusUnprocessableEntity).says("at most 2000 characters")
+	page := g.open("/web").fill("/web/ask", "text", text).is(http.StatusUnprocessableEntity).shows("at most 2,000 characters")
 	if page.value("text") != text {
 		t.Error("the question is lost")
 	}
 }
 
-// unpackable is a text of the greatest length in which no two characters are alike.
+// unpackable is a text of the maximum length that does not compress: no two characters
+// are equal.
 func unpackable() string {
 	var text strings.Builder
 	for i := range domain.MaxTextRunes {
@@ -90,20 +91,20 @@ func unpackable() string {
 	return text.String()
 }
 
-// Two thousand characters of a usual text do fit.
+// Two thousand characters of ordinary text fit into the cookie.
 func TestLongDraft(t *testing.T) {
-	h := open(t, options{})
+	h := newFixture(t, options{})
 	g := h.member("ru", "anna@example.org")
 	text := strings.Repeat("Старик рассказывает внуку, как в молодости служил на маяке и каждую ночь ждал корабль. ", 22)
-	page := g.open("/web").fill("/web/ask", "text", text).is(http.StatusOK).at("/web").says("Кредитов не хватает")
+	page := g.open("/web").fill("/web/ask", "text", text).is(http.StatusOK).at("/web").shows("Не хватает кредитов")
 	if page.value("text") != text {
 		t.Errorf("the question comes back as %d bytes of %d", len(page.value("text")), len(text))
 	}
 }
 
-// A cookie that was forged shows what a person could have typed, and nothing else.
+// A forged cookie can show only what could have been typed.
 func TestForgedDrafts(t *testing.T) {
-	h := open(t, options{bonus: bonus})
+	h := newFixture(t, options{bonus: bonus})
 	g := h.member("en", "anna@example.org")
 	for _, value := range []string{"", "x", "....", "AAAA", strings.Repeat("A", 3900)} {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, h.url+"/web", nil)
@@ -115,11 +116,11 @@ func TestForgedDrafts(t *testing.T) {
 	}
 }
 
-// A session that ended meanwhile does not cost what was typed, in any form.
+// If the session ends meanwhile, what was typed is kept, in every form.
 func TestSessionEndsWhileTyping(t *testing.T) {
-	h, g := boss(t, "en")
+	h, g := signInAdmin(t, "en")
 	h.pay("boss@example.org", 10)
-	person := "/web/admin/user/" + string(h.user("vera@example.org"))
+	person := "/web/admin/user/" + string(h.env.User("vera@example.org"))
 	for _, tt := range []struct{ page, action, field, typed string }{
 		{"/web", "/web/ask", "text", "a train\nin the snow"},
 		{"/web/deposit", "/web/deposit", "own", "70"},
@@ -129,28 +130,76 @@ func TestSessionEndsWhileTyping(t *testing.T) {
 		form := g.open(tt.page).form(tt.action)
 		form.Set(tt.field, tt.typed)
 		g.open("/web").fill("/web/signout")
-		door := g.send(tt.action, form).at("/web/signin")
-		back := door.fill("/web/signin", "email", "boss@example.org", "password", password).at(tt.page)
+		signIn := g.send(tt.action, form).at("/web/signin")
+		back := signIn.fill("/web/signin", "email", "boss@example.org", "password", password).at(tt.page)
 		if back.value(tt.field) != tt.typed {
 			t.Errorf("%s: %s comes back as %q", tt.action, tt.field, back.value(tt.field))
 		}
 	}
 }
 
-// A change of language keeps what was typed, but no password. Browsers send the page's
-// form with it, to which the button belongs.
+// What a person typed, and searched for, is not shown to the next one who signs in with the same
+// browser, whether or not the first one has signed out.
+func TestDraftsAreOfOnePerson(t *testing.T) {
+	h := newFixture(t, options{bonus: bonus})
+	h.member("en", "vera@example.org").open("/web").fill("/web/ask", "text", "a ship")
+	signIn := h.client("en").open("/web/signin").form("/web/signin")
+	signIn.Set("email", "vera@example.org")
+	signIn.Set("password", password)
+	for email, signsOut := range map[string]bool{"anna@example.org": false, "boris@example.org": true} {
+		g := h.member("en", email)
+		g.open("/web").fill("/web/ask", "text", "an illness")
+		asked := "/web/prediction-history"
+		g.open(asked).fill(asked+"/search", "words", "illness").at(asked + "/search").shows("an illness")
+		deposit := g.open("/web/deposit").form("/web/deposit")
+		deposit.Set("own", "much")
+		unread := *g.client // the browser leaves before it is led to the form
+		unread.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+		refused, err := unread.PostForm(h.url+"/web/deposit", deposit)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := refused.Body.Close(); err != nil {
+			t.Fatal(err)
+		}
+		drafts := func() (n int) {
+			for _, c := range g.client.Jar.Cookies(refused.Request.URL) {
+				if strings.HasPrefix(c.Name, "kassa_draft_") {
+					n++
+				}
+			}
+			return n
+		}
+		if drafts() != 2 {
+			t.Fatalf("the browser has %d drafts, want those of the search and of the deposit", drafts())
+		}
+		if signsOut {
+			if g.send("/web/signout", nil); drafts() != 0 {
+				t.Errorf("after the sign-out there are %d drafts", drafts())
+			}
+		}
+		g.send("/web/signin", signIn).is(http.StatusOK)
+		g.open(asked + "/search").at(asked).shows("a ship").lacks("illness")
+		if own := g.open("/web/deposit").value("own"); own == "much" {
+			t.Errorf("the next person is shown %q", own)
+		}
+	}
+}
+
+// Switching the language keeps what was typed, but no password. Browsers send the
+// page's form with the button, which belongs to it.
 func TestLanguageKeepsWhatWasTyped(t *testing.T) {
-	h, g := boss(t, "en")
-	person := "/web/admin/user/" + string(h.user("vera@example.org"))
+	h, g := signInAdmin(t, "en")
+	person := "/web/admin/user/" + string(h.env.User("vera@example.org"))
 	for _, tt := range []struct {
-		who                       *guest
+		who                       *client
 		page, action, field, form string
 	}{
 		{g, "/web", "/web/ask", "text", "ask"},
 		{g, "/web/deposit", "/web/deposit", "own", "deposit"},
 		{g, person, person + "/adjust", "reason", "adjust"},
-		{h.guest("en"), "/web/signup", "/web/signup", "email", "signup"},
-		{h.guest("en"), "/web/signin?back=/web/deposit", "/web/signin", "email", "signin"},
+		{h.client("en"), "/web/signup", "/web/signup", "email", "signup"},
+		{h.client("en"), "/web/signin?back=/web/deposit", "/web/signin", "email", "signin"},
 	} {
 		form := tt.who.open(tt.page).form(tt.action)
 		form.Set(tt.field, "70")
@@ -166,24 +215,24 @@ func TestLanguageKeepsWhatWasTyped(t *testing.T) {
 	}
 }
 
-// The end of a line is one character in the box, and two on the way here.
+// A line end is one character in the browser, and two in the request.
 func TestLinesCountAsInTheBox(t *testing.T) {
-	h := open(t, options{bonus: bonus})
+	h := newFixture(t, options{bonus: bonus})
 	g := h.member("en", "anna@example.org")
-	g.open("/web").fill("/web/ask", "text", strings.Repeat("a\r\n", 1000)).is(http.StatusOK).silent("at most 2000 characters")
-	g.open("/web").fill("/web/ask", "text", strings.Repeat("a\r\n", 1000)+"a").is(http.StatusOK).says("at most 2000 characters")
+	g.open("/web").fill("/web/ask", "text", strings.Repeat("a\r\n", 1000)).is(http.StatusOK).lacks("at most 2,000 characters")
+	g.open("/web").fill("/web/ask", "text", strings.Repeat("a\r\n", 1000)+"a").is(http.StatusOK).shows("at most 2,000 characters")
 }
 
-// What a correction would do is decided on what the log says now, also where another
-// process has written it.
+// The preview of an adjustment is decided on the end of the log, including writes of
+// other processes.
 func TestCheckSeesOtherProcesses(t *testing.T) {
-	h, g := boss(t, "en")
-	vera, boss := h.user("vera@example.org"), h.user("boss@example.org")
+	h, g := signInAdmin(t, "en")
+	vera, boss := h.env.User("vera@example.org"), h.env.User("boss@example.org")
 	address := "/web/admin/user/" + string(vera)
 	form := g.open(address)
-	form.fill(address+"/adjust", "amount", "1", "reason", "r").is(http.StatusOK).says("Now 10", "Then 11")
+	form.fill(address+"/adjust", "amount", "1", "reason", "r").is(http.StatusOK).shows("Before 10", "After 11")
 
-	db, err := schema.OpenSQLite(t.Context(), h.file)
+	db, err := schema.OpenSQLite(t.Context(), h.env.Storage.Database())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -197,23 +246,23 @@ func TestCheckSeesOtherProcesses(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	beside := &commands.Handler{Log: other, People: h.vault, Payments: commands.Sandbox{}, Now: h.now, Price: price, Bonus: bonus}
+	beside := &commands.Handler{Store: other, Vault: h.vault, Payments: commands.Sandbox{}, Now: h.now, Price: price, Bonus: bonus}
 	if _, err := beside.Deposit(t.Context(), commands.Move{User: vera, Amount: 90}); err != nil {
 		t.Fatal(err)
 	}
-	form.fill(address+"/adjust", "amount", "1", "reason", "r").is(http.StatusOK).says("Now 100", "Then 101")
-	if _, err := beside.SetAdmin(t.Context(), boss, false); err != nil {
+	form.fill(address+"/adjust", "amount", "1", "reason", "r").is(http.StatusOK).shows("Before 100", "After 101")
+	if _, err := beside.RevokeRole(t.Context(), domain.AdminRole, commands.Order{User: boss, By: "olga"}); err != nil {
 		t.Fatal(err)
 	}
-	if page := g.send(address+"/adjust", form.form(address+"/adjust")); strings.Contains(page.text, "Then") {
+	if page := g.send(address+"/adjust", form.form(address+"/adjust")); strings.Contains(page.text, "After") {
 		t.Errorf("who is no admin any more sees %s", page.text)
 	}
-	if _, err := beside.SetAdmin(t.Context(), boss, true); err != nil {
+	if _, err := beside.GrantRole(t.Context(), domain.AdminRole, commands.Order{User: boss, By: "olga"}); err != nil {
 		t.Fatal(err)
 	}
-	form.fill(address+"/adjust", "amount", "2", "reason", "r").is(http.StatusOK).says("Then 102")
+	form.fill(address+"/adjust", "amount", "2", "reason", "r").is(http.StatusOK).shows("After 102")
 	if _, err := beside.Adjust(t.Context(), commands.Adjust{Admin: boss, User: vera, Correction: domain.Correction{Amount: -100, Reason: "r"}}); err != nil {
 		t.Fatal(err)
 	}
-	form.fill(address+"/adjust", "direction", "take", "amount", "1", "reason", "r").is(http.StatusOK).says("0 credits can be taken")
+	form.fill(address+"/adjust", "direction", "take", "amount", "1", "reason", "r").is(http.StatusOK).shows("more than is available: 0 credits")
 }

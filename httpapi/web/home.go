@@ -7,53 +7,56 @@ import (
 
 	"kassa/commands"
 	"kassa/domain"
+	"kassa/httpapi/requestlog"
 	"kassa/projections"
 )
 
-// exampleKeys are the questions that fill the box for those who do not know what
-// can be asked.
+// exampleKeys are questions offered to new users.
 var exampleKeys = []string{"example.1", "example.2", "example.3", "example.4"}
 
-// limits are the numbers of films that the box offers.
+// limits are the numbers of films offered.
 var limits = []int{3, commands.DefaultLimit, 10, 20}
 
-// lastShown is how many questions stand under the box.
+// lastShown is how many questions are listed under the form.
 const lastShown = 4
 
 type homePage struct {
-	frame
+	layout
+	publicLinks
 	Films    int // in the catalogue
 	Examples []string
+	Answered []example // for guests
+	Sandbox  bool
 	Ask      askForm
-	Last     []asked
+	Last     []predictionLine
 }
 
 type askForm struct {
 	Text   string
 	Limit  int
 	Limits []int
-	Faults faults
-	TopUps []domain.Credits // offered where the price is more than there is
+	Errors fieldErrors
+	TopUps []domain.Credits // offered where the balance is less than the price
 }
 
-// Short says whether the price is more than there is.
+// Short reports whether the balance is less than the price.
 func (f askForm) Short() bool { return len(f.TopUps) > 0 }
 
 // Next numbers the examples from one.
 func (homePage) Next(i int) int { return i + 1 }
 
-func (p *Pages) home(v *visit) error {
-	if v.Person == nil {
-		return v.showHome(http.StatusOK, draft{}) // a draft waits for the sign-in
+func (p *Pages) home(pc *pageContext) error {
+	if pc.Person == nil {
+		return pc.showHome(http.StatusOK, draft{}) // after a sign-in, a draft may be there
 	}
-	d := v.takeDraft(askingForm)
-	query := v.r.URL.Query()
+	d := pc.takeDraft(askFields)
+	query := pc.r.URL.Query()
 	if n, err := strconv.Atoi(query.Get("example")); err == nil && n >= 1 && n <= len(exampleKeys) {
-		d.Fields.Set("text", v.T(exampleKeys[n-1]))
+		d.Fields.Set("text", pc.T(exampleKeys[n-1]))
 	}
 	if id := domain.PredictionID(query.Get("again")); id.Valid() {
-		if earlier, _, err := p.Views.Prediction(v.r.Context(), v.Person.User, id, v.least); err == nil {
-			text, _, err := v.textOf(earlier)
+		if earlier, _, err := p.Views.Prediction(pc.r.Context(), pc.Person.User, id, pc.minPosition); err == nil {
+			text, _, err := pc.textOf(earlier)
 			if err != nil {
 				return err
 			}
@@ -61,34 +64,39 @@ func (p *Pages) home(v *visit) error {
 			d.Fields.Set("limit", strconv.Itoa(earlier.Limit))
 		}
 	}
-	return v.showHome(http.StatusOK, d)
+	return pc.showHome(http.StatusOK, d)
 }
 
-func (v *visit) showHome(status int, d draft) error {
-	v.Title, v.Section = v.T("home.title"), "ask"
-	page := homePage{Films: v.pages.Films.Len(), Ask: v.askForm(d)}
+func (pc *pageContext) showHome(status int, d draft) error {
+	pc.Title, pc.Section = pc.T("home.title"), "ask"
+	page := homePage{Films: pc.pages.Films.Len(), Sandbox: pc.pages.Sandbox, Ask: pc.askForm(d)}
 	for _, key := range exampleKeys {
-		page.Examples = append(page.Examples, v.T(key))
+		page.Examples = append(page.Examples, pc.T(key))
 	}
 	name := "welcome"
-	if v.Person != nil {
-		name, v.Title, v.Form = "home", v.T("ask.title"), askingForm.name
-		page.Ask.complete(v.Price, v.Balance.Available)
-		last, _, err := v.pages.Views.Predictions(v.r.Context(), v.Person.User,
-			projections.PredictionQuery{PageQuery: projections.PageQuery{Limit: lastShown}}, v.least)
+	if pc.Person == nil {
+		var err error
+		if page.Answered, err = pc.answered(); err != nil {
+			return err
+		}
+	} else {
+		name, pc.Title, pc.Form = "home", pc.T("ask.title"), askFields.name
+		page.Ask.complete(pc.Price, pc.Balance.Available)
+		last, _, err := pc.pages.Views.Predictions(pc.r.Context(), pc.Person.User,
+			projections.PredictionQuery{PageQuery: projections.PageQuery{Limit: lastShown}}, pc.minPosition)
 		if err != nil {
 			return err
 		}
-		if page.Last, err = v.askedLines(last.Items); err != nil {
+		if page.Last, err = pc.predictionLines(last.Items); err != nil {
 			return err
 		}
 	}
-	page.frame = v.frame
-	return v.show(status, name, page)
+	page.layout, page.publicLinks = pc.layout, pc.publicLinks("/web")
+	return pc.show(status, name, page)
 }
 
-// complete adds what the form offers: numbers of films, and deposits where the
-// price is more than there is.
+// complete adds what the form offers: numbers of films, and deposits where the balance
+// is less than the price.
 func (f *askForm) complete(price, available domain.Credits) {
 	if f.Limit < 1 || f.Limit > domain.MaxMovies {
 		f.Limit = commands.DefaultLimit
@@ -106,7 +114,7 @@ func (f *askForm) complete(price, available domain.Credits) {
 	}
 }
 
-// withLimit keeps a number that a person chose elsewhere, such as in the API.
+// withLimit adds a number that the user chose elsewhere, such as in the API.
 func withLimit(n int) []int {
 	var list []int
 	for _, l := range limits {
@@ -121,27 +129,34 @@ func withLimit(n int) []int {
 	return list
 }
 
-// ask sends the question.
-func (p *Pages) ask(v *visit) error {
-	form := v.askForm(v.draftOf(askingForm))
-	a, err := once(v, func(ctx context.Context, key string) (commands.Asked, error) {
-		return p.Commands.Predict(ctx, commands.Predict{User: v.Person.User, Text: form.Text, Limit: form.Limit, Key: key})
+// ask submits the question.
+func (p *Pages) ask(pc *pageContext) error {
+	form := pc.askForm(pc.draftOf(askFields))
+	a, err := idempotent(pc, func(ctx context.Context, key string) (commands.Requested, error) {
+		return p.Commands.Predict(ctx, commands.Predict{User: pc.Person.User, Text: form.Text, Limit: form.Limit, Key: key})
 	})
 	if err == nil {
-		return v.sendAfter("/web/prediction/"+string(a.Prediction), note{kind: noteAsked, position: a.Position})
+		return pc.asked(a)
 	}
-	return v.refused(askingForm, err, v.showHome)
+	return pc.refused(askFields, err, pc.showHome)
 }
 
-// askForm is the form of a question as it was typed.
-func (v *visit) askForm(d draft) askForm {
+// asked redirects to the page of a question.
+func (pc *pageContext) asked(a commands.Requested) error {
+	line := requestlog.Of(pc.r.Context())
+	line.Prediction, line.Replayed = a.Prediction, a.Replayed
+	return pc.redirectAfter("/web/prediction/"+string(a.Prediction), flash{kind: flashAsked, position: a.Position})
+}
+
+// askForm is the question as it was typed.
+func (pc *pageContext) askForm(d draft) askForm {
 	limit, err := strconv.Atoi(d.get("limit"))
 	if err != nil {
 		limit = commands.DefaultLimit
 	}
 	form := askForm{Text: d.get("text"), Limit: limit}
-	if d.Code != domain.InsufficientFunds { // what is missing has a place of its own on the page
-		form.Faults = v.faultsOf(d.Code, v.Balance.Available)
+	if d.Code != domain.InsufficientFunds { // missing credits are shown elsewhere on the page
+		form.Errors = pc.fieldErrorsOf(d.Code, pc.Balance.Available)
 	}
 	return form
 }

@@ -1,45 +1,71 @@
 package web
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
 
 	"golang.org/x/text/language"
 
+	"kassa/audit"
 	"kassa/domain"
 )
 
-// Language is everything that people read, in one language. Sentences are found
-// by key; a plural is one text with its forms parted by "|".
+// Language is all texts in one language. Sentences are found by key; a plural is one
+// text with its forms separated by "|".
 type Language struct {
 	Code string // "ru" or "en", as in HTML's lang
-	Name string // of itself, as a person looks for it
+	Name string // in the language itself
 
 	texts    map[string]string
-	form     func(n int64) int // which form of a plural n takes
-	thousand string            // between groups of three digits
-	months   []string
+	form     func(n int64) int // the plural form for n
+	thousand string            // separates groups of three digits
+	point    string            // separates a fraction
+	months   []string          // as in a date
+	calendar []string          // as the name of a month
 }
 
 var (
-	russian = &Language{Code: "ru", Name: "Русский", texts: russianTexts, form: slavicForm, thousand: "\u00a0",
-		months: strings.Fields("января февраля марта апреля мая июня июля августа сентября октября ноября декабря")}
-	english = &Language{Code: "en", Name: "English", texts: englishTexts, form: englishForm, thousand: ",",
-		months: strings.Fields("January February March April May June July August September October November December")}
+	russian = &Language{Code: "ru", Name: "Русский", texts: russianTexts, form: slavicForm, thousand: "\u00a0", point: ",",
+		months:   strings.Fields("января февраля марта апреля мая июня июля августа сентября октября ноября декабря"),
+		calendar: strings.Fields("Январь Февраль Март Апрель Май Июнь Июль Август Сентябрь Октябрь Ноябрь Декабрь")}
+	english = &Language{Code: "en", Name: "English", texts: englishTexts, form: englishForm, thousand: ",", point: ".",
+		months:   strings.Fields("January February March April May June July August September October November December"),
+		calendar: strings.Fields("January February March April May June July August September October November December")}
 
-	// The first is for those who ask for neither.
+	// The first is the default.
 	languages = []*Language{english, russian}
 	matcher   = language.NewMatcher([]language.Tag{language.English, language.Russian})
 )
 
 const languageCookie = "kassa_lang"
 
-// languageOf is the person's own choice, or else the browser's.
+// languageParameter names the language in the address of a page, by which search engines
+// tell the versions of a page apart.
+const languageParameter = "lang"
+
+// withoutLanguage is the address of a page without its language, and whether it has one.
+func withoutLanguage(u *url.URL) (address string, had bool) {
+	q := u.Query()
+	if languageByCode(q.Get(languageParameter)) == nil {
+		return u.RequestURI(), false
+	}
+	q.Del(languageParameter)
+	plain := *u
+	plain.RawQuery = q.Encode()
+	return plain.RequestURI(), true
+}
+
+// languageOf is that of the address, or else the user's choice, or else the browser's.
 func languageOf(r *http.Request) *Language {
+	if l := languageByCode(r.URL.Query().Get(languageParameter)); l != nil {
+		return l
+	}
 	if c, err := r.Cookie(languageCookie); err == nil {
 		if l := languageByCode(c.Value); l != nil {
 			return l
@@ -58,7 +84,7 @@ func languageByCode(code string) *Language {
 	return nil
 }
 
-// other is the language that the switch leads to.
+// other is the other language.
 func (l *Language) other() *Language {
 	if l == russian {
 		return english
@@ -85,8 +111,7 @@ func englishForm(n int64) int {
 	return 1
 }
 
-// T is the sentence of a key. A key that is not there shows as itself, which the
-// tests do not let through.
+// T is the sentence of a key. A missing key shows as itself, which the tests catch.
 func (l *Language) T(key string, args ...any) string {
 	text, ok := l.texts[key]
 	if !ok {
@@ -109,13 +134,13 @@ func (l *Language) count(key string, n int64) string {
 	return fmt.Sprintf(forms[min(l.form(n), len(forms)-1)], l.Number(n))
 }
 
-// Noun is the noun alone in the form that goes with an amount of credits.
+// Noun is the noun alone, in the form for an amount of credits.
 func (l *Language) Noun(c domain.Credits) string {
 	_, noun, _ := strings.Cut(strings.Split(l.T("n.credits"), "|")[l.form(int64(c))], "\u00a0")
 	return noun
 }
 
-// Number writes a whole number in groups of three digits, with a real minus.
+// Number writes an integer in groups of three digits, with a typographic minus.
 func (l *Language) Number(n int64) string {
 	digits := strconv.FormatInt(n, 10)
 	sign := ""
@@ -135,7 +160,7 @@ func (l *Language) Number(n int64) string {
 // Figure is a balance or a price without its noun.
 func (l *Language) Figure(c domain.Credits) string { return l.Number(int64(c)) }
 
-// Signed writes a movement: a plus for what came, a minus for what went.
+// Signed writes a change with its sign.
 func (l *Language) Signed(c domain.Credits) string {
 	if c > 0 {
 		return "+" + l.Figure(c)
@@ -143,17 +168,54 @@ func (l *Language) Signed(c domain.Credits) string {
 	return l.Figure(c)
 }
 
-// Time writes a moment in UTC. The script writes it again in the reader's own
-// zone, which the server does not know.
+// symbols of currencies that people know better than their codes.
+var symbols = map[string]string{"RUB": "₽", "EUR": "€", "USD": "$", "GBP": "£"}
+
+// Money writes an amount of money.
+func (l *Language) Money(m audit.Money) string {
+	whole, fraction, split := strings.Cut(m.Amount(), ".")
+	n, err := strconv.ParseInt(whole, 10, 64)
+	if err != nil {
+		return m.String()
+	}
+	amount := l.Number(n)
+	if n == 0 && m.Minor < 0 {
+		amount = "−" + amount
+	}
+	if split {
+		amount += l.point + fraction
+	}
+	symbol, known := symbols[m.Currency]
+	if l == english && known && m.Currency != "RUB" {
+		if rest, negative := strings.CutPrefix(amount, "−"); negative {
+			return "−" + symbol + rest
+		}
+		return symbol + amount
+	}
+	return amount + "\u00a0" + cmp.Or(symbol, m.Currency)
+}
+
+// Time writes a time in UTC. The script rewrites it in the browser's time zone, which
+// the server does not know.
 func (l *Language) Time(t time.Time) string {
 	t = t.UTC()
 	return fmt.Sprintf("%d %s %d, %s UTC", t.Day(), l.months[t.Month()-1], t.Year(), t.Format("15:04"))
 }
 
-// Machine is the same moment for the datetime attribute.
+// Month names the month of a date.
+func (l *Language) Month(date time.Time) string {
+	return fmt.Sprintf("%s %d", l.calendar[date.Month()-1], date.Year())
+}
+
+// Day is a date without its year.
+func (l *Language) Day(date time.Time) string {
+	return fmt.Sprintf("%d %s", date.Day(), l.months[date.Month()-1])
+}
+
+// Machine is the same time for the datetime attribute.
 func (*Language) Machine(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
-// Milliseconds writes a duration that is given in seconds, and is never none at all.
+// Milliseconds writes a duration given in seconds, at least 1 ms.
 func (l *Language) Milliseconds(seconds float64) string {
 	return l.T("answer.milliseconds", l.Number(max(1, int64(math.Round(seconds*1000)))))
 }

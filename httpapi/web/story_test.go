@@ -8,10 +8,10 @@ import (
 	"kassa/domain"
 )
 
-// The way of a person who has never read a manual, in a browser with scripts: an
-// example, an answer that appears without a reload, credits, histories.
+// A new user in a browser with scripts: an example question, an answer that appears
+// without a reload, credits, histories.
 func TestStory(t *testing.T) {
-	h := open(t, options{bonus: bonus})
+	h := newFixture(t, options{bonus: bonus})
 	b := h.browse(t, "ru", true)
 	b.signUp("anna@example.org")
 	b.press("a[data-fill]")
@@ -20,33 +20,33 @@ func TestStory(t *testing.T) {
 	b.until("have films", `document.querySelectorAll('.film').length === 5 && document.querySelector('.film h2').innerText.startsWith('Изгой')`)
 
 	b.open("/web")
-	b.typeIn("#text", "поезд "+patience)
+	b.typeIn("#text", "поезд "+unansweredWord)
 	b.press("form[action='/web/ask'] button")
-	b.until("wait", `document.querySelector('[data-waiting]') !== null && document.querySelector('[data-purse]').innerText.includes('ждёт: 5')`)
+	b.until("wait", `document.querySelector('[data-waiting]') !== null && document.querySelector('[data-purse]').innerText.includes('в резерве: 5')`)
 	b.do("mark the page", evaluate(`window.same = true`))
-	h.ended(h.handler.Complete(t.Context(), h.ending(h.user("anna@example.org")),
-		domain.Answer{Model: "model-1", Movies: []domain.Match{{Movie: "the-godfather-1972", Score: 0.5}}}))
+	h.ended(h.handler.Complete(t.Context(), h.ending(h.env.User("anna@example.org")),
+		domain.Answer{Model: "model-1", Movies: []domain.Match{{MovieID: "the-godfather-1972", Score: 0.5}}}))
 	b.until("see the answer on the same page", `window.same && document.querySelector('.film h2')?.innerText.startsWith('Крёстный отец')`)
-	b.until("see the balance and hear it", `!document.querySelector('[data-purse]').innerText.includes('ждёт') && document.querySelector('#said').innerText === 'Нашлось: 1\u00a0фильм' && document.title.startsWith('поезд')`)
+	b.until("see the balance and the announcement", `!document.querySelector('[data-purse]').innerText.includes('резерве') && document.querySelector('#said').innerText === 'Нашлось: 1\u00a0фильм' && document.title.startsWith('поезд')`)
 
 	b.open("/web")
-	b.until("be told that there are no credits", `document.querySelector('.short') !== null`)
+	b.until("see that there are no credits", `document.querySelector('.short') !== null`)
 	b.typeIn("#text", "ограбление во сне")
 	b.press(".short button")
 	b.until("have credits and the question", `document.querySelector('.notice')?.innerText === 'Зачислено: 10\u00a0кредитов.' && document.querySelector('#text').value === 'ограбление во сне'`)
 	b.press("form[action='/web/ask'] button")
 	b.until("have the film", `document.querySelector('.films')?.innerText.includes('Начало')`)
-	b.content()
+	b.noComplaints()
 }
 
-// An impatient person presses everything twice.
+// Every button is double-clicked.
 func TestDoubleClicks(t *testing.T) {
-	h := open(t, options{bonus: bonus})
+	h := newFixture(t, options{bonus: bonus})
 	b := h.browse(t, "en", true)
 	b.signUp("anna@example.org")
 	b.open("/web/deposit")
 	b.do("press twice", evaluate(`(() => { const b = document.querySelector("form[action='/web/deposit'] button"); b.click(); b.click(); })()`))
-	b.until("be told", `document.querySelector('.notice') !== null`)
+	b.until("see the notice", `document.querySelector('.notice') !== null`)
 	b.until("have it once", `document.querySelector('.level').innerText.startsWith('60')`)
 	b.open("/web")
 	b.typeIn("#text", "a train")
@@ -55,26 +55,26 @@ func TestDoubleClicks(t *testing.T) {
 	if available, held := h.balance("anna@example.org"); available != 55 || held != 0 {
 		t.Errorf("%d available and %d held, want 55 and 0", available, held)
 	}
-	b.content()
+	b.noComplaints()
 }
 
-// Where the stream is cut, the page asks instead.
+// Without the event stream, the page polls.
 func TestAnswerWithoutStream(t *testing.T) {
-	h := open(t, options{bonus: bonus})
-	h.cut.Store(true)
+	h := newFixture(t, options{bonus: bonus})
+	h.streamsCut.Store(true)
 	b := h.browse(t, "en", true)
 	b.signUp("anna@example.org")
-	b.typeIn("#text", "a train "+patience)
+	b.typeIn("#text", "a train "+unansweredWord)
 	b.press("form[action='/web/ask'] button")
 	b.until("wait", `document.querySelector('[data-waiting]') !== null`)
 	b.do("mark the page", evaluate(`window.same = true`))
-	h.ended(h.handler.Fail(t.Context(), h.ending(h.user("anna@example.org")), domain.FailedWorker))
+	h.ended(h.handler.Fail(t.Context(), h.ending(h.env.User("anna@example.org")), domain.FailedWorker))
 	b.until("see the failure on the same page", `window.same && document.querySelector('.returned') !== null`)
 }
 
-// The same way in a browser that runs no script.
+// The same steps in a browser without scripts.
 func TestStoryWithoutScripts(t *testing.T) {
-	h := open(t, options{bonus: bonus})
+	h := newFixture(t, options{bonus: bonus})
 	b := h.browse(t, "ru", false)
 	b.signUp("anna@example.org")
 	b.press("a[data-fill]")
@@ -83,28 +83,28 @@ func TestStoryWithoutScripts(t *testing.T) {
 	b.until("have films", `document.querySelectorAll('.film').length === 5`)
 
 	b.open("/web")
-	b.typeIn("#text", "поезд "+patience)
+	b.typeIn("#text", "поезд "+unansweredWord)
 	b.press("form[action='/web/ask'] button")
 	b.until("wait", `document.querySelector('.waiting') !== null`)
-	h.later.Add(int64(3 * time.Minute))
-	h.ended(h.handler.Expire(t.Context(), h.ending(h.user("anna@example.org"))))
+	h.clockAhead.Add(int64(3 * time.Minute))
+	h.ended(h.handler.Expire(t.Context(), h.ending(h.env.User("anna@example.org"))))
 	b.until("see the page reload itself", `document.querySelector('.returned') !== null`)
 
 	b.open("/web/deposit")
 	b.typeIn("#own", "7")
 	b.press("form[action='/web/deposit'] button")
-	b.until("be told", `document.querySelector('.notice')?.innerText === 'Зачислено: 7\u00a0кредитов.'`)
+	b.until("see the notice", `document.querySelector('.notice')?.innerText === 'Зачислено: 7\u00a0кредитов.'`)
 	b.press("form[action='/web/lang'] button")
 	b.until("read English", `document.documentElement.lang === 'en'`)
 	b.press("form[action='/web/signout'] button")
 	b.until("be out", `document.querySelector('[data-purse]') === null`)
-	b.content()
+	b.noComplaints()
 }
 
-// With the keyboard alone: the first stop leads to the content, and wherever the
-// focus is, it shows.
+// By keyboard alone: the first Tab stop leads to the content, and the focus is always
+// visible.
 func TestKeyboard(t *testing.T) {
-	h := open(t, options{bonus: bonus})
+	h := newFixture(t, options{bonus: bonus})
 	b := h.browse(t, "en", true)
 	b.signUp("anna@example.org")
 	b.open("/web")

@@ -4,6 +4,7 @@ import (
 	"io/fs"
 	"maps"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -11,52 +12,89 @@ import (
 	"strings"
 	"testing"
 
+	"kassa/catalog"
 	"kassa/domain"
+	"kassa/httpapi/auditing"
+	"kassa/httpapi/problem"
 	"kassa/projections"
+	"kassa/vault"
 )
 
-// dynamic are the keys that the pages put together, by what they end with.
-func dynamic() []string {
+// dynamicKeys are the keys that the code composes.
+func dynamicKeys() []string {
 	var keys []string
-	for _, s := range states {
+	for _, s := range domain.PredictionStates {
 		keys = append(keys, "state."+string(s), "charge."+string(s))
 	}
-	for _, s := range []domain.PredictionState{domain.StateReleased, domain.StateExpired} {
+	for _, s := range []domain.PredictionState{domain.StateReleased, domain.StateExpired, domain.StateRefunded} {
 		keys = append(keys, "charge.back."+string(s))
 	}
-	for _, f := range []domain.FailureReason{domain.FailedNoMeaning, domain.FailedWorker, domain.FailedErased} {
+	for _, f := range []domain.FailureReason{domain.FailedNoMeaning, domain.FailedWorker, domain.FailedErased, domain.FailedNotFound} {
 		keys = append(keys, "failure."+string(f))
 	}
 	for _, t := range projections.TransactionTypes {
 		keys = append(keys, "type."+string(t))
 	}
-	for _, c := range told {
+	for _, c := range formRefusals {
 		keys = append(keys, "refusal."+string(c))
 	}
-	for _, status := range []string{"400", "403", "404", "405", "413", "429", "500", "503"} {
+	for _, status := range []string{"400", "403", "404", "405", "413", "429", "500", "503", "doubt"} {
 		keys = append(keys, "error."+status, "error."+status+".text")
 	}
-	return append(keys, "signup.title", "signin.title")
+	for _, c := range catalog.Certainties {
+		keys = append(keys, "film.certainty."+string(c), "asked.certainty."+string(c))
+	}
+	for _, kind := range []string{"genre", "decade", "country"} {
+		keys = append(keys, "films."+kind, "films."+kind+".title")
+	}
+	for _, s := range []domain.ProposalState{domain.ProposalApproved, domain.ProposalRejected, domain.ProposalExpired} {
+		keys = append(keys, "proposal.state."+string(s))
+	}
+	for _, e := range []domain.EventType{domain.TypeBonusGranted, domain.TypeDeposited, domain.TypeWithdrawn, domain.TypePredictionCompleted, domain.TypePredictionRefunded,
+		domain.TypeBalanceAdjusted, domain.TypeCreditsForfeited, domain.TypeBalanceMovedIn} {
+		keys = append(keys, "moved."+string(e))
+	}
+	for _, c := range []domain.Code{problem.PeriodTooLong, problem.Archived} {
+		keys = append(keys, "statement."+string(c))
+	}
+	for _, s := range vault.Scopes {
+		keys = append(keys, "scope."+string(s), "scope."+string(s)+".hint")
+	}
+	for _, account := range []domain.LedgerAccount{domain.HouseCash, domain.HouseRevenue, domain.HouseForfeited, domain.HouseAdjustments, domain.HouseBonus, domain.HouseMovedIn,
+		domain.HouseGivenBonus, domain.HouseGivenAdjustments, domain.HouseGivenSpent, domain.HouseGivenForfeited, domain.HouseGivenMovedIn,
+		"users:available", "users:held", "users:given", "users:given_held"} {
+		keys = append(keys, "audit.account."+string(account))
+	}
+	for _, f := range auditing.Formats {
+		keys = append(keys, "audit.format."+string(f))
+	}
+	return append(keys, "signup.title", "signin.title", "forgot.title", "code.title")
 }
 
-// told are the refusals that a form can meet.
-var told = []domain.Code{domain.InvalidAmount, domain.InvalidEmail, domain.InvalidText, domain.InvalidLimit,
+// formRefusals are the refusals that a form can get.
+var formRefusals = []domain.Code{domain.InvalidAmount, domain.InvalidEmail, domain.InvalidText, domain.InvalidLimit,
 	domain.InvalidReason, domain.InvalidReference, domain.WeakPassword, domain.EmailTaken, domain.AccountNotFound,
-	domain.InsufficientFunds, domain.BalanceLimit, domain.TooManyOpen, domain.NotAdmin, domain.PaymentDeclined,
-	domain.KeyReused, domain.Busy, domain.InvalidCredentials, "rate_limited"}
+	domain.InsufficientFunds, domain.BalanceLimit, domain.TooManyOpen, domain.TooManyFree, domain.AlreadyRefunded,
+	domain.NotRefundable, domain.RefundsOff, domain.RefundLimit, domain.AccountTooNew, domain.NotAdmin, domain.PaymentDeclined,
+	domain.ErasurePending, domain.OwnErasure, domain.NoErasure, domain.OwnRole, domain.OwnLock, domain.LastAdmin, domain.Locked, domain.InvalidCredits, domain.KeyReused, domain.Busy, domain.InvalidCredentials, "rate_limited", "wrong_password", "invalid_reset_token", "mail_off",
+	problem.InvalidName, problem.InvalidScope, problem.TooManyTokens,
+	problem.InvalidMoment, problem.InvalidFilter, problem.Archived,
+	problem.WrongCode, problem.CodeRequired, problem.SecondFactorRequired, problem.FactorActive, problem.NoFactor,
+	domain.InvalidMovies, domain.ConversationClosed, domain.RefinementsOff, domain.RefinementLimit, domain.RefinementPending, domain.NewerAnswer,
+	domain.ProposalEnded, domain.OwnProposal, domain.TooManyProposals, domain.AdminDailyLimit}
 
 var key = regexp.MustCompile(`"([a-z]+(?:\.[a-z_0-9]+)*)"`)
 
-// used are the keys that stand in templates and in the code.
-func used(t *testing.T) map[string]bool {
+// usedKeys are the keys in templates and in the code.
+func usedKeys(t *testing.T) map[string]bool {
 	t.Helper()
 	found := map[string]bool{}
-	for _, k := range dynamic() {
+	for _, k := range dynamicKeys() {
 		found[k] = true
 	}
 	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
 		ours := filepath.Ext(path) == ".html" || filepath.Ext(path) == ".go" && !strings.HasSuffix(path, "_test.go")
-		if err != nil || !ours || path == "ru.go" || path == "en.go" {
+		if err != nil || !ours || path == "ru.go" || path == "en.go" || strings.HasPrefix(path, "words_") {
 			return err
 		}
 		text, err := os.ReadFile(path)
@@ -86,13 +124,13 @@ func TestLanguagesHaveTheSameKeys(t *testing.T) {
 }
 
 func TestEveryKeyIsUsed(t *testing.T) {
-	found := used(t)
+	found := usedKeys(t)
 	for k := range englishTexts {
 		if !found[k] {
 			t.Errorf("nothing uses %q", k)
 		}
 	}
-	for _, k := range dynamic() {
+	for _, k := range dynamicKeys() {
 		if _, ok := englishTexts[k]; !ok {
 			t.Errorf("there are no words for %q", k)
 		}
@@ -110,7 +148,7 @@ func TestEveryKeyIsUsed(t *testing.T) {
 func sources(t *testing.T, name string) string {
 	t.Helper()
 	var all string
-	for _, path := range []string{"templates/" + name + ".html", "templates/parts/parts.html", "templates/parts/layout.html"} {
+	for _, path := range []string{"templates/" + name + ".html", "templates/parts/parts.html", "templates/parts/layout.html", "templates/parts/films.html"} {
 		text, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)
@@ -120,8 +158,7 @@ func sources(t *testing.T, name string) string {
 	return all
 }
 
-// A sentence takes as many arguments in one language as in the other, and a plural
-// has all its forms.
+// A sentence takes as many arguments in both languages, and a plural has all its forms.
 func TestSentencesTakeTheSame(t *testing.T) {
 	for k, ru := range russianTexts {
 		en := englishTexts[k]
@@ -138,7 +175,7 @@ func TestSentencesTakeTheSame(t *testing.T) {
 				t.Errorf("%q takes different arguments: %q, %q", k, forms[0], f)
 			}
 			if strings.TrimSpace(f) == "" {
-				t.Errorf("%q says nothing", k)
+				t.Errorf("%q is empty", k)
 			}
 		}
 	}
@@ -170,21 +207,26 @@ func TestNumbers(t *testing.T) {
 }
 
 func TestLanguageOf(t *testing.T) {
-	for _, tt := range []struct{ header, cookie, want string }{
-		{"", "", "en"}, {"ru", "", "ru"}, {"ru-RU,ru;q=0.9,en;q=0.8", "", "ru"}, {"en-GB,ru;q=0.5", "", "en"},
-		{"fr", "", "en"}, {"fr,ru;q=0.4", "", "ru"}, {"en", "ru", "ru"}, {"ru", "en", "en"}, {"ru", "xx", "ru"}, {"=;=", "", "en"},
+	for _, tt := range []struct{ header, cookie, want, address string }{
+		{"ru", "ru", "en", "/web?lang=en"}, {"en", "", "ru", "/web/films?page=2&lang=ru"}, {"ru", "", "ru", "/web?lang=xx"},
+		{"", "", "en", ""}, {"ru", "", "ru", ""}, {"ru-RU,ru;q=0.9,en;q=0.8", "", "ru", ""}, {"en-GB,ru;q=0.5", "", "en", ""},
+		{"fr", "", "en", ""}, {"fr,ru;q=0.4", "", "ru", ""}, {"en", "ru", "ru", ""}, {"ru", "en", "en", ""}, {"ru", "xx", "ru", ""}, {"=;=", "", "en", ""},
 	} {
-		r := &http.Request{Header: http.Header{"Accept-Language": {tt.header}}}
+		address, err := url.Parse(tt.address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := &http.Request{URL: address, Header: http.Header{"Accept-Language": {tt.header}}}
 		if tt.cookie != "" {
 			r.AddCookie(&http.Cookie{Name: languageCookie, Value: tt.cookie})
 		}
 		if got := languageOf(r).Code; got != tt.want {
-			t.Errorf("Accept-Language %q and cookie %q give %s, want %s", tt.header, tt.cookie, got, tt.want)
+			t.Errorf("%s with Accept-Language %q and cookie %q is in %s, want %s", tt.address, tt.header, tt.cookie, got, tt.want)
 		}
 	}
 }
 
-// The switch and the sign-in come back to pages of ours only.
+// The language switch and the sign-in return to our own pages only.
 func TestLocal(t *testing.T) {
 	for _, tt := range []struct{ to, want string }{
 		{"/web", "/web"}, {"/web/deposit", "/web/deposit"}, {"/web/prediction-history?status=held&cursor=cDU", "/web/prediction-history?status=held&cursor=cDU"},
@@ -198,7 +240,7 @@ func TestLocal(t *testing.T) {
 	}
 }
 
-// What a page writes in a language can be typed there, and means the same.
+// What a page writes in a language can be typed there, with the same meaning.
 func TestAmount(t *testing.T) {
 	for typed, want := range map[string]domain.Credits{
 		"50": 50, " 1 000 ": 1000, "1\u00a0000": 1000, "+5": 5, "": 0, "-5": 0, "−5": 0, "5.5": 0, "5,0": 0, "ten": 0, "0x10": 0, "99999999999999999999": 0,

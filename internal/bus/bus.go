@@ -1,10 +1,10 @@
-// Package bus carries what the log says to those who act on it: to the views how far it
-// has come, one errand a prediction to the workers, and their answers back. It is the only
-// package that knows Watermill.
+// Package bus carries the log's consequences between processes: to the views how far the
+// log has come, one job a prediction to the workers, and their answers back. It is the
+// only package that knows Watermill.
 //
-// Delivery is at least once and may be out of order, and anybody who can publish to the
-// broker can lie. A message only says how far the log has come, or brings a vector for a
-// question that the log has; an errand may be done twice, and who settles it relies on the
+// Delivery is at least once and may be out of order, and any client that can publish to the
+// broker can lie. A message only carries how far the log has come, or a vector for a
+// question that the log has; a job may be done twice, and settling it relies on the
 // account's own state.
 package bus
 
@@ -21,131 +21,159 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/ThreeDotsLabs/watermill/message/router/middleware"
 	"github.com/ThreeDotsLabs/watermill/pubsub/gochannel"
-	"github.com/cenkalti/backoff/v5"
 	"golang.org/x/time/rate"
 
 	"kassa/eventstore"
+	"kassa/internal/wait"
 )
 
-// Errand names the prediction that a message is about. It travels in the
-// message's headers. Whose prediction it is, only the log says.
-type Errand struct {
+// Job names the prediction that a message is about. It travels in the message's headers.
+// Whose prediction it is, is read from the log.
+type Job struct {
 	Prediction string
 	Position   eventstore.Position // of the request in the log
 }
 
-// Failed is what becomes of an errand whose worker gave up, in the failure header
-// of its answer.
+// Failed is the failure of a job whose worker gave up, in the failure header of its
+// answer.
 const Failed = "worker_failed"
 
-// Handlers are those who act. Each may be called by several goroutines, and more
-// than once for the same message. What a handler answers with an error is tried
-// again a few times, unless the error is Permanent.
+// Handlers handle messages. Each may be called by several goroutines, and more than once
+// for the same message. A message whose handler gives an error is tried again a few
+// times, unless the error is Permanent.
 type Handlers struct {
-	// Hint hears how far the log is said to have come. It must not wait.
+	// Hint gets how far the log has come, if the message is true. It must not wait.
 	Hint func(at eventstore.Position)
-	// Work does an errand: it gives the answer, or says in a stable word why there
-	// is none and never will be.
-	Work func(ctx context.Context, request []byte) (answer []byte, failure string, err error)
-	// Answer settles an errand by its answer, or by its failure.
-	Answer func(ctx context.Context, e Errand, answer []byte, failure string) error
+	// Work does jobs together, and gives for each its own outcome.
+	Work func(ctx context.Context, requests [][]byte) []Outcome
+	// Answer settles jobs by their answers or failures, and gives for each what was wrong,
+	// or nil.
+	Answer func(ctx context.Context, items []Item) []error
 }
 
-// lanes is how many messages of a kind one process has in its hands.
-const lanes = 16
+// Outcome is what became of a job: an answer, in a stable word why there is none and never
+// will be, or an error, after which it is tried again.
+type Outcome struct {
+	Answer  []byte
+	Failure string
+	Err     error
+}
+
+// concurrency is how many messages of a kind one process handles at once.
+const concurrency = 16
 
 // Bus is a connection to a broker, or to none.
 type Bus struct {
-	log    *slog.Logger
+	logger *slog.Logger
 	router *message.Router
 	channels
-	broker  *connections // nil in one process
-	odd     rate.Sometimes
-	closing chan struct{} // closed when Run begins to end
+	broker    *connections   // nil in one process
+	malformed rate.Sometimes // limits the logging of malformed hints
+	running   chan struct{}  // closed when every subscription is made
+	closing   chan struct{}  // closed when Run begins to end
+
+	observer func(kind string, jobs []Job, began time.Time) // nil: there is none
 }
 
-// channels are all kinds of messages. What cannot be done goes to dead: there the
-// errand is answered for, and its prediction fails.
-type channels struct{ events, work, answers, dead *channel }
+// Observe has fn called after each message of jobs was handled: of the kind work or
+// answers. fn must not wait. It is set before Run.
+func (b *Bus) Observe(fn func(kind string, jobs []Job, began time.Time)) { b.observer = fn }
 
-// channel is one kind of message: where it is published, in turn, and where it is
-// taken from, side by side.
+func (b *Bus) observe(kind string, items []Item, began time.Time) {
+	if b.observer == nil {
+		return
+	}
+	jobs := make([]Job, len(items))
+	for i, item := range items {
+		jobs[i] = item.Job
+	}
+	b.observer(kind, jobs, began)
+}
+
+// channels are all kinds of messages. What cannot be handled, or was in hand when its
+// process died, goes to dead, and from there each of its jobs to a channel where one is
+// handled at a time. What is dead after that has failed.
+type channels struct{ events, work, answers, dead, aloneWork, aloneAnswers *channel }
+
+// channel is one kind of message: the topics to which it is published in turn, and those
+// that are consumed side by side.
 type channel struct {
 	publisher   message.Publisher
 	subscriber  message.Subscriber
 	publishTo   []string
 	subscribeTo []string
-	hands       int // how many of its messages are handled at once
-	turn        atomic.Uint64
+	concurrency int // how many of its messages are handled at once, where no prefetch limits it
+	published   atomic.Uint64
 }
 
-// InProcess gives a bus of Go channels. It forgets all that is under way when the
-// process ends: a relay must then start again before the oldest open errand.
-func InProcess(log *slog.Logger) (*Bus, error) {
-	adapter := adapt(log)
+// InProcess gives a bus of Go channels. It loses all that is under way when the process
+// ends: a relay must then start again before the oldest open job.
+func InProcess(logger *slog.Logger) (*Bus, error) {
+	adapter := adapt(logger)
 	pubsub := gochannel.NewGoChannel(gochannel.Config{OutputChannelBuffer: 64}, adapter)
 	through := func(name string, n int) *channel {
-		c := &channel{publisher: pubsub, subscriber: pubsub, hands: n}
+		c := &channel{publisher: pubsub, subscriber: pubsub, concurrency: n}
 		for i := range n {
 			c.publishTo = append(c.publishTo, name+"."+strconv.Itoa(i))
 		}
 		c.subscribeTo = c.publishTo
 		return c
 	}
-	return newBus(log, adapter, channels{events: through("events", 1), work: through("work", lanes),
-		answers: through("answers", lanes), dead: through("dead", 1)}, nil)
+	return newBus(logger, adapter, channels{events: through("events", 1), work: through("work", concurrency),
+		answers: through("answers", concurrency), dead: through("dead", 1),
+		aloneWork: through("alone.work", 1), aloneAnswers: through("alone.answers", 1)}, nil)
 }
 
-func newBus(log *slog.Logger, adapter watermill.LoggerAdapter, all channels, broker *connections) (*Bus, error) {
+func newBus(logger *slog.Logger, adapter watermill.LoggerAdapter, all channels, broker *connections) (*Bus, error) {
 	router, err := message.NewRouter(message.RouterConfig{CloseTimeout: 10 * time.Second}, adapter)
 	if err != nil {
 		return nil, fmt.Errorf("make a message router: %w", err)
 	}
-	return &Bus{log: log, router: router, channels: all, broker: broker, odd: rate.Sometimes{Interval: time.Minute},
-		closing: make(chan struct{})}, nil
+	return &Bus{logger: logger, router: router, channels: all, broker: broker, malformed: rate.Sometimes{Interval: time.Minute},
+		running: make(chan struct{}), closing: make(chan struct{})}, nil
 }
 
-// adapt gives Watermill's own chatter a lower level.
-func adapt(log *slog.Logger) watermill.LoggerAdapter {
-	return watermill.NewSlogLoggerWithLevelMapping(log, map[slog.Level]slog.Level{slog.LevelInfo: slog.LevelDebug})
+// adapt logs Watermill's own messages at a lower level.
+func adapt(logger *slog.Logger) watermill.LoggerAdapter {
+	return watermill.NewSlogLoggerWithLevelMapping(logger, map[slog.Level]slog.Level{slog.LevelInfo: slog.LevelDebug})
 }
 
-// Run delivers messages until ctx ends; handlers that run are let finish. It is called
-// once.
+// Run delivers messages until ctx ends; then those that the broker has sent are handled
+// still, and handlers that run are let finish. It is called once.
 func (b *Bus) Run(ctx context.Context, h Handlers) error {
-	// Handlers keep a living context while the router closes: what they have in
-	// hand is finished, not cut off. Watermill ends a message's own context as soon
-	// as its subscription closes.
-	alive, cut := context.WithCancel(context.WithoutCancel(ctx))
-	defer cut()
-	if h.Hint != nil {
-		b.consume(ctx.Done(), alive, "events", b.events, brief, b.onHint(h), b.noHint)
-	}
-	if h.Work != nil {
-		b.consume(ctx.Done(), alive, "work", b.work, brief, b.onWork(h), b.bury)
-	}
-	if h.Answer != nil {
-		b.consume(ctx.Done(), alive, "answers", b.answers, patient, b.onAnswer(h), b.bury)
-		b.consume(ctx.Done(), alive, "dead", b.dead, patient, b.onDead(h), b.forget)
+	// Handlers keep a context of their own while the router closes, so that they finish
+	// what they have begun: Watermill ends a message's context as soon as its
+	// subscription closes.
+	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	for _, c := range b.consumptions(h) {
+		b.consume(ctx.Done(), running, c)
 	}
 	if b.broker != nil {
-		defer b.broker.keepTopology(ctx)()
+		stop := b.broker.keepTopology(ctx)
+		defer stop()
 	}
 	done := make(chan error, 1)
-	go func() { done <- b.router.Run(alive) }()
+	go func() { done <- b.router.Run(running) }()
 	select { // a router that is closed before it runs waits in vain for its handlers
 	case err := <-done:
 		if ctx.Err() != nil {
-			err = nil // told to stop while the broker did not let us consume
+			err = nil // stopped while the broker did not let us consume
 		}
 		b.Close()
 		return err
 	case <-b.router.Running():
 	}
+	if b.broker == nil || b.broker.begun(ctx) {
+		close(b.running)
+	}
 	select {
 	case err := <-done:
 		return err
 	case <-ctx.Done():
+	}
+	if b.broker != nil {
+		b.broker.drain()
 	}
 	close(b.closing)
 	err := errors.Join(b.router.Close(), <-done)
@@ -153,7 +181,7 @@ func (b *Bus) Run(ctx context.Context, h Handlers) error {
 	return err
 }
 
-// Connected says, by an error, that the broker is away, or gives this process nothing.
+// Connected gives an error where the broker is away, or delivers nothing to this process.
 func (b *Bus) Connected() error {
 	if b.broker == nil {
 		return nil
@@ -168,71 +196,99 @@ func (b *Bus) Close() {
 	}
 }
 
-// Running is closed when every subscription stands. What is published before
-// would reach nobody on a bus without a broker.
-func (b *Bus) Running() <-chan struct{} { return b.router.Running() }
+// Running is closed when every subscription is made. What is published before is lost on
+// a bus without a broker.
+func (b *Bus) Running() <-chan struct{} { return b.running }
 
-// How often a handler is tried again. The worker's own faults do not go away by
-// waiting; a database that restarts does.
+// How often a handler is tried again. A worker's own faults do not go away by waiting;
+// those of a database that restarts do.
 var (
-	brief   = middleware.Retry{MaxRetries: 4, InitialInterval: 50 * time.Millisecond, MaxInterval: time.Second, Multiplier: 3}
-	patient = middleware.Retry{MaxRetries: 15, InitialInterval: 50 * time.Millisecond, MaxInterval: 3 * time.Second, Multiplier: 2}
+	shortRetry = middleware.Retry{MaxRetries: 4, InitialInterval: 50 * time.Millisecond, MaxInterval: time.Second, Multiplier: 3}
+	longRetry  = middleware.Retry{MaxRetries: 15, InitialInterval: 50 * time.Millisecond, MaxInterval: 3 * time.Second, Multiplier: 2}
 )
 
-// consume subscribes a handler to every lane of a channel. An error is tried
-// again with growing pauses; after that giveUp answers for the message. Where
-// giveUp fails too, the message goes back to the bus.
-func (b *Bus) consume(stop <-chan struct{}, alive context.Context, name string, c *channel, again middleware.Retry, handle func(*message.Message) error, giveUp func(*message.Message, error) error) {
-	again.ShouldRetry = func(p middleware.RetryParams) bool { return !IsPermanent(p.Err) && !b.isClosing() }
-	// Go channels bring any number of messages at once, so hands are counted here.
-	hands := make(chan struct{}, c.hands)
-	for i, topic := range c.subscribeTo {
-		added := b.router.AddConsumerHandler(name+"-"+strconv.Itoa(i), topic, insistent{c.subscriber, b.log, stop}, handle)
+// consumption is how the messages of a channel are handled.
+type consumption struct {
+	name    string
+	channel *channel
+	retry   middleware.Retry
+	handle  func(*message.Message) error
+	giveUp  func(*message.Message, error) error // after the last try; where it fails, the message goes back to the bus
+}
+
+func (b *Bus) consumptions(h Handlers) (list []consumption) {
+	if h.Hint != nil {
+		list = append(list, consumption{"events", b.events, shortRetry, h.onHint, b.dropHint})
+	}
+	on := jobHandlers{b, h}
+	if h.Work != nil {
+		list = append(list, consumption{"work", b.work, shortRetry, on.work, b.deadLetter(kindWork, false)},
+			consumption{"alone.work", b.aloneWork, shortRetry, on.work, b.deadLetter(kindWork, true)})
+	}
+	if h.Answer != nil {
+		list = append(list, consumption{"answers", b.answers, longRetry, on.answer, b.deadLetter(kindAnswers, false)},
+			consumption{"alone.answers", b.aloneAnswers, longRetry, on.answer, b.deadLetter(kindAnswers, true)},
+			consumption{"dead", b.dead, longRetry, on.dead, b.drop})
+	}
+	return list
+}
+
+// consume subscribes a handler to every topic of a channel.
+func (b *Bus) consume(stop <-chan struct{}, running context.Context, c consumption) {
+	c.retry.ShouldRetry = func(p middleware.RetryParams) bool { return !IsPermanent(p.Err) && !b.isClosing() }
+	// Go channels deliver any number of messages at once, so they are limited here.
+	var slots chan struct{}
+	if c.channel.concurrency > 0 {
+		slots = make(chan struct{}, c.channel.concurrency)
+	}
+	for i, topic := range c.channel.subscribeTo {
+		added := b.router.AddConsumerHandler(c.name+"-"+strconv.Itoa(i), topic, retryingSubscriber{c.channel.subscriber, b.logger, stop}, c.handle)
 		added.AddMiddleware(func(next message.HandlerFunc) message.HandlerFunc {
 			return func(m *message.Message) ([]*message.Message, error) {
-				select {
-				case hands <- struct{}{}:
-					defer func() { <-hands }()
-				case <-b.closing:
+				if slots != nil {
+					select {
+					case slots <- struct{}{}:
+						defer func() { <-slots }()
+					case <-b.closing:
+					}
 				}
-				m.SetContext(alive)
-				return nil, b.deliver(m, next, giveUp)
+				m.SetContext(running)
+				return nil, b.deliver(m, next, c.giveUp)
 			}
-		}, again.Middleware, middleware.Recoverer)
+		}, c.retry.Middleware, middleware.Recoverer)
 	}
 }
 
-// insistent subscribes until the broker lets it: it may be away, or refuse, in the
-// very moment when a process starts.
-type insistent struct {
+// retryingSubscriber subscribes until the broker allows it: the broker may be away, or
+// refuse, when a process starts.
+type retryingSubscriber struct {
 	message.Subscriber
-	log  *slog.Logger
-	stop <-chan struct{} // ends the tries, and not the subscription
+	logger *slog.Logger
+	stop   <-chan struct{} // ends the tries, and not the subscription
 }
 
-func (s insistent) Subscribe(ctx context.Context, topic string) (<-chan *message.Message, error) {
-	pause := backoff.NewExponentialBackOff()
-	pause.InitialInterval, pause.MaxInterval = 100*time.Millisecond, 3*time.Second
+func (s retryingSubscriber) Subscribe(ctx context.Context, topic string) (<-chan *message.Message, error) {
+	retry := wait.NewRetry(100*time.Millisecond, 3*time.Second)
 	for {
 		messages, err := s.Subscriber.Subscribe(ctx, topic)
 		if err == nil {
 			return messages, nil
 		}
-		s.log.Warn("the broker does not let us consume yet", "error", err)
+		s.logger.Warn("the broker does not let us consume yet", "error", err)
 		select {
-		case <-time.After(pause.NextBackOff()):
+		case <-time.After(retry.Next()):
 		case <-s.stop:
 			return nil, err
 		}
 	}
 }
 
-// errPutBack gives a message back to the bus; Watermill says nothing of it.
+// errPutBack gives a message back to the bus; Watermill does not log it.
 var errPutBack = fmt.Errorf("put back: %w", context.Canceled)
 
-// deliver brings a message to its handler. While the bus closes, what has not
-// begun, and what fails, is put back and not given up: the broker, or the relay of
-// the next start, brings it again.
+// deliver gives a message to its handler. While the bus closes, a message that has not
+// begun, or fails, is put back and not given up: the broker, or the relay of the next
+// start, delivers it again.
 func (b *Bus) deliver(m *message.Message, next message.HandlerFunc, giveUp func(*message.Message, error) error) error {
 	if b.isClosing() {
 		return errPutBack
@@ -262,10 +318,10 @@ type permanent struct{ error }
 func (p permanent) Unwrap() error { return p.error }
 
 // Permanent marks an error of a handler that no retry changes: the message is given
-// up at once, and does not keep others waiting.
+// up at once, and does not block others.
 func Permanent(err error) error { return permanent{err} }
 
-// IsPermanent says whether an error is marked so.
+// IsPermanent reports whether an error is marked so.
 func IsPermanent(err error) bool {
 	var p permanent
 	return errors.As(err, &p)
@@ -273,88 +329,3 @@ func IsPermanent(err error) bool {
 
 // errMalformed marks what is no message of ours.
 var errMalformed = Permanent(errors.New("malformed message"))
-
-func (b *Bus) onHint(h Handlers) func(*message.Message) error {
-	return func(m *message.Message) error {
-		at, err := decodeHint(m.Payload)
-		if err == nil {
-			h.Hint(at)
-		}
-		return err
-	}
-}
-
-// noHint drops what is no hint. Nothing is lost with it: who follows the log also looks by
-// itself. The log names one of many, so that it cannot be filled from outside.
-func (b *Bus) noHint(m *message.Message, err error) error {
-	b.odd.Do(func() { b.log.Warn("a message on the channel of events is dropped", "message", m.UUID, "error", err) })
-	return nil
-}
-
-func (b *Bus) onWork(h Handlers) func(*message.Message) error {
-	return func(m *message.Message) error {
-		e, err := errandOf(m)
-		waits := m.Metadata.Get(headerReply) != ""
-		if err != nil && !waits {
-			return err
-		}
-		answer, failure, err := h.Work(m.Context(), m.Payload)
-		switch {
-		case err != nil:
-			return err
-		case waits:
-			return b.reply(m, answer, failure)
-		}
-		return b.PublishAnswer(e, answer, failure)
-	}
-}
-
-func (b *Bus) onAnswer(h Handlers) func(*message.Message) error {
-	return func(m *message.Message) error {
-		e, err := errandOf(m)
-		if err != nil {
-			return err
-		}
-		return h.Answer(m.Context(), e, m.Payload, m.Metadata.Get(headerFailure))
-	}
-}
-
-// onDead answers for an errand that a worker, or the settling of its answer,
-// failed at time and again: its credits come back now, not at the hold's expiry.
-func (b *Bus) onDead(h Handlers) func(*message.Message) error {
-	return func(m *message.Message) error {
-		if m.Metadata.Get(deadReason) == "expired" {
-			return nil // and so does its hold
-		}
-		if m.Metadata.Get(headerReply) != "" {
-			return b.reply(m, nil, Failed)
-		}
-		e, err := errandOf(m)
-		if err != nil {
-			return err
-		}
-		if err := h.Answer(m.Context(), e, nil, Failed); err != nil {
-			return err
-		}
-		b.record(m, true)
-		return nil
-	}
-}
-
-// bury takes a message that cannot be handled off its channel.
-func (b *Bus) bury(m *message.Message, err error) error {
-	b.log.Error("a message failed for good", "message", m.UUID, "position", m.Metadata.Get(headerPosition), "prediction", m.Metadata.Get(headerPrediction), "error", err)
-	if b.broker != nil {
-		m.Metadata.Set(verdict, rejected)
-		return errPutBack
-	}
-	return b.dead.publish(copyOf(m))
-}
-
-// forget drops what not even its failure could be told of; its hold expires.
-func (b *Bus) forget(m *message.Message, err error) error {
-	b.log.Error("an errand's failure cannot be settled; its hold will expire", "message", m.UUID,
-		"position", m.Metadata.Get(headerPosition), "prediction", m.Metadata.Get(headerPrediction), "error", err)
-	b.record(m, false)
-	return nil
-}

@@ -50,7 +50,7 @@ func within[T any](t testing.TB, what string, moment <-chan T) (got T) {
 	t.Helper()
 	select {
 	case got = <-moment:
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatalf("waited in vain for %s", what)
 	}
 	return got
@@ -59,13 +59,13 @@ func within[T any](t testing.TB, what string, moment <-chan T) (got T) {
 // impatient shortens the pauses between tries for one test.
 func impatient(t testing.TB) {
 	t.Helper()
-	before := patient
-	patient.MaxRetries, patient.InitialInterval = 2, time.Millisecond
-	t.Cleanup(func() { patient = before })
+	before := longRetry
+	longRetry.MaxRetries, longRetry.InitialInterval = 2, time.Millisecond
+	t.Cleanup(func() { longRetry = before })
 }
 
-// log gives a store with the life of a town.
-func log(t testing.TB, appends int) (*eventstore.Store, *eventstoretest.Town) {
+// log gives a store with a workload.
+func log(t testing.TB, appends int) (*eventstore.Store, *eventstoretest.Workload) {
 	t.Helper()
 	db, err := schema.OpenSQLite(t.Context(), filepath.Join(t.TempDir(), "kassa.db"))
 	must(t, err)
@@ -73,16 +73,16 @@ func log(t testing.TB, appends int) (*eventstore.Store, *eventstoretest.Town) {
 	store, err := eventstore.SQLite(t.Context(), db)
 	must(t, err)
 	t.Cleanup(store.Close)
-	town := eventstoretest.NewTown(1, 5)
+	workload := eventstoretest.NewWorkload(1, 5)
 	for range appends {
-		_, err := town.Live(t.Context(), store, 24)
+		_, err := workload.Step(t.Context(), store, 24)
 		must(t, err)
 	}
-	return store, town
+	return store, workload
 }
 
-func errand(i int) Errand {
-	return Errand{Prediction: fmt.Sprintf("p_%d", i), Position: eventstore.Position(i)}
+func job(i int) Job {
+	return Job{Prediction: fmt.Sprintf("p_%d", i), Position: eventstore.Position(i)}
 }
 
 // A message of events says how far the log has come, and nothing else.
@@ -99,36 +99,58 @@ func TestHintsArrive(t *testing.T) {
 
 // answered is an answer as it arrived.
 type answered struct {
-	Errand
+	Job
 	answer, failure string
 }
 
 // answers collects what arrives.
-func answers(n int) (chan answered, func(context.Context, Errand, []byte, string) error) {
+func answers(n int) (chan answered, func(context.Context, Job, []byte, string) error) {
 	got := make(chan answered, n)
-	return got, func(_ context.Context, e Errand, answer []byte, failure string) error {
+	return got, func(_ context.Context, e Job, answer []byte, failure string) error {
 		got <- answered{e, string(answer), failure}
 		return nil
 	}
 }
 
-// Every errand is done and answered, with its headers, and a failure in its word.
-func TestErrandsAreAnswered(t *testing.T) {
-	const n = 5 * lanes
+// each does the jobs of a message one by one.
+func each(work func(context.Context, []byte) ([]byte, string, error)) func(context.Context, [][]byte) []Outcome {
+	return func(ctx context.Context, requests [][]byte) []Outcome {
+		outcomes := make([]Outcome, len(requests))
+		for i, request := range requests {
+			outcomes[i].Answer, outcomes[i].Failure, outcomes[i].Err = work(ctx, request)
+		}
+		return outcomes
+	}
+}
+
+// settling settles the jobs of a message one by one.
+func settling(settle func(context.Context, Job, []byte, string) error) func(context.Context, []Item) []error {
+	return func(ctx context.Context, items []Item) []error {
+		faults := make([]error, len(items))
+		for i, item := range items {
+			faults[i] = settle(ctx, item.Job, item.Body, item.Failure)
+		}
+		return faults
+	}
+}
+
+// Every job is done and answered, with its headers, and a failure in its word.
+func TestJobsAreAnswered(t *testing.T) {
+	const n = 5 * concurrency
 	got, answer := answers(2 * n)
-	b, _ := running(t, Handlers{Answer: answer, Work: func(_ context.Context, request []byte) ([]byte, string, error) {
+	b, _ := running(t, Handlers{Answer: settling(answer), Work: each(func(_ context.Context, request []byte) ([]byte, string, error) {
 		if string(request) == "request 7" {
 			return nil, "text_not_understood", nil
 		}
 		return []byte("answer to " + string(request)), "", nil
-	}})
+	})})
 	for i := 1; i <= n; i++ {
-		must(t, b.PublishWork(errand(i), fmt.Appendf(nil, "request %d", i), soon()))
+		must(t, b.PublishWork(Item{Job: job(i), Body: fmt.Appendf(nil, "request %d", i), Until: soon()}))
 	}
 	seen := map[eventstore.Position]bool{}
 	for range n {
 		a := within(t, "an answer", got)
-		want := answered{errand(int(a.Position)), fmt.Sprintf("answer to request %d", a.Position), ""}
+		want := answered{job(int(a.Position)), fmt.Sprintf("answer to request %d", a.Position), ""}
 		if a.Position == 7 {
 			want.answer, want.failure = "", "text_not_understood"
 		}
@@ -137,30 +159,30 @@ func TestErrandsAreAnswered(t *testing.T) {
 		}
 		seen[a.Position] = true
 	}
-	must(t, b.PublishAnswer(errand(1000), nil, "text_erased")) // one that needs no worker
-	if a := within(t, "an answer", got); a != (answered{errand(1000), "", "text_erased"}) {
+	must(t, b.PublishAnswers(Item{Job: job(1000), Body: nil, Failure: "text_erased"})) // one that needs no worker
+	if a := within(t, "an answer", got); a != (answered{job(1000), "", "text_erased"}) {
 		t.Errorf("got %+v", a)
 	}
 }
 
-// As many errands as there are hands are under way at once, and no more.
-func TestManyErrandsAtOnce(t *testing.T) {
-	const n = 3 * lanes
+// As many jobs as there are slots run at once, and no more.
+func TestManyJobsAtOnce(t *testing.T) {
+	const n = 3 * concurrency
 	got, answer := answers(n)
 	entered, leave := make(chan bool, n), make(chan bool)
 	var now, most atomic.Int32
-	b, _ := running(t, Handlers{Answer: answer, Work: func(context.Context, []byte) ([]byte, string, error) {
+	b, _ := running(t, Handlers{Answer: settling(answer), Work: each(func(context.Context, []byte) ([]byte, string, error) {
 		most.Store(max(most.Load(), now.Add(1)))
 		entered <- true
 		<-leave
 		now.Add(-1)
 		return nil, "", nil
-	}})
+	})})
 	for i := 1; i <= n; i++ {
-		must(t, b.PublishWork(errand(i), nil, soon()))
+		must(t, b.PublishWork(Item{Job: job(i), Body: nil, Until: soon()}))
 	}
-	for range lanes {
-		within(t, "an errand to begin", entered)
+	for range concurrency {
+		within(t, "a job to begin", entered)
 	}
 	for range n {
 		leave <- true
@@ -168,8 +190,8 @@ func TestManyErrandsAtOnce(t *testing.T) {
 	for range n {
 		within(t, "an answer", got)
 	}
-	if most.Load() != lanes {
-		t.Errorf("%d were under way at once, there are %d hands", most.Load(), lanes)
+	if most.Load() != concurrency {
+		t.Errorf("%d were under way at once, there are %d slots", most.Load(), concurrency)
 	}
 }
 
@@ -190,16 +212,16 @@ func TestWhatPassesIsTriedAgain(t *testing.T) {
 	got, collect := answers(10)
 	work, settle := twice(errPassing), twice(errPassing)
 	b, stop := running(t, Handlers{
-		Work: func(context.Context, []byte) ([]byte, string, error) { return []byte("done"), "", work() },
-		Answer: func(ctx context.Context, e Errand, answer []byte, failure string) error {
+		Work: each(func(context.Context, []byte) ([]byte, string, error) { return []byte("done"), "", work() }),
+		Answer: settling(func(ctx context.Context, e Job, answer []byte, failure string) error {
 			if err := settle(); err != nil {
 				panic(err) // a handler that panics has failed, and no more than that
 			}
 			return collect(ctx, e, answer, failure)
-		},
+		}),
 	})
-	must(t, b.PublishWork(errand(1), nil, soon()))
-	if a := within(t, "the answer", got); a != (answered{errand(1), "done", ""}) {
+	must(t, b.PublishWork(Item{Job: job(1), Body: nil, Until: soon()}))
+	if a := within(t, "the answer", got); a != (answered{job(1), "done", ""}) {
 		t.Errorf("the answer is %+v", a)
 	}
 	must(t, stop())
@@ -207,23 +229,23 @@ func TestWhatPassesIsTriedAgain(t *testing.T) {
 
 // A worker that fails time and again is answered for, so the credits come back
 // at once.
-func TestAnErrandThatFailsForGood(t *testing.T) {
+func TestAJobThatFailsForGood(t *testing.T) {
 	for name, fails := range map[string]func(){"with an error": func() {}, "with a panic": func() { panic("no model") }} {
 		t.Run(name, func(t *testing.T) {
 			got, answer := answers(10)
-			b, _ := running(t, Handlers{Answer: answer, Work: func(_ context.Context, request []byte) ([]byte, string, error) {
+			b, _ := running(t, Handlers{Answer: settling(answer), Work: each(func(_ context.Context, request []byte) ([]byte, string, error) {
 				if string(request) == "good" {
 					return []byte("done"), "", nil
 				}
 				fails()
 				return nil, "", errPassing
-			}})
-			must(t, b.PublishWork(errand(1), []byte("bad"), soon()))
-			must(t, b.PublishWork(errand(2), []byte("good"), soon())) // is not held up
-			if a := within(t, "the good answer", got); a != (answered{errand(2), "done", ""}) {
+			})})
+			must(t, b.PublishWork(Item{Job: job(1), Body: []byte("bad"), Until: soon()}))
+			must(t, b.PublishWork(Item{Job: job(2), Body: []byte("good"), Until: soon()})) // is not held up
+			if a := within(t, "the good answer", got); a != (answered{job(2), "done", ""}) {
 				t.Errorf("first came %+v", a)
 			}
-			if a := within(t, "the failure", got); a != (answered{errand(1), "", Failed}) {
+			if a := within(t, "the failure", got); a != (answered{job(1), "", Failed}) {
 				t.Errorf("then came %+v", a)
 			}
 		})
@@ -235,19 +257,19 @@ func TestAnErrandThatFailsForGood(t *testing.T) {
 func TestAnAnswerThatFailsForGood(t *testing.T) {
 	impatient(t)
 	got, collect := answers(10)
-	b, _ := running(t, Handlers{Answer: func(ctx context.Context, e Errand, answer []byte, failure string) error {
+	b, _ := running(t, Handlers{Answer: settling(func(ctx context.Context, e Job, answer []byte, failure string) error {
 		if e.Position == 2 || string(answer) == "bad" {
 			return errPassing
 		}
 		return collect(ctx, e, answer, failure)
-	}})
-	must(t, b.PublishAnswer(errand(2), []byte("never settled"), ""))
-	must(t, b.PublishAnswer(errand(1), []byte("bad"), ""))
-	if a := within(t, "the failure", got); a != (answered{errand(1), "", Failed}) {
+	})})
+	must(t, b.PublishAnswers(Item{Job: job(2), Body: []byte("never settled"), Failure: ""}))
+	must(t, b.PublishAnswers(Item{Job: job(1), Body: []byte("bad"), Failure: ""}))
+	if a := within(t, "the failure", got); a != (answered{job(1), "", Failed}) {
 		t.Errorf("came %+v", a)
 	}
-	must(t, b.PublishAnswer(errand(3), []byte("good"), ""))
-	if a := within(t, "the next", got); a != (answered{errand(3), "good", ""}) {
+	must(t, b.PublishAnswers(Item{Job: job(3), Body: []byte("good"), Failure: ""}))
+	if a := within(t, "the next", got); a != (answered{job(3), "good", ""}) {
 		t.Errorf("came %+v", a)
 	}
 }
@@ -260,11 +282,11 @@ func TestMalformedMessages(t *testing.T) {
 	got, collect := answers(10)
 	b, stop := running(t, Handlers{
 		Hint: func(at eventstore.Position) { calls.Add(1); hinted <- at },
-		Work: func(context.Context, []byte) ([]byte, string, error) { calls.Add(1); return []byte("done"), "", nil },
-		Answer: func(ctx context.Context, e Errand, answer []byte, failure string) error {
+		Work: each(func(context.Context, []byte) ([]byte, string, error) { calls.Add(1); return []byte("done"), "", nil }),
+		Answer: settling(func(ctx context.Context, e Job, answer []byte, failure string) error {
 			calls.Add(1)
 			return collect(ctx, e, answer, failure)
-		},
+		}),
 	})
 	// The last ones are batches of entries, as older versions published them.
 	for _, body := range []string{"", "{", "null", "7", "{}", `{"position":0}`, `{"position":-1}`, `{"position":1.5}`, `{"position":"1"}`,
@@ -286,11 +308,11 @@ func TestMalformedMessages(t *testing.T) {
 		}
 	}
 	must(t, b.PublishHint(7))
-	must(t, b.PublishWork(errand(1), nil, soon()))
+	must(t, b.PublishWork(Item{Job: job(1), Body: nil, Until: soon()}))
 	if at := within(t, "the hint", hinted); at != 7 {
 		t.Errorf("the hint says position %d", at)
 	}
-	if a := within(t, "the answer", got); a != (answered{errand(1), "done", ""}) {
+	if a := within(t, "the answer", got); a != (answered{job(1), "done", ""}) {
 		t.Errorf("the answer is %+v", a)
 	}
 	if n := calls.Load(); n != 3 {
@@ -302,10 +324,10 @@ func TestMalformedMessages(t *testing.T) {
 // When the bus stops, what is in hand is finished under a living context, and what
 // waits behind it is not begun.
 func TestHandlersFinish(t *testing.T) {
-	const n = 3 * lanes
+	const n = 3 * concurrency
 	entered, leave := make(chan context.Context, n), make(chan bool)
 	var finished, cutOff atomic.Int32
-	b, stop := running(t, Handlers{Work: func(ctx context.Context, _ []byte) ([]byte, string, error) {
+	b, stop := running(t, Handlers{Work: each(func(ctx context.Context, _ []byte) ([]byte, string, error) {
 		entered <- ctx
 		select {
 		case <-leave:
@@ -314,13 +336,13 @@ func TestHandlersFinish(t *testing.T) {
 			cutOff.Add(1)
 		}
 		return nil, "", ctx.Err()
-	}})
+	})})
 	for i := 1; i <= n; i++ {
-		must(t, b.PublishWork(errand(i), nil, soon()))
+		must(t, b.PublishWork(Item{Job: job(i), Body: nil, Until: soon()}))
 	}
 	var contexts []context.Context
-	for range lanes {
-		contexts = append(contexts, within(t, "an errand to begin", entered))
+	for range concurrency {
+		contexts = append(contexts, within(t, "a job to begin", entered))
 	}
 	stopped := make(chan error, 1)
 	go func() { stopped <- stop() }()
@@ -340,7 +362,7 @@ func TestHandlersFinish(t *testing.T) {
 	if err := within(t, "Run to end", stopped); err != nil {
 		t.Errorf("Run gave %v", err)
 	}
-	if finished.Load() != lanes || cutOff.Load() != 0 || len(entered) != 0 {
+	if finished.Load() != concurrency || cutOff.Load() != 0 || len(entered) != 0 {
 		t.Errorf("%d finished, %d were cut off, %d began late", finished.Load(), cutOff.Load(), len(entered))
 	}
 	if contexts[0].Err() == nil {
@@ -349,21 +371,21 @@ func TestHandlersFinish(t *testing.T) {
 }
 
 // A handler that fails while the bus stops is not answered for: the next start
-// brings its errand again.
+// brings its job again.
 func TestNothingIsGivenUpWhileStopping(t *testing.T) {
 	impatient(t)
 	entered, leave := make(chan bool), make(chan bool)
 	var failures atomic.Int32
 	b, stop := running(t, Handlers{
-		Work: func(context.Context, []byte) ([]byte, string, error) {
+		Work: each(func(context.Context, []byte) ([]byte, string, error) {
 			entered <- true
 			<-leave
 			return nil, "", errPassing
-		},
-		Answer: func(context.Context, Errand, []byte, string) error { failures.Add(1); return nil },
+		}),
+		Answer: settling(func(context.Context, Job, []byte, string) error { failures.Add(1); return nil }),
 	})
-	must(t, b.PublishWork(errand(1), nil, soon()))
-	within(t, "the errand to begin", entered)
+	must(t, b.PublishWork(Item{Job: job(1), Body: nil, Until: soon()}))
+	within(t, "the job to begin", entered)
 	stopped := make(chan error, 1)
 	go func() { stopped <- stop() }()
 	within(t, "the bus to close", b.closing)
@@ -375,7 +397,7 @@ func TestNothingIsGivenUpWhileStopping(t *testing.T) {
 
 // A process that is told to stop before its bus runs stops at once.
 func TestStoppingBeforeTheStart(t *testing.T) {
-	for name, h := range map[string]Handlers{"nobody acts": {}, "somebody acts": {Answer: func(context.Context, Errand, []byte, string) error { return nil }}} {
+	for name, h := range map[string]Handlers{"nobody acts": {}, "somebody acts": {Answer: settling(func(context.Context, Job, []byte, string) error { return nil })}} {
 		b, err := InProcess(quiet)
 		must(t, err)
 		ctx, cancel := context.WithCancel(t.Context())

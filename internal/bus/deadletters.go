@@ -20,8 +20,7 @@ const (
 	headerSettled = "kassa_settled"
 )
 
-// DeadLetter is the record of a message that failed for good. What the message said is
-// not kept.
+// DeadLetter is the record of a message that failed for good. Its body is not kept.
 type DeadLetter struct {
 	ID         string // of the message
 	At         time.Time
@@ -32,7 +31,7 @@ type DeadLetter struct {
 	Settled    bool                // the question failed, and its credits came back
 }
 
-// record keeps that a message failed. Without it the log of the process still says so.
+// record stores that a message failed. The log of the process has it too.
 func (b *Bus) record(m *message.Message, settled bool) {
 	if b.broker == nil {
 		return
@@ -41,7 +40,7 @@ func (b *Bus) record(m *message.Message, settled bool) {
 		headerPrediction: m.Metadata.Get(headerPrediction), headerPosition: m.Metadata.Get(headerPosition)}
 	err := b.broker.publisher.record(amqp091.Publishing{Headers: headers, MessageId: m.UUID, Timestamp: time.Now(), DeliveryMode: amqp091.Persistent})
 	if err != nil {
-		b.log.Error("no record of a dead letter is kept", "message", m.UUID, "error", err)
+		b.logger.Error("no record of a dead letter is kept", "message", m.UUID, "error", err)
 	}
 }
 
@@ -59,9 +58,9 @@ func (b Broker) DeadLetters() *DeadLetters {
 // Close ends the connection.
 func (d *DeadLetters) Close() { d.link.close() }
 
-// Each gives every record to visit, the oldest first, and drops those for which it says
-// so. The others stay. Meanwhile another caller does not see them.
-func (d *DeadLetters) Each(ctx context.Context, visit func(DeadLetter) (drop bool, err error)) (err error) {
+// Each passes every record to handle, the oldest first, and drops those for which handle
+// returns so. The others stay. Meanwhile another caller does not see them.
+func (d *DeadLetters) Each(ctx context.Context, handle func(DeadLetter) (drop bool, err error)) (err error) {
 	channel, err := d.link.channel()
 	if err != nil {
 		return err
@@ -75,7 +74,7 @@ func (d *DeadLetters) Each(ctx context.Context, visit func(DeadLetter) (drop boo
 		if !more {
 			return nil
 		}
-		drop, err := visit(recordOf(got))
+		drop, err := handle(recordOf(got))
 		if err != nil {
 			return err
 		}

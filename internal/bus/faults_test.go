@@ -7,8 +7,6 @@ import (
 	"testing"
 	"time"
 
-	amqp091 "github.com/rabbitmq/amqp091-go"
-
 	"kassa/eventstore"
 	"kassa/eventstore/eventstoretest"
 	"kassa/internal/bus/bustest"
@@ -28,7 +26,7 @@ func TestHintsMayFail(t *testing.T) {
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() {
-		ended <- bus.Run(ctx, Handlers{Work: echo, Answer: settle, Hint: func(eventstore.Position) { t.Error("a hint arrived") }})
+		ended <- bus.Run(ctx, Handlers{Work: each(echo), Answer: settling(settle), Hint: func(eventstore.Position) { t.Error("a hint arrived") }})
 	}()
 	within(t, "the bus to run", bus.Running())
 	published := make(chan error, 1)
@@ -42,7 +40,7 @@ func TestHintsMayFail(t *testing.T) {
 		published <- nil
 	}()
 	must(t, within(t, "a thousand hints to be published", published))
-	must(t, bus.PublishWork(errand(1), []byte("text"), soon()))
+	must(t, bus.PublishWork(Item{Job: job(1), Body: []byte("text"), Until: soon()}))
 	if a := within(t, "the answer", got); a.answer != "re: text" {
 		t.Errorf("answer %q", a.answer)
 	}
@@ -63,14 +61,14 @@ func TestSeveralAddresses(t *testing.T) {
 	must(t, err)
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- bus.Run(ctx, Handlers{Work: echo, Answer: settle}) }()
+	go func() { ended <- bus.Run(ctx, Handlers{Work: each(echo), Answer: settling(settle)}) }()
 	within(t, "the bus to run", bus.Running())
 	answered := func(when string, i int) {
 		t.Helper()
 		// One that was on its way when the connection was lost is an error, and the relay
 		// publishes it again.
-		eventstoretest.Eventually(t, "work to be published "+when, func() bool { return bus.PublishWork(errand(i), []byte("text"), soon()) == nil })
-		for a := within(t, "the answer "+when, got); a.Errand != errand(i); {
+		eventstoretest.Eventually(t, "work to be published "+when, func() bool { return bus.PublishWork(Item{Job: job(i), Body: []byte("text"), Until: soon()}) == nil })
+		for a := within(t, "the answer "+when, got); a.Job != job(i); {
 			a = within(t, "the answer "+when, got) // before comes one that is delivered again
 		}
 	}
@@ -91,35 +89,34 @@ func TestSeveralAddresses(t *testing.T) {
 func TestWorkLivesAsLongAsItsHold(t *testing.T) {
 	b := newBroker(t)
 	bus := b.bus(t, b.Address)
-	must(t, bus.PublishWork(errand(1), []byte("late"), time.Now().Add(50*time.Millisecond)))
-	must(t, bus.PublishWork(errand(2), []byte("over"), time.Now().Add(-time.Minute)))
-	must(t, bus.PublishWork(errand(3), []byte("text"), soon()))
+	must(t, bus.PublishWork(Item{Job: job(1), Body: []byte("late"), Until: time.Now().Add(50 * time.Millisecond)}))
+	must(t, bus.PublishWork(Item{Job: job(2), Body: []byte("over"), Until: time.Now().Add(-time.Minute)}))
+	must(t, bus.PublishWork(Item{Job: job(3), Body: []byte("text"), Until: soon()}))
 	eventstoretest.Eventually(t, "what is over to leave the queue", func() bool {
 		i, err := b.at(b.Address).Inspect(t.Context())
 		must(t, err)
 		defer i.Close()
-		var waiting int
-		must(t, i.try(func(c *amqp091.Channel) error {
-			q, err := c.QueueDeclarePassive(b.names.work, true, false, false, false, nil)
-			waiting = q.Messages
-			return err
-		}))
-		return waiting == 1
+		depths, err := i.Depths()
+		must(t, err)
+		if len(depths) != 6 {
+			t.Fatalf("the queues are %v", depths)
+		}
+		return depths["work"] == Depth{Ready: 1}
 	})
 	var worked atomic.Int32
 	got, settle := answers(10)
-	b.run(t, b.Address, Handlers{Answer: settle, Work: func(ctx context.Context, request []byte) ([]byte, string, error) {
+	b.run(t, b.Address, Handlers{Answer: settling(settle), Work: each(func(ctx context.Context, request []byte) ([]byte, string, error) {
 		worked.Add(1)
 		return echo(ctx, request)
-	}})
-	if a := within(t, "the answer", got); a.Errand != errand(3) || a.failure != "" {
+	})})
+	if a := within(t, "the answer", got); a.Job != job(3) || a.failure != "" {
 		t.Errorf("came %+v", a)
 	}
 	i, err := b.at(b.Address).Inspect(t.Context())
 	must(t, err)
 	defer i.Close()
 	if n, err := i.DeadLetters(); n != 0 || err != nil || worked.Load() != 1 || len(got) != 0 {
-		t.Errorf("%d dead letters (%v), %d errands were done, %d more answers", n, err, worked.Load(), len(got))
+		t.Errorf("%d dead letters (%v), %d jobs were done, %d more answers", n, err, worked.Load(), len(got))
 	}
 }
 
@@ -129,12 +126,12 @@ func TestForeignMessagesArePassedOver(t *testing.T) {
 	forger := broker{b.Broker, newKey(t, b.key.Installation), b.names} // the right name, another secret
 	forged := forger.bus(t, b.Address)
 	got, settle := answers(10)
-	bus := b.run(t, b.Address, Handlers{Work: echo, Answer: settle})
-	must(t, forged.PublishWork(errand(1), []byte("forged"), soon()))
-	must(t, forged.PublishAnswer(errand(2), []byte("forged"), ""))
-	must(t, forged.PublishAnswer(errand(3), nil, Failed))
-	must(t, bus.PublishWork(errand(4), []byte("text"), soon()))
-	if a := within(t, "the answer", got); a.Errand != errand(4) || !strings.HasPrefix(a.answer, "re: ") {
+	bus := b.run(t, b.Address, Handlers{Work: each(echo), Answer: settling(settle)})
+	must(t, forged.PublishWork(Item{Job: job(1), Body: []byte("forged"), Until: soon()}))
+	must(t, forged.PublishAnswers(Item{Job: job(2), Body: []byte("forged"), Failure: ""}))
+	must(t, forged.PublishAnswers(Item{Job: job(3), Body: nil, Failure: Failed}))
+	must(t, bus.PublishWork(Item{Job: job(4), Body: []byte("text"), Until: soon()}))
+	if a := within(t, "the answer", got); a.Job != job(4) || !strings.HasPrefix(a.answer, "re: ") {
 		t.Errorf("came %+v", a)
 	}
 	eventstoretest.Eventually(t, "the forged ones to be gone", func() bool {
@@ -166,14 +163,14 @@ func TestQueuesAreKeptThere(t *testing.T) {
 	bus, err := matcher.Open(t.Context(), quiet)
 	must(t, err)
 	matched := make(chan error, 1)
-	go func() { matched <- bus.Run(ctx, Handlers{Work: echo, Answer: settle}) }()
+	go func() { matched <- bus.Run(ctx, Handlers{Work: each(echo), Answer: settling(settle)}) }()
 	within(t, "the matcher", bus.Running())
 	must(t, bus.Connected())
 	must(t, b.DeleteQueue(b.names.answers))
 	eventstoretest.Eventually(t, "the matcher to be not ready", func() bool { return bus.Connected() != nil })
 	close(deleted)
 	eventstoretest.Eventually(t, "the matcher to be ready", func() bool { return bus.Connected() == nil })
-	must(t, relay.PublishWork(errand(1), []byte("text"), soon()))
+	must(t, relay.PublishWork(Item{Job: job(1), Body: []byte("text"), Until: soon()}))
 	if a := within(t, "the answer", got); a.answer != "re: text" {
 		t.Errorf("answer %q", a.answer)
 	}
@@ -185,9 +182,9 @@ func TestQueuesAreKeptThere(t *testing.T) {
 // Work whose answer cannot be sent is not at fault: it is put back, and the next worker
 // does it.
 func TestWorkWhoseAnswerCannotBeSent(t *testing.T) {
-	before := brief
-	brief.MaxRetries, brief.InitialInterval = 1, time.Millisecond
-	t.Cleanup(func() { brief = before })
+	before := shortRetry
+	shortRetry.MaxRetries, shortRetry.InitialInterval = 1, time.Millisecond
+	t.Cleanup(func() { shortRetry = before })
 	b := newBroker(t)
 	service := b.bus(t, b.Address)
 	rights := b.key.WorkerRights()
@@ -197,17 +194,17 @@ func TestWorkWhoseAnswerCannotBeSent(t *testing.T) {
 	ctx, stop := context.WithCancel(context.Background())
 	tried, ended := make(chan bool, 100), make(chan error, 1)
 	go func() {
-		ended <- mute.Run(ctx, Handlers{Work: func(ctx context.Context, request []byte) ([]byte, string, error) {
+		ended <- mute.Run(ctx, Handlers{Work: each(func(ctx context.Context, request []byte) ([]byte, string, error) {
 			tried <- true
 			return echo(ctx, request)
-		}})
+		})})
 	}()
-	must(t, service.PublishWork(errand(1), []byte("text"), soon()))
+	must(t, service.PublishWork(Item{Job: job(1), Body: []byte("text"), Until: soon()}))
 	within(t, "the first worker to try", tried)
 	stop()
 	must(t, within(t, "the first worker to end", ended))
 	got, settle := answers(1)
-	b.run(t, b.Address, Handlers{Work: echo, Answer: settle})
+	b.run(t, b.Address, Handlers{Work: each(echo), Answer: settling(settle)})
 	if a := within(t, "the answer", got); a.answer != "re: text" || a.failure != "" {
 		t.Errorf("%+v", a)
 	}
@@ -219,37 +216,37 @@ func TestStoppingAcknowledges(t *testing.T) {
 	b := newBroker(t)
 	service := b.bus(t, b.Address)
 	worker := b.bus(t, b.Address)
-	inHand, leave := make(chan bool, lanes), make(chan bool)
+	inHand, leave := make(chan bool, concurrency), make(chan bool)
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() {
-		ended <- worker.Run(ctx, Handlers{Work: func(context.Context, []byte) ([]byte, string, error) {
+		ended <- worker.Run(ctx, Handlers{Work: each(func(context.Context, []byte) ([]byte, string, error) {
 			inHand <- true
 			<-leave
 			return []byte("done"), "", nil
-		}})
+		})})
 	}()
-	const n = 2 * lanes
+	const n = 2 * concurrency
 	for i := range n {
-		must(t, service.PublishWork(errand(i+1), []byte("text"), soon()))
+		must(t, service.PublishWork(Item{Job: job(i + 1), Body: []byte("text"), Until: soon()}))
 	}
-	for range lanes {
+	for range concurrency {
 		within(t, "the worker to have its hands full", inHand)
 	}
 	stop()
-	within(t, "the worker to begin to end", worker.closing)
+	within(t, "the worker to begin to end", worker.broker.draining)
 	close(leave)
 	must(t, within(t, "the worker to end", ended))
 	got, settle := answers(2 * n)
 	var again atomic.Int32
-	b.run(t, b.Address, Handlers{Answer: settle, Work: func(context.Context, []byte) ([]byte, string, error) {
+	b.run(t, b.Address, Handlers{Answer: settling(settle), Work: each(func(context.Context, []byte) ([]byte, string, error) {
 		again.Add(1)
 		return []byte("done by another"), "", nil
-	}})
+	})})
 	for range n {
 		within(t, "an answer", got)
 	}
-	if again.Load() != lanes || len(got) != 0 {
-		t.Errorf("of %d errands of which %d were in hand, %d were done by another; %d answers too many", n, lanes, again.Load(), len(got))
+	if again.Load() != concurrency || len(got) != 0 {
+		t.Errorf("of %d jobs of which %d were in hand, %d were done by another; %d answers too many", n, concurrency, again.Load(), len(got))
 	}
 }

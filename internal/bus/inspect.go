@@ -24,11 +24,11 @@ type Inspection struct {
 	alarms chan amqp091.Blocking
 	// Version of the broker that answered.
 	Version string
-	// Away says of each address that does not answer why, in a sentence with what to do.
+	// Away has the reason for each address that does not answer, with what to do.
 	Away map[string]string
 }
 
-// Inspect connects. Its error says of every address why none answers.
+// Inspect connects. Its error has the reason for each address.
 func (b Broker) Inspect(ctx context.Context) (*Inspection, error) {
 	i := &Inspection{names: namesOf(b.Key.Installation), Away: map[string]string{}}
 	for _, address := range b.Addresses {
@@ -71,7 +71,7 @@ func hostOf(address string) string {
 	return net.JoinHostPort(uri.Host, strconv.Itoa(uri.Port))
 }
 
-// whyNot tells the faults of a connection apart.
+// whyNot describes the fault of a connection.
 func whyNot(err error) string {
 	var answer *amqp091.Error
 	var name *net.DNSError
@@ -90,12 +90,15 @@ func whyNot(err error) string {
 		return "nothing listens there: is RabbitMQ running, and is the port right (5672, with TLS 5671)?"
 	case errors.As(err, &certificate) || errors.As(err, &unknown):
 		return "its certificate is not trusted here, or has another name"
+	case strings.Contains(err.Error(), "tls: certificate required") || answer != nil && strings.Contains(answer.Reason, "tls: certificate required"):
+		return "it wants a certificate of its clients: certfile and keyfile in the address"
 	case errors.As(err, &record):
 		return "it does not speak TLS: amqp:// or the TLS port 5671?"
 	case errors.As(err, &timeout) && timeout.Timeout() || answer != nil && strings.Contains(answer.Reason, "i/o timeout"):
 		return "it does not answer in time: a firewall, or a server that is stuck"
 	case errors.As(err, &answer):
-		return fmt.Sprintf("it closes the connection (%d): is it RabbitMQ, and its AMQP port?", answer.Code)
+		// A server that wants a certificate may close before its reason is read.
+		return fmt.Sprintf("it closes the connection (%d): is it RabbitMQ, and its AMQP port? By TLS, does it want certfile and keyfile in the address?", answer.Code)
 	}
 	return "it does not answer as RabbitMQ does"
 }
@@ -186,6 +189,30 @@ func (i *Inspection) DeadLetters() (n int, err error) {
 	return n, err
 }
 
+// Depth is what waits in a queue. What was delivered and is not yet acknowledged does not
+// count: the broker gives it to its management interface only.
+type Depth struct{ Ready, Consumers int }
+
+// Depths gives the queues of this installation by the end of their names: work, answers,
+// alone.work, alone.answers, dead, kept. A queue that is not there is left out.
+func (i *Inspection) Depths() (map[string]Depth, error) {
+	depths := map[string]Depth{}
+	for name, queue := range map[string]string{"work": i.names.work, "answers": i.names.answers, "alone.work": i.names.aloneWork,
+		"alone.answers": i.names.aloneAnswers, "dead": i.names.dead, "kept": i.names.kept} {
+		err := i.try(func(c *amqp091.Channel) error {
+			found, err := c.QueueDeclarePassive(queue, true, false, false, false, nil)
+			if err == nil {
+				depths[name] = Depth{found.Messages, found.Consumers}
+			}
+			return err
+		})
+		if err != nil && codeOf(err) != amqp091.NotFound {
+			return nil, fmt.Errorf("look at the queue %s: %w", queue, err)
+		}
+	}
+	return depths, nil
+}
+
 // Excess gives what this user may do and should not. It sends one message that no queue
 // takes.
 func (i *Inspection) Excess() (may []string, err error) {
@@ -217,7 +244,7 @@ type blocked struct{ reason string }
 func (b blocked) Error() string { return "the broker takes no messages: " + b.reason }
 
 // confirmMost is how long the broker may take to confirm an empty message.
-const confirmMost = 2 * time.Second
+const confirmTimeout = 2 * time.Second
 
 // sends publishes an empty message, and waits for the confirm. A connection that is
 // blocked stays so, and a channel of it cannot even be closed.
@@ -231,7 +258,7 @@ func (i *Inspection) sends(exchange, key string) error {
 		return err
 	case b := <-i.alarms:
 		return blocked{b.Reason}
-	case <-time.After(confirmMost):
+	case <-time.After(confirmTimeout):
 		return blocked{"it confirms nothing"}
 	}
 }

@@ -54,7 +54,7 @@ func TestParseKey(t *testing.T) {
 // as another kind, not about another prediction, not with another word for a failure.
 func TestSealedMessages(t *testing.T) {
 	key, other := newKey(t, ""), newKey(t, "")
-	m := errand(1).message([]byte("text"))
+	m := Item{Job: job(1), Body: []byte("text")}.message()
 	m.Metadata.Set(headerFailure, "worker_failed")
 	sent := marshal(key, kindAnswers, m)
 	if strings.Contains(string(sent.Body), "text") {
@@ -124,7 +124,7 @@ func TestASecretIsReplacedByAndBy(t *testing.T) {
 		b, err := ParseKey(steps[i+1])
 		must(t, err)
 		for _, way := range [][2]Key{{a, b}, {b, a}} {
-			m := errand(1).message([]byte("text"))
+			m := Item{Job: job(1), Body: []byte("text")}.message()
 			if got, err := way[1].open(kindWork, m, way[0].seal(kindWork, m)); err != nil || string(got) != "text" {
 				t.Errorf("step %d: %q, %v", i, got, err)
 			}

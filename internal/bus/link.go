@@ -1,7 +1,6 @@
 package bus
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/url"
@@ -13,13 +12,13 @@ import (
 	amqp091 "github.com/rabbitmq/amqp091-go"
 )
 
-// Broker says how a process reaches RabbitMQ, and as what.
+// Broker is how a process reaches RabbitMQ, and as what.
 type Broker struct {
 	Addresses []string // amqp:// or amqps:// URLs of the nodes of one cluster, tried in turn
 	Key       Key
 	Process   string // what the process is, in the names of its connections: worker, relay …
 	Version   string // of the build, in the same place
-	// Declares says that this process makes the queues and exchanges, and makes them
+	// Declares: this process makes the queues and exchanges, and makes them
 	// again where they are lost. All others wait until they are there, so that their
 	// users need no right to configure anything.
 	Declares bool
@@ -128,19 +127,9 @@ func (l *link) close() {
 	}
 }
 
-// isRefused says whether an error is one that waiting does not change: a user that may
+// isRefused reports whether an error is one that waiting does not change: a user that may
 // not do it, or a queue with other arguments.
 func isRefused(err error) bool {
 	var refused *amqp091.Error
 	return errors.As(err, &refused) && (refused.Code == amqp091.PreconditionFailed || refused.Code == amqp091.AccessRefused)
-}
-
-// pause waits, and says whether there is time for another try.
-func pause(ctx context.Context, d time.Duration) bool {
-	select {
-	case <-time.After(d):
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

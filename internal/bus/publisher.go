@@ -9,8 +9,9 @@ import (
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
-	"github.com/cenkalti/backoff/v5"
 	amqp091 "github.com/rabbitmq/amqp091-go"
+
+	"kassa/internal/wait"
 )
 
 // publishTimeout is how long the broker may take to confirm. It may block for
@@ -22,7 +23,7 @@ const publishTimeout = 10 * time.Second
 var errNotPublished = errors.New("the broker did not take the message")
 
 // publisher sends over one channel for all who publish, and each waits for the
-// confirm of its own message. watermill-amqp's publisher would open and close a
+// confirms of its own messages. watermill-amqp's publisher would open and close a
 // channel for every message, which costs more than the message, and wait without
 // an end.
 type publisher struct {
@@ -49,12 +50,11 @@ func (r route) Publish(topic string, messages ...*message.Message) error {
 	if topic != ownQueue {
 		kind = kindReplies
 	}
-	for _, m := range messages {
-		if err := r.publish(r.exchange, topic, marshal(r.link.broker.Key, kind, m)); err != nil {
-			return err
-		}
+	sent := make([]amqp091.Publishing, len(messages))
+	for i, m := range messages {
+		sent[i] = marshal(r.link.broker.Key, kind, m)
 	}
-	return nil
+	return r.publish(r.exchange, topic, sent...)
 }
 
 // record sends the record of a dead letter, which has no body to seal.
@@ -62,9 +62,9 @@ func (p *publisher) record(sent amqp091.Publishing) error {
 	return p.publish(p.topology.sendKept, ownQueue, sent)
 }
 
-// publish waits for the confirm. When the broker takes too long, the connection is
+// publish waits for all confirms. When the broker takes too long, the connection is
 // given up, which ends all waits on it; the next message makes a new one.
-func (p *publisher) publish(exchange, key string, sent amqp091.Publishing) error {
+func (p *publisher) publish(exchange, key string, sent ...amqp091.Publishing) error {
 	done := make(chan error, 1)
 	go func() { done <- p.send(exchange, key, sent) }()
 	select {
@@ -79,9 +79,9 @@ func (p *publisher) publish(exchange, key string, sent amqp091.Publishing) error
 	}
 }
 
-// send publishes once, or a second time where a queue was deleted and it is this
-// process's right to make it again.
-func (p *publisher) send(exchange, key string, sent amqp091.Publishing) error {
+// send publishes once, or all of it a second time where a queue was deleted and it is
+// this process's right to make it again.
+func (p *publisher) send(exchange, key string, sent []amqp091.Publishing) error {
 	err := p.sendOnce(exchange, key, sent)
 	if !errors.Is(err, errReturned) || !p.link.broker.Declares {
 		return err
@@ -92,7 +92,7 @@ func (p *publisher) send(exchange, key string, sent amqp091.Publishing) error {
 	return p.sendOnce(exchange, key, sent)
 }
 
-func (p *publisher) sendOnce(exchange, key string, sent amqp091.Publishing) error {
+func (p *publisher) sendOnce(exchange, key string, sent []amqp091.Publishing) error {
 	channel, err := p.open()
 	if err != nil {
 		return err
@@ -143,8 +143,8 @@ func (p *publisher) Close() error {
 // where no queue takes it.
 type confirming struct {
 	*amqp091.Channel
-	asked chan query
-	ended chan struct{}
+	queries chan query
+	ended   chan struct{}
 }
 
 // query asks whether a message was returned.
@@ -161,14 +161,14 @@ func confirmed(channel *amqp091.Channel) (*confirming, error) {
 		return nil, fmt.Errorf("ask for confirms: %w", err)
 	}
 	c := &confirming{channel, make(chan query), make(chan struct{})}
-	go c.note(channel.NotifyReturn(make(chan amqp091.Return)))
+	go c.collectReturns(channel.NotifyReturn(make(chan amqp091.Return)))
 	return c, nil
 }
 
-// note keeps the ids of returned messages until they are asked for. A return comes
-// before the confirm of its message, and is in our hands before the confirm is read:
-// a check after the confirm sees it.
-func (c *confirming) note(returns <-chan amqp091.Return) {
+// collectReturns keeps the ids of returned messages until they are queried. A return
+// comes, and is received here, before the confirm of its message: a query after the
+// confirm sees it.
+func (c *confirming) collectReturns(returns <-chan amqp091.Return) {
 	defer close(c.ended)
 	returned := map[string]bool{}
 	for {
@@ -178,27 +178,41 @@ func (c *confirming) note(returns <-chan amqp091.Return) {
 				return
 			}
 			returned[r.MessageId] = true
-		case q := <-c.asked:
+		case q := <-c.queries:
 			q.returned <- returned[q.id]
 			delete(returned, q.id)
 		}
 	}
 }
 
-func (c *confirming) publish(exchange, key string, mandatory bool, sent amqp091.Publishing) error {
-	confirm, err := c.PublishWithDeferredConfirmWithContext(context.Background(), exchange, key, mandatory, false, sent)
-	if err != nil {
-		return err
+// publish sends all messages, and then waits for all confirms.
+func (c *confirming) publish(exchange, key string, mandatory bool, sent []amqp091.Publishing) error {
+	confirms := make([]*amqp091.DeferredConfirmation, len(sent))
+	for i, m := range sent {
+		var err error
+		if confirms[i], err = c.PublishWithDeferredConfirmWithContext(context.Background(), exchange, key, mandatory, false, m); err != nil {
+			return err
+		}
 	}
-	if !confirm.Wait() {
-		return errors.New("refused, or the connection was lost")
+	for _, confirm := range confirms {
+		if !confirm.Wait() {
+			return errors.New("refused, or the connection was lost")
+		}
 	}
-	if !mandatory {
-		return nil
+	var err error
+	for _, m := range sent {
+		if mandatory {
+			err = errors.Join(err, c.returned(m.MessageId))
+		}
 	}
-	q := query{sent.MessageId, make(chan bool, 1)}
+	return err
+}
+
+// returned gives an error where a message that was confirmed came back.
+func (c *confirming) returned(id string) error {
+	q := query{id, make(chan bool, 1)}
 	select {
-	case c.asked <- q:
+	case c.queries <- q:
 	case <-c.ended:
 		return amqp091.ErrClosed
 	}
@@ -209,20 +223,20 @@ func (c *confirming) publish(exchange, key string, mandatory bool, sent amqp091.
 }
 
 // hinter publishes hints of how far the log has come, of which only the newest counts.
-// It keeps nobody waiting, whatever state the broker is in: who misses a hint reads
-// the store a moment later.
+// It blocks no caller, whatever state the broker is in: a follower that misses a hint
+// polls the store a moment later.
 type hinter struct {
 	link     *link
 	exchange string
-	log      *slog.Logger
+	logger   *slog.Logger
 	newest   chan *message.Message // one place
 	close    context.CancelFunc
 	closed   chan struct{}
 }
 
-func newHinter(l *link, exchange string, log *slog.Logger) *hinter {
+func newHinter(l *link, exchange string, logger *slog.Logger) *hinter {
 	ctx, cancel := context.WithCancel(context.Background())
-	h := &hinter{l, exchange, log, make(chan *message.Message, 1), cancel, make(chan struct{})}
+	h := &hinter{l, exchange, logger, make(chan *message.Message, 1), cancel, make(chan struct{})}
 	go h.run(ctx)
 	return h
 }
@@ -241,10 +255,13 @@ func (h *hinter) Publish(_ string, messages ...*message.Message) error {
 	return nil
 }
 
+// hintsApart is between two hints. The views rest as long between their batches, and a hint
+// costs the broker and both processes as much as the message of a question.
+const hintsApart = 20 * time.Millisecond
+
 func (h *hinter) run(ctx context.Context) {
 	defer close(h.closed)
-	wait := backoff.NewExponentialBackOff()
-	wait.InitialInterval, wait.MaxInterval = 100*time.Millisecond, 5*time.Second
+	retry := wait.NewRetry(100*time.Millisecond, 5*time.Second)
 	var channel *amqp091.Channel
 	for {
 		select {
@@ -261,11 +278,12 @@ func (h *hinter) run(ctx context.Context) {
 				err = channel.PublishWithContext(ctx, h.exchange, "", false, false, sent)
 			}
 			if err == nil {
-				wait.Reset()
+				retry.Reset()
+				wait.For(ctx, hintsApart)
 				continue
 			}
-			h.log.Warn("hints of new entries do not reach the broker; the views look for themselves", "error", err)
-			pause(ctx, wait.NextBackOff())
+			h.logger.Warn("hints of new entries do not reach the broker; the views poll the log", "error", err)
+			retry.Pause(ctx)
 		}
 	}
 }

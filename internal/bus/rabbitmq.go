@@ -5,13 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
-	"github.com/cenkalti/backoff/v5"
 	amqp091 "github.com/rabbitmq/amqp091-go"
+
+	"kassa/internal/wait"
 )
 
 // headerID is the message's id.
@@ -21,7 +23,7 @@ const headerID = "kassa_message"
 var sealedHeaders = []string{headerPrediction, headerPosition, headerFailure, headerReply, headerAsked}
 
 // marshal seals a message. Its headers are strings; they name a prediction, and
-// nobody.
+// no person.
 func marshal(k Key, kind string, m *message.Message) amqp091.Publishing {
 	headers := amqp091.Table{headerID: m.UUID}
 	for _, name := range sealedHeaders {
@@ -54,6 +56,7 @@ func unmarshal(k Key, kind string, d amqp091.Delivery) (*message.Message, error)
 		kind = queue[strings.LastIndex(queue, ".")+1:] // it is sealed as what it was
 		m.Metadata.Set(deadReason, reason)
 		m.Metadata.Set(deadFrom, kind)
+		m.Metadata.Set(deadAlone, strconv.FormatBool(strings.HasSuffix(queue, aloneSuffix+kind)))
 	}
 	var err error
 	m.Payload, err = k.open(kind, m, d.Body)
@@ -63,13 +66,14 @@ func unmarshal(k Key, kind string, d amqp091.Delivery) (*message.Message, error)
 // connections are those of a bus to its broker. Consuming, publishing and hints have
 // one each.
 type connections struct {
-	log         *slog.Logger
+	logger      *slog.Logger
 	topology    names
 	publisher   *publisher
 	hinter      *hinter
 	consuming   *link
 	hints       *link
 	subscribers []*subscriber
+	draining    chan struct{} // closed when no more work is taken
 	every       time.Duration // between two declarations
 
 	mu         sync.Mutex
@@ -78,38 +82,48 @@ type connections struct {
 
 // Open gives a bus over a broker. It waits for the broker, and where the process does
 // not declare for the queues, until ctx ends; later it connects again by itself.
-func (b Broker) Open(ctx context.Context, log *slog.Logger) (*Bus, error) {
+func (b Broker) Open(ctx context.Context, logger *slog.Logger) (*Bus, error) {
 	topology := namesOf(b.Key.Installation)
 	publish := &publisher{link: &link{broker: b, purpose: "publishing"}, topology: topology, timeout: publishTimeout}
-	if err := publish.await(ctx, log); err != nil {
+	if err := publish.await(ctx, logger); err != nil {
 		publish.link.close()
 		return nil, err
 	}
-	c := &connections{log: log, topology: topology, publisher: publish, every: declareEvery,
-		hinter:    newHinter(&link{broker: b, purpose: "hints"}, topology.sendHints, log),
+	c := &connections{logger: logger, topology: topology, publisher: publish, every: declareEvery, draining: make(chan struct{}),
+		hinter:    newHinter(&link{broker: b, purpose: "hints"}, topology.sendHints, logger),
 		consuming: &link{broker: b, purpose: "consuming"}, hints: &link{broker: b, purpose: "hints, consuming"}}
-	on := func(kind string, over *link, queue func(*amqp091.Channel) (string, error), hands int, to message.Publisher) *channel {
-		s := &subscriber{link: over, kind: kind, queue: queue, optional: kind == kindHints, log: log, closing: make(chan struct{})}
+	on := func(s *subscriber, to message.Publisher) *channel {
+		s.logger, s.began, s.rest, s.closing = logger, make(chan struct{}), make(chan struct{}), make(chan struct{})
+		if s.kind != kindHints { // of which none is redelivered
+			s.draining = c.draining
+		}
 		c.subscribers = append(c.subscribers, s)
-		return &channel{publisher: to, publishTo: []string{ownQueue}, subscriber: s, subscribeTo: []string{kind}, hands: hands}
+		return &channel{publisher: to, publishTo: []string{ownQueue}, subscriber: s, subscribeTo: []string{s.kind}}
 	}
 	existing := func(queue string) func(*amqp091.Channel) (string, error) {
 		return func(channel *amqp091.Channel) (string, error) {
 			return queue, topology.ensure(channel, b.Declares, queue)
 		}
 	}
-	return newBus(log, adapt(log), channels{
-		events:  on(kindHints, c.hints, topology.declareHints, 1, c.hinter),
-		work:    on(kindWork, c.consuming, existing(topology.work), lanes, publish.to(topology.sendWork, kindWork)),
-		answers: on(kindAnswers, c.consuming, existing(topology.answers), lanes, publish.to(topology.sendAnswers, kindAnswers)),
-		dead:    on(kindDead, c.consuming, existing(topology.dead), lanes, publish.to(topology.sendDead, kindDead)),
+	among := func(kind, queue, exchange, alone string) *channel {
+		return on(&subscriber{link: c.consuming, kind: kind, queue: existing(queue), prefetch: concurrency, once: true, alone: alone}, publish.to(exchange, kind))
+	}
+	alone := func(kind, queue, exchange string) *channel {
+		return on(&subscriber{link: c.consuming, kind: kind, queue: existing(queue), prefetch: 1, optional: true}, publish.to(exchange, kind))
+	}
+	return newBus(logger, adapt(logger), channels{
+		events:       on(&subscriber{link: c.hints, kind: kindHints, queue: topology.declareHints, prefetch: 1, optional: true}, c.hinter),
+		work:         among(kindWork, topology.work, topology.sendWork, topology.aloneWork),
+		answers:      among(kindAnswers, topology.answers, topology.sendAnswers, topology.aloneAnswers),
+		dead:         on(&subscriber{link: c.consuming, kind: kindDead, queue: existing(topology.dead), prefetch: concurrency}, publish.to(topology.sendDead, kindDead)),
+		aloneWork:    alone(kindWork, topology.aloneWork, topology.sendAloneWork),
+		aloneAnswers: alone(kindAnswers, topology.aloneAnswers, topology.sendAloneAnswers),
 	}, c)
 }
 
 // await returns when the broker is there, and the queues are.
-func (p *publisher) await(ctx context.Context, log *slog.Logger) error {
-	wait := backoff.NewExponentialBackOff()
-	wait.InitialInterval, wait.MaxInterval = 200*time.Millisecond, 5*time.Second
+func (p *publisher) await(ctx context.Context, logger *slog.Logger) error {
+	retry := wait.NewRetry(200*time.Millisecond, 5*time.Second)
 	for {
 		channel, err := p.link.channel()
 		if err == nil {
@@ -122,8 +136,8 @@ func (p *publisher) await(ctx context.Context, log *slog.Logger) error {
 		case isRefused(err):
 			return fmt.Errorf("prepare the broker: %w", err) // waiting does not change it
 		}
-		log.Warn("the broker is not there yet", "error", err)
-		if !pause(ctx, wait.NextBackOff()) {
+		logger.Warn("the broker is not there yet", "error", err)
+		if !retry.Pause(ctx) {
 			return fmt.Errorf("wait for the broker: %w", errors.Join(ctx.Err(), err))
 		}
 	}
@@ -142,10 +156,10 @@ func (c *connections) keepTopology(ctx context.Context) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup
 	running.Go(func() {
-		for pause(ctx, c.every) {
+		for wait.For(ctx, c.every) {
 			err := c.publisher.declare()
 			if err != nil {
-				c.log.Warn("the broker's queues cannot be declared", "error", err)
+				c.logger.Warn("the broker's queues cannot be declared", "error", err)
 			}
 			c.mu.Lock()
 			c.undeclared = err
@@ -153,6 +167,22 @@ func (c *connections) keepTopology(ctx context.Context) (stop func()) {
 		}
 	})
 	return func() { cancel(); running.Wait() }
+}
+
+// begun returns when every subscription that was asked for is made, false where ctx ends
+// before.
+func (c *connections) begun(ctx context.Context) bool {
+	for _, s := range c.subscribers {
+		if s.optional || !s.asked.Load() {
+			continue
+		}
+		select {
+		case <-s.began:
+		case <-ctx.Done():
+			return false
+		}
+	}
+	return true
 }
 
 func (c *connections) missing() error {
@@ -163,6 +193,30 @@ func (c *connections) missing() error {
 		err = errors.Join(err, s.missing())
 	}
 	return err
+}
+
+// drainWithin is how long a process that stops may need for what the broker has sent it.
+const drainWithin = 5 * time.Second
+
+// drain takes no more from the queues, and returns when all that the broker has sent is
+// handled and acknowledged, or when that takes too long: what is left then is put back,
+// and each of its jobs is tried alone.
+func (c *connections) drain() {
+	close(c.draining)
+	soon := time.After(drainWithin)
+	for _, s := range c.subscribers {
+		if s.draining == nil || !s.asked.Load() {
+			continue
+		}
+		for _, done := range []func() <-chan struct{}{func() <-chan struct{} { return s.rest }, s.settled} {
+			select {
+			case <-done():
+			case <-soon:
+				c.logger.Warn("what the broker has sent is not done in time; it is put back", "kind", s.kind)
+				return
+			}
+		}
+	}
 }
 
 // close ends the connections, when what is in hand is acknowledged or a moment passed.

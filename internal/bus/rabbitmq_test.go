@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -74,70 +76,52 @@ func echo(_ context.Context, request []byte) ([]byte, string, error) {
 }
 
 // What is published before anybody consumes is kept, goes to one of several
-// workers, and its answer comes back with its errand.
-func TestErrandsOverRabbitMQ(t *testing.T) {
+// workers, and its answer comes back with its job.
+func TestJobsOverRabbitMQ(t *testing.T) {
 	b := newBroker(t)
 	publisher := b.bus(t, b.Address)
 	const n = 40
 	for i := range n {
-		must(t, publisher.PublishWork(errand(i+1), fmt.Appendf(nil, "text %d", i), soon()))
+		must(t, publisher.PublishWork(Item{Job: job(i + 1), Body: fmt.Appendf(nil, "text %d", i), Until: soon()}))
 	}
 	got, settle := answers(n)
 	for range 2 {
-		b.run(t, b.Address, Handlers{Work: echo})
+		b.run(t, b.Address, Handlers{Work: each(echo)})
 	}
-	b.run(t, b.Address, Handlers{Answer: settle})
-	seen := map[Errand]string{}
+	b.run(t, b.Address, Handlers{Answer: settling(settle)})
+	seen := map[Job]string{}
 	for range n {
 		a := within(t, "an answer", got)
-		seen[a.Errand] = a.answer
+		seen[a.Job] = a.answer
 	}
 	for i := range n {
-		if want := fmt.Sprintf("re: text %d", i); seen[errand(i+1)] != want {
-			t.Errorf("errand %d: %q", i, seen[errand(i+1)])
+		if want := fmt.Sprintf("re: text %d", i); seen[job(i+1)] != want {
+			t.Errorf("job %d: %q", i, seen[job(i+1)])
 		}
 	}
 }
 
-// One process has many errands in its hands, over one subscription.
-func TestManyErrandsInFlightOverRabbitMQ(t *testing.T) {
+// One process handles many jobs at once, over one subscription.
+func TestManyJobsInFlightOverRabbitMQ(t *testing.T) {
 	b := newBroker(t)
 	var inHand atomic.Int32
 	all := make(chan struct{})
-	bus := b.run(t, b.Address, Handlers{Work: func(ctx context.Context, _ []byte) ([]byte, string, error) {
-		if inHand.Add(1) == lanes {
+	bus := b.run(t, b.Address, Handlers{Work: each(func(ctx context.Context, _ []byte) ([]byte, string, error) {
+		if inHand.Add(1) == concurrency {
 			close(all)
 		}
 		<-all
 		return []byte("done"), "", nil
-	}})
-	for i := range lanes {
-		must(t, bus.PublishWork(errand(i+1), []byte("text"), soon()))
+	})})
+	for i := range concurrency {
+		must(t, bus.PublishWork(Item{Job: job(i + 1), Body: []byte("text"), Until: soon()}))
 	}
 	within(t, "all lanes to be busy", all)
 }
 
-func TestHintsOverRabbitMQ(t *testing.T) {
-	b := newBroker(t)
-	got := make(chan eventstore.Position, 10)
-	bus := b.run(t, b.Address, Handlers{Hint: func(at eventstore.Position) { got <- at }})
-	eventstoretest.Eventually(t, "a hint, once there is a queue for it", func() bool {
-		must(t, bus.PublishHint(4711))
-		select {
-		case at := <-got:
-			if at != 4711 {
-				t.Errorf("the hint says position %d", at)
-			}
-			return true
-		default:
-			return false
-		}
-	})
-}
-
 // A worker whose connection is cut in the middle of its work, three times: the broker
 // delivers again, now with an integer among the headers, the bus connects again by
-// itself, and the errand is not taken for one on which workers die.
+// itself, and the job is not taken for one on which workers die.
 func TestACutConnectionDeliversAgain(t *testing.T) {
 	b := newBroker(t)
 	proxy := bustest.NewProxy(t, b.Address, "127.0.0.1")
@@ -145,18 +129,18 @@ func TestACutConnectionDeliversAgain(t *testing.T) {
 	var tries atomic.Int32
 	inHand, leave := make(chan struct{}, cuts), make(chan struct{})
 	got, settle := answers(1)
-	b.run(t, b.Address, Handlers{Answer: settle})
-	worker := b.run(t, proxy.Address(), Handlers{Work: func(ctx context.Context, request []byte) ([]byte, string, error) {
+	b.run(t, b.Address, Handlers{Answer: settling(settle)})
+	worker := b.run(t, proxy.Address(), Handlers{Work: each(func(ctx context.Context, request []byte) ([]byte, string, error) {
 		if tries.Add(1) <= cuts {
 			inHand <- struct{}{}
 			<-leave // the delivery is gone with its connection
 			return nil, "", errPassing
 		}
 		return echo(ctx, request)
-	}})
+	})})
 	t.Cleanup(func() { close(leave) })
 	publisher := b.bus(t, b.Address)
-	must(t, publisher.PublishWork(errand(1), []byte("text"), soon()))
+	must(t, publisher.PublishWork(Item{Job: job(1), Body: []byte("text"), Until: soon()}))
 	for range cuts {
 		within(t, "the worker to have it in hand", inHand)
 		proxy.Cut()
@@ -174,22 +158,22 @@ func TestADeathCountsOnce(t *testing.T) {
 	b := newBroker(t)
 	proxy := bustest.NewProxy(t, b.Address, "127.0.0.1")
 	publisher := b.bus(t, b.Address)
-	inHand, leave := make(chan struct{}, lanes), make(chan struct{})
+	inHand, leave := make(chan struct{}, concurrency), make(chan struct{})
 	dying := b.bus(t, proxy.Address())
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() {
-		ended <- dying.Run(ctx, Handlers{Work: func(context.Context, []byte) ([]byte, string, error) {
+		ended <- dying.Run(ctx, Handlers{Work: each(func(context.Context, []byte) ([]byte, string, error) {
 			inHand <- struct{}{}
 			<-leave
 			return nil, "", errPassing
-		}})
+		})})
 	}()
 	within(t, "the worker", dying.Running())
-	for i := range lanes {
-		must(t, publisher.PublishWork(errand(i+1), []byte("text"), soon()))
+	for i := range concurrency {
+		must(t, publisher.PublishWork(Item{Job: job(i + 1), Body: []byte("text"), Until: soon()}))
 	}
-	for range lanes {
+	for range concurrency {
 		within(t, "all of it to be in hand", inHand)
 	}
 	proxy.Close()
@@ -201,7 +185,7 @@ func TestADeathCountsOnce(t *testing.T) {
 	must(t, err)
 	deliveries, err := channel.Consume(b.names.work, "", true, false, false, false, nil)
 	must(t, err)
-	for i := range lanes {
+	for i := range concurrency {
 		if d := within(t, fmt.Sprintf("delivery %d", i+1), deliveries); d.Headers["x-delivery-count"] != int64(1) {
 			t.Errorf("delivered again with the headers %v", d.Headers)
 		}
@@ -211,29 +195,42 @@ func TestADeathCountsOnce(t *testing.T) {
 	within(t, "the worker to end", ended)
 }
 
-// A message on which consumers die time and again ends in the dead exchange: its
-// errand fails, and a copy is kept for people.
+// A message on which consumers die ends in the dead exchange: each of its jobs is tried
+// alone, the one on which they die fails, and a record of it is kept for people. The others
+// are answered, and none of them waits for more than two redeliveries of the one.
 func TestPoisonEndsInTheDeadLetterQueue(t *testing.T) {
 	b := newBroker(t)
 	publisher := b.bus(t, b.Address)
-	must(t, publisher.PublishWork(errand(1), []byte("poison"), soon()))
-	conn, err := amqp091.Dial(b.Address)
-	must(t, err)
-	defer conn.Close()
-	channel, err := conn.Channel()
-	must(t, err)
-	must(t, channel.Qos(1, 0, false))
-	deliveries, err := channel.Consume(b.names.work, "", false, false, false, false, nil)
-	must(t, err)
-	go func() {
-		for d := range deliveries {
-			_ = d.Nack(false, true) // as the broker does for a consumer that died
+	const n, poison = 10, 4
+	var items []Item
+	for i := range n {
+		items = append(items, Item{Job: job(i + 1), Body: fmt.Appendf(nil, "text %d", i+1), Until: soon()})
+	}
+	must(t, publisher.PublishWork(items...))
+	got, settle := answers(2 * n)
+	b.run(t, b.Address, Handlers{Answer: settling(settle)})
+	deaths := b.mortal(t, func(request string) bool { return request == fmt.Sprintf("text %d", poison) })
+	ended := map[Job]string{}
+	for range n {
+		a := within(t, "an end of each", got)
+		if ended[a.Job] != "" {
+			t.Errorf("job %v ended twice", a.Job)
 		}
-	}()
-	got, settle := answers(1)
-	b.run(t, b.Address, Handlers{Answer: settle})
-	if a := within(t, "the failure", got); a.Errand != errand(1) || a.failure != Failed {
-		t.Errorf("%+v", a)
+		if ended[a.Job] = a.answer; a.failure != "" {
+			ended[a.Job] = a.failure
+		}
+	}
+	for i := range n {
+		want := fmt.Sprintf("re: text %d", i+1)
+		if i+1 == poison {
+			want = Failed
+		}
+		if ended[job(i+1)] != want {
+			t.Errorf("job %d ended as %q", i+1, ended[job(i+1)])
+		}
+	}
+	if d := deaths(); d != 2+aloneDeliveries { // in the batch, alone, and twice again
+		t.Errorf("the workers died %d times", d)
 	}
 	records := b.at(b.Address).DeadLetters()
 	defer records.Close()
@@ -242,19 +239,60 @@ func TestPoisonEndsInTheDeadLetterQueue(t *testing.T) {
 		must(t, records.Each(t.Context(), func(l DeadLetter) (bool, error) { kept = append(kept, l); return false, nil }))
 		return len(kept) > 0
 	})
-	if l := kept[0]; l.ID == "" || l.At.IsZero() || l.From != kindWork || l.Reason != "delivery_limit" || l.Prediction != errand(1).Prediction || l.Position != 1 || !l.Settled {
-		t.Errorf("the record is %+v", l)
+	if l := kept[0]; len(kept) != 1 || l.ID == "" || l.At.IsZero() || l.From != kindWork || l.Reason != "delivery_limit" || l.Prediction != job(poison).Prediction || l.Position != poison || !l.Settled {
+		t.Errorf("the records are %+v", kept)
 	}
+}
+
+// mortal runs workers, one after another, until the test ends. Each dies of a request that
+// kills: its connection is lost while it has messages in hand.
+func (b broker) mortal(t *testing.T, kills func(request string) bool) (deaths func() int) {
+	var died atomic.Int32
+	ctx, stop := context.WithCancel(context.Background())
+	var all sync.WaitGroup
+	all.Go(func() {
+		for ctx.Err() == nil {
+			b.liveOnce(t, ctx, kills, &died)
+		}
+	})
+	t.Cleanup(func() { stop(); all.Wait() })
+	return func() int { return int(died.Load()) }
+}
+
+func (b broker) liveOnce(t *testing.T, ctx context.Context, kills func(request string) bool, died *atomic.Int32) {
+	life, die := context.WithCancel(ctx)
+	defer die()
+	bus, err := b.at(b.Address).Open(ctx, quiet)
+	if err != nil && ctx.Err() == nil {
+		t.Error(err)
+	}
+	if err != nil {
+		return
+	}
+	_ = bus.Run(life, Handlers{Work: func(ctx context.Context, requests [][]byte) []Outcome {
+		for _, request := range requests {
+			if kills(string(request)) {
+				died.Add(1)
+				bus.broker.consuming.close() // all that it had in hand is the broker's again
+				die()
+				<-bus.closing
+				return slices.Repeat([]Outcome{{Err: errPassing}}, len(requests))
+			}
+		}
+		return each(echo)(ctx, requests)
+	}})
 }
 
 // A queue that was deleted is made again before the next message is published, which
 // no queue would take: that message is not lost.
 func TestADeletedQueueIsMadeAgain(t *testing.T) {
 	b := newBroker(t)
-	got, settle := answers(1)
-	bus := b.run(t, b.Address, Handlers{Work: echo, Answer: settle})
+	publisher := b.bus(t, b.Address) // consumes nothing, or its consumer could make the queue again
+	must(t, publisher.PublishWork(Item{Job: job(1), Body: []byte("lost with its queue"), Until: soon()}))
 	must(t, b.DeleteQueue(b.names.work))
-	must(t, bus.PublishWork(errand(1), []byte("text"), soon()))
+	must(t, publisher.PublishWork(Item{Job: job(2), Body: []byte("text"), Until: soon()}))
+	got, settle := answers(2)
+	b.run(t, b.Address, Handlers{Work: each(echo), Answer: settling(settle)})
 	if a := within(t, "the answer", got); a.answer != "re: text" {
 		t.Errorf("answer %q", a.answer)
 	}
@@ -265,17 +303,17 @@ func TestADeletedQueueIsMadeAgain(t *testing.T) {
 func TestADeletedQueueUnderLoad(t *testing.T) {
 	b := newBroker(t)
 	got, settle := answers(10_000)
-	b.run(t, b.Address, Handlers{Work: echo})
-	b.run(t, b.Address, Handlers{Answer: settle})
+	b.run(t, b.Address, Handlers{Work: each(echo)})
+	b.run(t, b.Address, Handlers{Answer: settling(settle)})
 	publisher := b.bus(t, b.Address)
 	ctx, stop := context.WithCancel(t.Context())
 	var load sync.WaitGroup
 	defer load.Wait()
 	defer stop()
-	for range lanes {
+	for range concurrency {
 		load.Go(func() {
 			for ctx.Err() == nil {
-				_ = publisher.PublishWork(errand(1), []byte("text"), soon()) // what is lost is lost: its hold would expire
+				_ = publisher.PublishWork(Item{Job: job(1), Body: []byte("text"), Until: soon()}) // what is lost is lost: its hold would expire
 			}
 		})
 	}
@@ -302,7 +340,7 @@ func TestABrokerThatLostEverything(t *testing.T) {
 	b := newBroker(t)
 	hints := make(chan eventstore.Position, 100)
 	got, settle := answers(100)
-	bus := b.run(t, b.Address, Handlers{Work: echo, Answer: settle,
+	bus := b.run(t, b.Address, Handlers{Work: each(echo), Answer: settling(settle),
 		Hint: func(at eventstore.Position) { hints <- at }})
 	must(t, b.LoseEverything())
 	deadline := time.After(60 * time.Second)
@@ -310,7 +348,7 @@ func TestABrokerThatLostEverything(t *testing.T) {
 	defer again.Stop()
 	var answered, heard bool
 	for !answered || !heard { // what is published before all of it stands is lost, or refused
-		_ = bus.PublishWork(errand(1), []byte("text"), soon())
+		_ = bus.PublishWork(Item{Job: job(1), Body: []byte("text"), Until: soon()})
 		_ = bus.PublishHint(7)
 		select {
 		case a := <-got:
@@ -329,19 +367,19 @@ func TestABrokerThatLostEverything(t *testing.T) {
 func TestARefusedPublishIsAnError(t *testing.T) {
 	b := newBroker(t)
 	bus := b.bus(t, b.Address)
-	must(t, bus.PublishWork(errand(1), []byte("text"), soon()))
+	must(t, bus.PublishWork(Item{Job: job(1), Body: []byte("text"), Until: soon()}))
 	must(t, b.DeleteExchange(b.names.sendWork))
-	if err := bus.PublishWork(errand(2), []byte("text"), soon()); err == nil {
+	if err := bus.PublishWork(Item{Job: job(2), Body: []byte("text"), Until: soon()}); err == nil {
 		t.Error("work that no exchange takes is published")
 	}
-	must(t, bus.PublishWork(errand(3), []byte("text"), soon()))
+	must(t, bus.PublishWork(Item{Job: job(3), Body: []byte("text"), Until: soon()}))
 }
 
 // Headers that others add, whatever their type, do not keep a message from being
 // read: quorum queues add integers to what is delivered again.
 func TestForeignHeaders(t *testing.T) {
 	key := newKey(t, "")
-	m := errand(1).message([]byte("text"))
+	m := Item{Job: job(1), Body: []byte("text")}.message()
 	sent := marshal(key, kindWork, m)
 	sent.Headers["x-delivery-count"], sent.Headers["x-death"], sent.Headers["kassa_other"] = int64(3), []any{amqp091.Table{"count": int64(1)}}, 7
 	got, err := unmarshal(key, kindWork, amqp091.Delivery{Acknowledger: &amqp091.Channel{}, Headers: sent.Headers, Body: sent.Body})
@@ -357,15 +395,15 @@ func TestPublishingDoesNotWaitForEver(t *testing.T) {
 	b := newBroker(t)
 	proxy := bustest.NewProxy(t, b.Address, "127.0.0.1")
 	bus := b.bus(t, proxy.Address())
-	must(t, bus.PublishWork(errand(1), []byte("before"), soon()))
+	must(t, bus.PublishWork(Item{Job: job(1), Body: []byte("before"), Until: soon()}))
 	proxy.Freeze()
-	bus.broker.publisher.timeout = 50 * time.Millisecond // only while nothing passes, so it can be as short as it likes
-	if err := bus.PublishWork(errand(2), []byte("meanwhile"), soon()); !errors.Is(err, errNotPublished) {
+	bus.broker.publisher.timeout = 50 * time.Millisecond                                                                                                                        // only while nothing passes, so it can be as short as it likes
+	if err := bus.PublishWork(Item{Job: job(2), Body: []byte("meanwhile"), Until: soon()}); !errors.Is(err, errNotPublished) || !strings.Contains(err.Error(), "within 50ms") { // and not when the connection is found to be dead, much later
 		t.Errorf("a broker that does not confirm: %v", err)
 	}
 	bus.broker.publisher.timeout = publishTimeout
 	proxy.Cut()
-	must(t, bus.PublishWork(errand(3), []byte("after"), soon()))
+	must(t, bus.PublishWork(Item{Job: job(3), Body: []byte("after"), Until: soon()}))
 }
 
 // The zero value of a channel that the broker closed is not a message.

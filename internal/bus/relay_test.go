@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -20,13 +19,13 @@ var errKilled = errors.New("the process was killed")
 // carried is what came out at the other end of the bus, over all lives of the
 // process.
 type carried struct {
-	mu      sync.Mutex
-	events  map[eventstore.Position]int
-	errands map[eventstore.Position]int
+	mu     sync.Mutex
+	events map[eventstore.Position]int
+	jobs   map[eventstore.Position]int
 }
 
 func newCarried() *carried {
-	return &carried{events: map[eventstore.Position]int{}, errands: map[eventstore.Position]int{}}
+	return &carried{events: map[eventstore.Position]int{}, jobs: map[eventstore.Position]int{}}
 }
 
 func (c *carried) event(at eventstore.Position) {
@@ -35,31 +34,31 @@ func (c *carried) event(at eventstore.Position) {
 	c.events[at]++
 }
 
-func (c *carried) errand(at eventstore.Position) {
+func (c *carried) job(at eventstore.Position) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.errands[at]++
+	c.jobs[at]++
 }
 
-// lacks gives the first position that was not carried, or whose errand was not;
+// lacks gives the first position that was not carried, or whose job was not;
 // 0 where nothing lacks.
 func (c *carried) lacks(all []eventstore.Recorded) eventstore.Position {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, rec := range all {
-		if c.events[rec.Position] == 0 || isErrand(rec) && c.errands[rec.Position] == 0 {
+		if c.events[rec.Position] == 0 || asksForJob(rec) && c.jobs[rec.Position] == 0 {
 			return rec.Position
 		}
 	}
 	return 0
 }
 
-func isErrand(rec eventstore.Recorded) bool { return rec.Type == domain.TypePredictionRequested }
+func asksForJob(rec eventstore.Recorded) bool { return rec.Type == domain.TypePredictionRequested }
 
 // life is a process that carries the log, until it is told to stop or is killed at
 // a step: from then on it can do nothing any more.
 type life struct {
-	Log
+	Events
 	*carried
 	step string
 	at   eventstore.Position // of the event at which it is killed
@@ -78,8 +77,8 @@ func has(batch []eventstore.Recorded, at eventstore.Position) bool {
 	return len(batch) > 0 && batch[0].Position <= at && at <= batch[len(batch)-1].Position
 }
 
-func (l *life) After(ctx context.Context, at eventstore.Position, limit int) ([]eventstore.Recorded, error) {
-	batch, err := l.Log.After(ctx, at, limit)
+func (l *life) Recent(ctx context.Context, at eventstore.Position, limit int) ([]eventstore.Recorded, error) {
+	batch, err := l.Events.Recent(ctx, at, limit)
 	if l.killedAt("1 read", has(batch, l.at)) {
 		return nil, errKilled
 	}
@@ -87,18 +86,14 @@ func (l *life) After(ctx context.Context, at eventstore.Position, limit int) ([]
 }
 
 func (l *life) carry(_ context.Context, rec eventstore.Recorded) error {
-	if strings.HasPrefix(l.step, "3") && rec.Position > l.at { // carried side by side, it could be faster than the kill
-		<-l.dead.Done()
-		return errKilled
-	}
-	if l.killedAt("3 errand, before", rec.Position == l.at) {
+	if l.killedAt("3 job, before", rec.Position == l.at) {
 		return errKilled
 	}
 	l.event(rec.Position)
-	if isErrand(rec) {
-		l.errand(rec.Position)
+	if asksForJob(rec) {
+		l.job(rec.Position)
 	}
-	if l.killedAt("3 errand, after", rec.Position == l.at) {
+	if l.killedAt("3 job, after", rec.Position == l.at) {
 		return errKilled
 	}
 	return nil
@@ -108,7 +103,7 @@ func (l *life) SetCheckpoint(ctx context.Context, name string, at eventstore.Pos
 	if l.killedAt("4 checkpoint, before", true) {
 		return errKilled
 	}
-	if err := l.Log.SetCheckpoint(ctx, name, at); err != nil {
+	if err := l.Events.SetCheckpoint(ctx, name, at); err != nil {
 		return err
 	}
 	if l.killedAt("4 checkpoint, after", true) {
@@ -124,7 +119,7 @@ func live(t testing.TB, l *life, from eventstore.Position, until func() bool) er
 	b, stop := running(t, Handlers{})
 	ctx, halt := context.WithCancel(t.Context())
 	context.AfterFunc(l.dead, halt)
-	relay := &Relay{Log: l, Bus: b, Logger: quiet, Name: "relay", Carry: l.carry}
+	relay := &Relay{Events: l, Bus: b, Logger: quiet, Name: "relay", Carry: inTurn(l.carry)}
 	done := make(chan error, 1)
 	go func() { done <- relay.Run(ctx, from) }()
 	poll := time.NewTicker(time.Millisecond)
@@ -145,25 +140,25 @@ func live(t testing.TB, l *life, from eventstore.Position, until func() bool) er
 // later one, on the way to an event and at its own: whatever was not carried is
 // carried by the next life, and nothing before the checkpoint is missing.
 func TestRelayCarriesAgain(t *testing.T) {
-	store, town := log(t, 120)
+	store, workload := log(t, 120)
 	all := readAll(t, store)
 	if len(all) < 2*relayBatch {
 		t.Fatalf("the log has only %d events", len(all))
 	}
-	var errands []eventstore.Position
+	var jobs []eventstore.Position
 	for _, rec := range all {
-		if isErrand(rec) {
-			errands = append(errands, rec.Position)
+		if asksForJob(rec) {
+			jobs = append(jobs, rec.Position)
 		}
 	}
-	steps := []string{"1 read", "3 errand, before", "3 errand, after",
+	steps := []string{"1 read", "3 job, before", "3 job, after",
 		"4 checkpoint, before", "4 checkpoint, after"}
 	for i, step := range steps {
-		for _, at := range []eventstore.Position{errands[3], errands[len(errands)-3]} {
+		for _, at := range []eventstore.Position{jobs[3], jobs[len(jobs)-3]} {
 			t.Run(fmt.Sprintf("%s, at position %d", step, at), func(t *testing.T) {
 				name := fmt.Sprintf("%d-%d", i, at) // a checkpoint of its own
 				log, c := named{store, name}, newCarried()
-				first := &life{Log: log, carried: c, step: step, at: at}
+				first := &life{Events: log, carried: c, step: step, at: at}
 				err := live(t, first, math.MaxInt64, func() bool { return c.lacks(all) == 0 })
 				if !errors.Is(err, errKilled) && first.dead.Err() == nil {
 					t.Fatalf("it was not killed, and gave %v", err)
@@ -178,7 +173,7 @@ func TestRelayCarriesAgain(t *testing.T) {
 				}
 
 				next, rest := newCarried(), all[checkpoint:]
-				must(t, live(t, &life{Log: log, carried: next}, math.MaxInt64, func() bool { return next.lacks(rest) == 0 }))
+				must(t, live(t, &life{Events: log, carried: next}, math.MaxInt64, func() bool { return next.lacks(rest) == 0 }))
 				if checkpoint, err := log.Checkpoint(t.Context(), "relay"); err != nil || int(checkpoint) != len(all) {
 					t.Errorf("after a clean stop the checkpoint is %d of %d, %v", checkpoint, len(all), err)
 				}
@@ -190,11 +185,11 @@ func TestRelayCarriesAgain(t *testing.T) {
 	}
 
 	// After a clean stop only what is new is carried.
-	log, c := named{store, "0-" + fmt.Sprint(errands[3])}, newCarried()
-	_, err := town.Live(t.Context(), store, 24)
+	log, c := named{store, "0-" + fmt.Sprint(jobs[3])}, newCarried()
+	_, err := workload.Step(t.Context(), store, 24)
 	must(t, err)
 	news := readAll(t, store)[len(all):]
-	must(t, live(t, &life{Log: log, carried: c}, math.MaxInt64, func() bool { return c.lacks(news) == 0 }))
+	must(t, live(t, &life{Events: log, carried: c}, math.MaxInt64, func() bool { return c.lacks(news) == 0 }))
 	if len(c.events) != len(news) {
 		t.Errorf("%d events were carried, %d are new", len(c.events), len(news))
 	}
@@ -223,7 +218,7 @@ func readAll(t testing.TB, store *eventstore.Store) (all []eventstore.Recorded) 
 	return all
 }
 
-// The relay begins behind its checkpoint, or before the oldest open errand where
+// The relay begins behind its checkpoint, or before the oldest open job where
 // that is earlier.
 func TestRelayBegins(t *testing.T) {
 	store, _ := log(t, 10)
@@ -233,7 +228,7 @@ func TestRelayBegins(t *testing.T) {
 	} {
 		log, c := named{store, fmt.Sprint(tt)}, newCarried()
 		must(t, log.SetCheckpoint(t.Context(), "", tt.checkpoint))
-		must(t, live(t, &life{Log: log, carried: c}, tt.from, func() bool { return c.lacks(all[len(all)-1:]) == 0 }))
+		must(t, live(t, &life{Events: log, carried: c}, tt.from, func() bool { return c.lacks(all[len(all)-1:]) == 0 }))
 		if c.lacks(all[tt.want-1:]) != 0 || c.events[tt.want-1] != 0 {
 			t.Errorf("checkpoint %d, from %d: it did not begin at %d: %v", tt.checkpoint, tt.from, tt.want, c.events)
 		}
@@ -248,9 +243,10 @@ type paced struct {
 	grown  chan struct{}
 	wrote  []time.Time
 	kept   eventstore.Position
-	refuse error // what After says instead
-	away   int   // so often the checkpoint cannot be read or written
-	ahead  bool  // the checkpoint does not follow the log
+	refuse error               // what After says instead
+	away   int                 // so often the checkpoint cannot be read or written
+	ahead  bool                // the checkpoint does not follow the log
+	gone   eventstore.Position // archived
 }
 
 func newPaced() *paced { return &paced{grown: make(chan struct{})} }
@@ -279,7 +275,7 @@ func (p *paced) Wait(ctx context.Context, after eventstore.Position) error {
 	}
 }
 
-func (p *paced) After(_ context.Context, at eventstore.Position, limit int) (batch []eventstore.Recorded, err error) {
+func (p *paced) Recent(_ context.Context, at eventstore.Position, limit int) (batch []eventstore.Recorded, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for len(batch) < limit && at < p.size {
@@ -295,6 +291,8 @@ func (p *paced) After(_ context.Context, at eventstore.Position, limit int) (bat
 	}
 	return batch, p.refuse
 }
+
+func (p *paced) Archived(context.Context) (eventstore.Position, error) { return p.gone, nil }
 
 func (p *paced) Checkpoint(context.Context, string) (eventstore.Position, error) {
 	p.mu.Lock()
@@ -329,7 +327,7 @@ func inTime(t *testing.T, carry func(context.Context, eventstore.Recorded) error
 		p := newPaced()
 		b, stopBus := running(t, Handlers{})
 		ctx, cancel := context.WithCancel(context.Background())
-		relay := &Relay{Log: p, Bus: b, Logger: quiet, Name: "relay", Carry: carry}
+		relay := &Relay{Events: p, Bus: b, Logger: quiet, Name: "relay", Carry: inTurn(carry)}
 		done := make(chan error, 1)
 		go func() { done <- relay.Run(ctx, math.MaxInt64) }()
 		run(p, func() error { cancel(); return <-done })
@@ -411,12 +409,12 @@ func TestRelayBeginsAndEndsWhileTheDatabaseIsAway(t *testing.T) {
 	b, stopBus := running(t, Handlers{})
 	ctx, cancel := context.WithCancel(t.Context())
 	carried, done := make(chan eventstore.Position), make(chan error, 1)
-	relay := &Relay{Log: p, Bus: b, Logger: quiet, Name: "relay", Carry: func(_ context.Context, rec eventstore.Recorded) error {
+	relay := &Relay{Events: p, Bus: b, Logger: quiet, Name: "relay", Carry: inTurn(func(_ context.Context, rec eventstore.Recorded) error {
 		carried <- rec.Position
 		return nil
-	}}
+	})}
 	go func() { done <- relay.Run(ctx, math.MaxInt64) }()
-	if at := within(t, "the first errand", carried); at != 1 {
+	if at := within(t, "the first job", carried); at != 1 {
 		t.Errorf("position %d was carried first", at)
 	}
 	p.mu.Lock()
@@ -434,7 +432,7 @@ func TestRelayEnds(t *testing.T) {
 		p.refuse = final
 		p.grow()
 		b, _ := running(t, Handlers{})
-		relay := &Relay{Log: p, Bus: b, Logger: quiet, Name: "relay", Carry: nothing}
+		relay := &Relay{Events: p, Bus: b, Logger: quiet, Name: "relay", Carry: inTurn(nothing)}
 		if err := relay.Run(t.Context(), math.MaxInt64); !errors.Is(err, final) {
 			t.Errorf("at %v it gave %v", final, err)
 		}

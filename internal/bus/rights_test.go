@@ -3,6 +3,7 @@ package bus
 import (
 	"context"
 	"fmt"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -80,18 +81,18 @@ func TestWhatAWorkersUserMayDo(t *testing.T) {
 	b := newBroker(t)
 	n := b.names
 	got, settle := answers(1)
-	service := b.run(t, b.Address, Handlers{Answer: settle})
-	must(t, service.PublishAnswer(errand(7), []byte("another's answer"), ""))
+	service := b.run(t, b.Address, Handlers{Answer: settling(settle)})
+	must(t, service.PublishAnswers(Item{Job: job(7), Body: []byte("another's answer"), Failure: ""}))
 	within(t, "the first answer", got)
 	as := b.as(t, b.key.WorkerRights())
 
 	attacks := []attack{publishTo("amq.fanout", ""), publishTo("amq.direct", n.work), publishTo("amq.topic", n.work)}
-	for _, exchange := range []string{n.sendWork, n.sendHints, n.sendDead, n.sendKept} {
+	for _, exchange := range []string{n.sendWork, n.sendAloneWork, n.sendAloneAnswers, n.sendHints, n.sendDead, n.sendKept} {
 		attacks = append(attacks, publishTo(exchange, ownQueue))
 	}
 	for queue := range n.queues() {
 		attacks = append(attacks, publishTo("", queue))
-		if queue != n.work {
+		if queue != n.work && queue != n.aloneWork {
 			attacks = append(attacks, onQueue(queue)...)
 		}
 		for exchange := range n.exchanges() {
@@ -108,10 +109,31 @@ func TestWhatAWorkersUserMayDo(t *testing.T) {
 	must(t, err)
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- worker.Run(ctx, Handlers{Work: echo}) }()
-	must(t, service.PublishWork(errand(1), []byte("text"), soon()))
+	go func() { ended <- worker.Run(ctx, Handlers{Work: each(echo)}) }()
+	must(t, service.PublishWork(Item{Job: job(1), Body: []byte("text"), Until: soon()}))
 	if a := within(t, "the answer", got); a.answer != "re: text" {
 		t.Errorf("answer %q", a.answer)
+	}
+	stop()
+	must(t, within(t, "the worker to end", ended))
+}
+
+// A worker whose user still has the rights of a version before works, and is ready. What is
+// tried alone waits for another worker, or for its hold to expire.
+func TestAWorkerWithTheRightsOfBefore(t *testing.T) {
+	b := newBroker(t)
+	got, settle := answers(1)
+	service := b.run(t, b.Address, Handlers{Answer: settling(settle)})
+	rights := b.key.WorkerRights()
+	rights.Read = "^" + regexp.QuoteMeta(b.names.work) + "$"
+	worker, err := b.as(t, rights).Open(t.Context(), quiet)
+	must(t, err)
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- worker.Run(ctx, Handlers{Work: each(echo)}) }()
+	must(t, service.PublishWork(Item{Job: job(1), Body: []byte("text"), Until: soon()}))
+	if a := within(t, "the answer", got); a.answer != "re: text" || worker.Connected() != nil {
+		t.Errorf("answer %q, and it is not ready: %v", a.answer, worker.Connected())
 	}
 	stop()
 	must(t, within(t, "the worker to end", ended))
@@ -142,8 +164,8 @@ func TestWhatTheServicesUserMayDo(t *testing.T) {
 	got, settle := answers(1)
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- service.Run(ctx, Handlers{Work: echo, Answer: settle}) }()
-	must(t, service.PublishWork(errand(1), []byte("text"), soon()))
+	go func() { ended <- service.Run(ctx, Handlers{Work: each(echo), Answer: settling(settle)}) }()
+	must(t, service.PublishWork(Item{Job: job(1), Body: []byte("text"), Until: soon()}))
 	if a := within(t, "the answer", got); a.answer != "re: text" {
 		t.Errorf("answer %q", a.answer)
 	}
@@ -164,14 +186,14 @@ func TestWhatTheServicesUserMayDo(t *testing.T) {
 func TestTwoInstallationsOnOneVirtualHost(t *testing.T) {
 	b := newBroker(t)
 	other := broker{b.Broker, newKey(t, ""), names{}}
-	const n = 2 * lanes
+	const n = 2 * concurrency
 	got, settle := answers(n)
 	othersGot, othersSettle := answers(n)
-	mine := b.run(t, b.Address, Handlers{Work: echo, Answer: settle})
-	theirs := other.run(t, b.Address, Handlers{Work: func(context.Context, []byte) ([]byte, string, error) { return []byte("theirs"), "", nil }, Answer: othersSettle})
+	mine := b.run(t, b.Address, Handlers{Work: each(echo), Answer: settling(settle)})
+	theirs := other.run(t, b.Address, Handlers{Work: each(func(context.Context, []byte) ([]byte, string, error) { return []byte("theirs"), "", nil }), Answer: settling(othersSettle)})
 	for i := range n {
-		must(t, mine.PublishWork(errand(i+1), []byte("text"), soon()))
-		must(t, theirs.PublishWork(errand(i+1), []byte("text"), soon()))
+		must(t, mine.PublishWork(Item{Job: job(i + 1), Body: []byte("text"), Until: soon()}))
+		must(t, theirs.PublishWork(Item{Job: job(i + 1), Body: []byte("text"), Until: soon()}))
 	}
 	for range n {
 		if a := within(t, "an answer of ours", got); a.answer != "re: text" {

@@ -41,7 +41,7 @@ func TestTheBrokerMayRefuseAtFirst(t *testing.T) {
 		must(t, b.MayRead(false))
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
-		go func() { done <- bus.Run(ctx, Handlers{Work: echo}) }()
+		go func() { done <- bus.Run(ctx, Handlers{Work: each(echo)}) }()
 		select {
 		case err := <-done:
 			t.Fatalf("the bus ended: %v", err)

@@ -11,32 +11,42 @@ import (
 // The topology of one installation. Work and answers are quorum queues: they survive
 // the loss of a node, and count deliveries, so that a message on which consumers die is
 // a dead letter. What is dead is settled by a matcher, which keeps a record without its
-// body for people. Hints only say how far the log has come: each process that wants
+// body for people. What was in hand when a process died is tried again in the queues
+// alone, from which a process takes one message at a time: so a death counts for the
+// message that caused it, and for no other. Hints only carry how far the log has come: each process that wants
 // them has a queue of its own, which goes with its connection.
 //
 // Nothing is published by way of the default exchange: who may do that may publish to
 // every queue of the virtual host. Exchanges and queues have different names, because
 // a right to a name is a right to both.
 type names struct {
-	work, answers, dead, kept                            string // queues
+	work, answers, aloneWork, aloneAnswers, dead, kept   string // queues
 	sendWork, sendAnswers, sendHints, sendDead, sendKept string // exchanges
+	sendAloneWork, sendAloneAnswers                      string // exchanges too
 	hints, replies                                       string // beginnings of the names of queues
 }
 
 func namesOf(installation string) names {
 	at := "kassa." + installation + "."
-	return names{work: at + "work", answers: at + "answers", dead: at + "dead", kept: at + "kept",
+	return names{work: at + kindWork, answers: at + kindAnswers, aloneWork: at + aloneSuffix[1:] + kindWork, aloneAnswers: at + aloneSuffix[1:] + kindAnswers,
+		sendAloneWork: at + "send.alone.work", sendAloneAnswers: at + "send.alone.answers", dead: at + "dead", kept: at + "kept",
 		sendWork: at + "send.work", sendAnswers: at + "send.answers", sendHints: at + "send.hints", sendDead: at + "send.dead", sendKept: at + "send.kept",
 		hints: at + "hints.", replies: at + "replies."}
 }
 
+// aloneSuffix is before the kind at the end of the name of a queue in which jobs are tried alone.
+const aloneSuffix = ".alone."
+
 const (
-	// A process that dies counts once for each message that it had.
+	// Consumers of this version refuse what was delivered before, so these limits are for
+	// those of older ones; the arguments of a queue cannot be changed.
 	workDeliveries    = 10
 	answersDeliveries = 20
-	keptMost          = 10_000
-	day               = int64(24 * 60 * 60 * 1000) // milliseconds; no question is open for longer
-	keptFor           = 30 * day                   // an int would be sent as 32 bits
+	// A message that is tried alone is delivered again so often.
+	aloneDeliveries = 2
+	maxKept         = 10_000
+	day             = int64(24 * 60 * 60 * 1000) // milliseconds; no question is open for longer
+	keptFor         = 30 * day                   // an int would be sent as 32 bits
 	// ownQueue is the routing key of what goes to an exchange's own queue.
 	ownQueue = "queue"
 )
@@ -44,6 +54,7 @@ const (
 // exchanges lists every exchange with its kind.
 func (n names) exchanges() map[string]string {
 	return map[string]string{n.sendWork: amqp091.ExchangeDirect, n.sendAnswers: amqp091.ExchangeDirect, n.sendKept: amqp091.ExchangeDirect,
+		n.sendAloneWork: amqp091.ExchangeDirect, n.sendAloneAnswers: amqp091.ExchangeDirect,
 		n.sendHints: amqp091.ExchangeFanout, n.sendDead: amqp091.ExchangeFanout}
 }
 
@@ -51,24 +62,23 @@ func (n names) exchanges() map[string]string {
 // refused by the broker, and so found at the start. A dead letter stays where it was
 // until the queue of the dead has it.
 func (n names) queues() map[string]amqp091.Table {
-	work := amqp091.Table{"x-queue-type": "quorum", "x-delivery-limit": workDeliveries, "x-dead-letter-exchange": n.sendDead,
-		"x-dead-letter-strategy": "at-least-once", "x-overflow": "reject-publish", "x-message-ttl": day}
-	answers := amqp091.Table{}
-	for name, value := range work {
-		answers[name] = value
+	jobs := func(deliveries int) amqp091.Table {
+		return amqp091.Table{"x-queue-type": "quorum", "x-delivery-limit": deliveries, "x-dead-letter-exchange": n.sendDead,
+			"x-dead-letter-strategy": "at-least-once", "x-overflow": "reject-publish", "x-message-ttl": day}
 	}
-	answers["x-delivery-limit"] = answersDeliveries
 	return map[string]amqp091.Table{
-		n.work:    work,
-		n.answers: answers,
-		n.dead:    {"x-queue-type": "quorum", "x-delivery-limit": -1, "x-message-ttl": day},
-		n.kept:    {"x-queue-type": "quorum", "x-delivery-limit": -1, "x-max-length": keptMost, "x-overflow": "drop-head", "x-message-ttl": keptFor},
+		n.work:         jobs(workDeliveries),
+		n.answers:      jobs(answersDeliveries),
+		n.aloneWork:    jobs(aloneDeliveries),
+		n.aloneAnswers: jobs(aloneDeliveries),
+		n.dead:         {"x-queue-type": "quorum", "x-delivery-limit": -1, "x-message-ttl": day},
+		n.kept:         {"x-queue-type": "quorum", "x-delivery-limit": -1, "x-max-length": maxKept, "x-overflow": "drop-head", "x-message-ttl": keptFor},
 	}
 }
 
-// bindings say from which exchange a queue takes.
+// bindings are the exchange of each queue.
 func (n names) bindings() map[string]string {
-	return map[string]string{n.work: n.sendWork, n.answers: n.sendAnswers, n.dead: n.sendDead, n.kept: n.sendKept}
+	return map[string]string{n.work: n.sendWork, n.answers: n.sendAnswers, n.aloneWork: n.sendAloneWork, n.aloneAnswers: n.sendAloneAnswers, n.dead: n.sendDead, n.kept: n.sendKept}
 }
 
 // declare makes what is missing of the topology.
@@ -113,13 +123,13 @@ func (n names) ensure(channel *amqp091.Channel, declares bool, queue string) err
 }
 
 // hintsMost is how many hints wait for a process; only the newest counts.
-const hintsMost = 100
+const maxHints = 100
 
 // declareHints makes a queue of hints for this process. It is on no disk, and on the
 // node to which the process is connected.
 func (n names) declareHints(channel *amqp091.Channel) (string, error) {
 	queue := n.hints + randomHex(8)
-	_, err := channel.QueueDeclare(queue, false, true, true, false, amqp091.Table{"x-max-length": hintsMost, "x-overflow": "drop-head"})
+	_, err := channel.QueueDeclare(queue, false, true, true, false, amqp091.Table{"x-max-length": maxHints, "x-overflow": "drop-head"})
 	if err == nil {
 		err = channel.QueueBind(queue, "", n.sendHints, false, nil)
 	}
@@ -143,5 +153,5 @@ func (k Key) ServiceRights() Rights {
 // WorkerRights are those of a worker, which takes work and gives answers.
 func (k Key) WorkerRights() Rights {
 	n := namesOf(k.Installation)
-	return Rights{Configure: "^$", Write: "^" + regexp.QuoteMeta(n.sendAnswers) + "$", Read: "^" + regexp.QuoteMeta(n.work) + "$"}
+	return Rights{Configure: "^$", Write: "^" + regexp.QuoteMeta(n.sendAnswers) + "$", Read: "^(" + regexp.QuoteMeta(n.work) + "|" + regexp.QuoteMeta(n.aloneWork) + ")$"}
 }

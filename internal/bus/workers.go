@@ -13,16 +13,16 @@ import (
 	amqp091 "github.com/rabbitmq/amqp091-go"
 )
 
-// Workers are those who take errands from the broker, for somebody who waits for
-// each answer, such as an import of films. What is asked goes among the errands of
-// predictions; the answers come back to a queue that ends with the connection.
+// Workers gives jobs to the workers over the broker and waits for each answer, such as
+// for an import of films. The jobs go among those of predictions; the answers come back
+// to a queue that ends with the connection.
 type Workers struct {
 	publisher *publisher
 	replies   *link
 	queue     string
 
 	mu   sync.Mutex
-	open map[string]chan reply // by what each is called; nil when the connection is lost
+	open map[string]chan reply // by the id of the request; nil when the connection is lost
 }
 
 type reply struct {
@@ -34,11 +34,11 @@ type reply struct {
 var errNoReplies = errors.New("the connection to the broker is lost")
 
 // AskWorkers connects. It waits for the broker to be there, until ctx ends.
-func (b Broker) AskWorkers(ctx context.Context, log *slog.Logger) (*Workers, error) {
+func (b Broker) AskWorkers(ctx context.Context, logger *slog.Logger) (*Workers, error) {
 	topology := namesOf(b.Key.Installation)
 	w := &Workers{replies: &link{broker: b, purpose: "replies"}, queue: topology.replies + randomHex(8), open: map[string]chan reply{},
 		publisher: &publisher{link: &link{broker: b, purpose: "publishing"}, topology: topology, timeout: publishTimeout}}
-	err := w.publisher.await(ctx, log)
+	err := w.publisher.await(ctx, logger)
 	var replies <-chan amqp091.Delivery
 	if err == nil {
 		replies, err = w.listen()
@@ -47,7 +47,7 @@ func (b Broker) AskWorkers(ctx context.Context, log *slog.Logger) (*Workers, err
 		w.Close()
 		return nil, err
 	}
-	go w.sort(replies)
+	go w.dispatch(replies)
 	return w, nil
 }
 
@@ -70,9 +70,9 @@ func (w *Workers) listen() (<-chan amqp091.Delivery, error) {
 	return replies, nil
 }
 
-// sort gives each answer to who waits for it. One that nobody waits for is a second
-// one: a worker died between its answer and its acknowledgement.
-func (w *Workers) sort(replies <-chan amqp091.Delivery) {
+// dispatch gives each answer to its caller. One that no caller waits for is a second one:
+// a worker died between its answer and its acknowledgement.
+func (w *Workers) dispatch(replies <-chan amqp091.Delivery) {
 	for d := range replies {
 		m, err := unmarshal(w.replies.broker.Key, kindReplies, d)
 		if err != nil {
@@ -95,8 +95,8 @@ func (w *Workers) sort(replies <-chan amqp091.Delivery) {
 	w.open = nil
 }
 
-// Ask has one of the workers do an errand. A failure is a stable word for why there
-// is no answer and never will be.
+// Ask has one of the workers do a job. A failure is a stable word for why there is no
+// answer and never will be.
 func (w *Workers) Ask(ctx context.Context, request []byte) (answer []byte, failure string, err error) {
 	m := message.NewMessage(watermill.NewUUID(), request)
 	m.Metadata.Set(headerReply, w.queue)
@@ -139,7 +139,7 @@ func (w *Workers) leave(asked string) {
 	delete(w.open, asked)
 }
 
-// Close ends the connections; who still waits gets an error.
+// Close ends the connections; callers that wait get an error.
 func (w *Workers) Close() {
 	w.publisher.link.close()
 	w.replies.close()

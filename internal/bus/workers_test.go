@@ -11,29 +11,29 @@ import (
 	"kassa/internal/bus/bustest"
 )
 
-// Whoever asks gets its own answers, from whichever worker, beside the errands of
+// Whoever asks gets its own answers, from whichever worker, beside the jobs of
 // predictions; also from the second worker when the first was cut off with them.
 func TestAskWorkers(t *testing.T) {
 	b := newBroker(t)
 	proxy := bustest.NewProxy(t, b.Address, "127.0.0.1")
 	got, settle := answers(1)
-	b.run(t, b.Address, Handlers{Answer: settle})
-	held, release := make(chan struct{}, lanes), make(chan struct{})
+	b.run(t, b.Address, Handlers{Answer: settling(settle)})
+	held, release := make(chan struct{}, concurrency), make(chan struct{})
 	cut := b.bus(t, proxy.Address())
 	gone, leave := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() {
-		ended <- cut.Run(gone, Handlers{Work: func(ctx context.Context, _ []byte) ([]byte, string, error) {
+		ended <- cut.Run(gone, Handlers{Work: each(func(ctx context.Context, _ []byte) ([]byte, string, error) {
 			held <- struct{}{}
 			<-release
 			return nil, "", errPassing
-		}})
+		})})
 	}()
 	within(t, "the first worker", cut.Running())
 
 	w, err := b.at(b.Address).AskWorkers(t.Context(), quiet)
 	must(t, err)
-	const n = 3 * lanes
+	const n = 3 * concurrency
 	var all sync.WaitGroup
 	for i := range n {
 		all.Go(func() {
@@ -46,8 +46,8 @@ func TestAskWorkers(t *testing.T) {
 	within(t, "the first worker to have something in hand", held)
 	proxy.Close()
 	proxy.Cut()
-	b.run(t, b.Address, Handlers{Work: echo})
-	must(t, b.bus(t, b.Address).PublishWork(errand(1), []byte("a question"), soon()))
+	b.run(t, b.Address, Handlers{Work: each(echo)})
+	must(t, b.bus(t, b.Address).PublishWork(Item{Job: job(1), Body: []byte("a question"), Until: soon()}))
 	all.Wait()
 	if a := within(t, "the answer of the prediction", got); a.answer != "re: a question" {
 		t.Errorf("answer %q, failure %q", a.answer, a.failure)
@@ -61,21 +61,21 @@ func TestAskWorkers(t *testing.T) {
 	within(t, "the first worker to end", ended)
 }
 
-// An errand that cannot be done, and one that a worker fails at for good, are
+// A job that cannot be done, and one that a worker fails at for good, are
 // answered by their failure.
 func TestAskWorkersInVain(t *testing.T) {
 	b := newBroker(t)
 	var tries atomic.Int32
-	b.run(t, b.Address, Handlers{Work: func(_ context.Context, request []byte) ([]byte, string, error) {
+	b.run(t, b.Address, Handlers{Work: each(func(_ context.Context, request []byte) ([]byte, string, error) {
 		if string(request) == "no meaning" {
 			return nil, "text_not_understood", nil
 		}
 		tries.Add(1)
 		return nil, "", errors.New("the model is gone")
-	}, Answer: func(context.Context, Errand, []byte, string) error {
-		t.Error("it was settled as an errand")
+	}), Answer: settling(func(context.Context, Job, []byte, string) error {
+		t.Error("it was settled as a job")
 		return nil
-	}})
+	})})
 	w, err := b.at(b.Address).AskWorkers(t.Context(), quiet)
 	must(t, err)
 	for request, want := range map[string]string{"no meaning": "text_not_understood", "text": Failed} {

@@ -38,7 +38,7 @@ func (l *Log) add(t testing.TB, a eventstore.Append) []eventstore.Recorded {
 			l.versions[w.Stream]++
 			rec, err := eventstore.Decode(eventstore.EncodeEntry(eventstore.Envelope{
 				Position: eventstore.Position(len(l.entries) + 1), Stream: w.Stream, Version: l.versions[w.Stream],
-				Type: e.Type(), Schema: e.Type().Version(), Time: a.Time, Actor: a.Actor, Cause: a.Cause}, payload))
+				Type: e.Type(), Schema: domain.VersionOf(e), Time: a.Time, Actor: a.Actor, Cause: a.Cause}, payload))
 			must(t, err)
 			l.entries = append(l.entries, rec)
 		}
@@ -48,11 +48,11 @@ func (l *Log) add(t testing.TB, a eventstore.Append) []eventstore.Recorded {
 	return l.entries[before:]
 }
 
-// live adds what happens in a town.
-func (l *Log) live(t testing.TB, town *eventstoretest.Town, appends int) {
+// live adds steps of a workload.
+func (l *Log) live(t testing.TB, workload *eventstoretest.Workload, appends int) {
 	t.Helper()
 	for range appends {
-		town.Took(l.add(t, town.Append(20)))
+		workload.Record(l.add(t, workload.Append(20)))
 	}
 }
 
@@ -70,6 +70,22 @@ func (l *Log) After(_ context.Context, at eventstore.Position, limit int) ([]eve
 	return rest[:min(len(rest), limit)], nil
 }
 
+// Recent is After.
+func (l *Log) Recent(ctx context.Context, at eventstore.Position, limit int) ([]eventstore.Recorded, error) {
+	return l.After(ctx, at, limit)
+}
+
+// At gives the entries at these positions.
+func (l *Log) At(_ context.Context, at []eventstore.Position) (map[eventstore.Position]eventstore.Recorded, error) {
+	found := map[eventstore.Position]eventstore.Recorded{}
+	for _, position := range at {
+		if all := l.all(); position > 0 && int(position) <= len(all) {
+			found[position] = all[position-1]
+		}
+	}
+	return found, nil
+}
+
 // Scan gives fn every entry behind the position.
 func (l *Log) Scan(_ context.Context, at eventstore.Position, fn func([]eventstore.Recorded) error) error {
 	rest := l.all()
@@ -79,7 +95,7 @@ func (l *Log) Scan(_ context.Context, at eventstore.Position, fn func([]eventsto
 	return fn(rest)
 }
 
-// Wait returns when something stands behind the position.
+// Wait returns when there is an entry behind the position.
 func (l *Log) Wait(ctx context.Context, after eventstore.Position) error {
 	for {
 		l.mu.Lock()
@@ -110,8 +126,25 @@ func newStory(t testing.TB, log *Log) *story {
 	return &story{t: t, log: log, now: noon, accounts: map[domain.UserID]*domain.Account{}}
 }
 
-// tell decides and adds. It gives the position of the last entry.
-func (s *story) tell(u domain.UserID, decide func(domain.Account) ([]domain.Event, error)) eventstore.Position {
+// role changes that of an admin, as the operator does.
+func (s *story) role(u domain.UserID, change func(domain.Account, domain.Role, domain.Orderer) ([]domain.Event, error)) {
+	s.apply(u, func(a domain.Account) ([]domain.Event, error) {
+		return change(a, domain.AdminRole, domain.Orderer{By: "olga"})
+	})
+}
+
+// lockedBy is a lock by the operator, or its end.
+func lockedBy(change func(domain.Account, domain.Orderer) ([]domain.Event, error)) func(domain.Account) ([]domain.Event, error) {
+	return func(a domain.Account) ([]domain.Event, error) { return change(a, domain.Orderer{By: "olga"}) }
+}
+
+// fact is one of a person that no command writes any more, or that none of these writes.
+func (s *story) fact(u domain.UserID, e domain.Event) {
+	s.apply(u, func(domain.Account) ([]domain.Event, error) { return []domain.Event{e}, nil })
+}
+
+// apply decides and appends. It returns the position of the last entry.
+func (s *story) apply(u domain.UserID, decide func(domain.Account) ([]domain.Event, error)) eventstore.Position {
 	s.t.Helper()
 	account := s.accounts[u]
 	if account == nil {
@@ -121,12 +154,12 @@ func (s *story) tell(u domain.UserID, decide func(domain.Account) ([]domain.Even
 	events, err := decide(account.Clone())
 	must(s.t, err)
 	for _, e := range events {
-		must(s.t, account.Apply(e))
+		must(s.t, account.Apply(e, s.now.Add(time.Second)))
 	}
 	return s.add(eventstore.AccountStream(u), events...)
 }
 
-// add adds facts that nobody decided.
+// add adds facts that were not decided.
 func (s *story) add(stream eventstore.Stream, events ...domain.Event) eventstore.Position {
 	s.t.Helper()
 	s.now = s.now.Add(time.Second)
@@ -137,39 +170,70 @@ func (s *story) add(stream eventstore.Stream, events ...domain.Event) eventstore
 func (s *story) signUp(u domain.UserID) {
 	s.t.Helper()
 	s.add(eventstore.EmailStream("hash of "+string(u)), domain.EmailClaimed{User: u})
-	s.tell(u, func(a domain.Account) ([]domain.Event, error) {
+	s.apply(u, func(a domain.Account) ([]domain.Event, error) {
 		return a.SignUp(u, domain.Sealed("e-mail of "+string(u)), 10)
+	})
+}
+
+func (s *story) moveIn(u domain.UserID, has domain.MovedCredits) {
+	s.t.Helper()
+	s.add(eventstore.EmailStream("hash of "+string(u)), domain.EmailClaimed{User: u})
+	s.apply(u, func(a domain.Account) ([]domain.Event, error) {
+		return a.MoveIn(u, domain.Sealed("e-mail of "+string(u)), has, true)
 	})
 }
 
 func (s *story) deposit(u domain.UserID, amount domain.Credits) eventstore.Position {
 	s.t.Helper()
-	return s.tell(u, func(a domain.Account) ([]domain.Event, error) { return a.Deposit(amount, "till", "pay") })
+	return s.apply(u, func(a domain.Account) ([]domain.Event, error) { return a.Deposit(amount, "till", "pay") })
 }
 
 func (s *story) ask(u domain.UserID, id domain.PredictionID, expires time.Duration) eventstore.Position {
 	s.t.Helper()
-	return s.tell(u, func(a domain.Account) ([]domain.Event, error) {
+	return s.apply(u, func(a domain.Account) ([]domain.Event, error) {
 		return a.RequestPrediction(domain.Question{Prediction: id, Text: domain.Sealed("text of " + id), Price: 5, Limit: 3, ExpiresAt: noon.Add(expires)})
 	})
 }
 
-var films = domain.Answer{Movies: []domain.Match{{Movie: "jaws-1975", Score: 0.75}, {Movie: "orca-1977", Score: -0.5}},
-	Model: "model-1", Catalogue: "films-1", ProcessingTime: 0.25}
+var films = domain.Answer{Movies: []domain.Match{{MovieID: "jaws-1975", Score: 0.75}, {MovieID: "orca-1977", Score: -0.5}},
+	Model: "model-1", Catalogue: "films-1", ProcessingTime: 0.25, Confidence: 912}
 
 func (s *story) complete(u domain.UserID, id domain.PredictionID) eventstore.Position {
 	s.t.Helper()
-	return s.tell(u, func(a domain.Account) ([]domain.Event, error) { return a.Complete(id, films) })
+	return s.apply(u, func(a domain.Account) ([]domain.Event, error) { return a.Complete(id, films) })
 }
 
 func (s *story) fail(u domain.UserID, id domain.PredictionID) eventstore.Position {
 	s.t.Helper()
-	return s.tell(u, func(a domain.Account) ([]domain.Event, error) { return a.Fail(id, domain.FailedNoMeaning) })
+	return s.apply(u, func(a domain.Account) ([]domain.Event, error) { return a.Fail(id, domain.FailedNoMeaning) })
 }
 
 func (s *story) expire(u domain.UserID, id domain.PredictionID) eventstore.Position {
 	s.t.Helper()
-	return s.tell(u, func(a domain.Account) ([]domain.Event, error) { return a.Expire(id, noon.Add(time.Hour)) })
+	return s.apply(u, func(a domain.Account) ([]domain.Event, error) { return a.Expire(id, noon.Add(time.Hour)) })
+}
+
+func (s *story) refund(u domain.UserID, id domain.PredictionID) eventstore.Position {
+	s.t.Helper()
+	return s.apply(u, func(a domain.Account) ([]domain.Event, error) {
+		return a.Refund(id, domain.RefundPolicy{PerMonth: 3}, s.now.Add(time.Second))
+	})
+}
+
+func (s *story) refine(u domain.UserID, answer, id domain.PredictionID, excluded ...string) eventstore.Position {
+	s.t.Helper()
+	return s.apply(u, func(a domain.Account) ([]domain.Event, error) {
+		return a.Refine(answer, excluded, domain.Question{Prediction: id, Text: domain.Sealed("more of " + id), Limit: 3, AskedAt: s.now, ExpiresAt: noon.Add(time.Minute)},
+			domain.RefinePolicy{Refinements: 3, Within: 3600})
+	})
+}
+
+// erase asks for the erasure of a person, who leaves their credits.
+func (s *story) erase(u domain.UserID, due time.Time) eventstore.Position {
+	s.t.Helper()
+	return s.apply(u, func(a domain.Account) ([]domain.Event, error) {
+		return a.RequestErasure(domain.ErasureOrder{Bought: domain.ForfeitCredits, DueAt: due})
+	})
 }
 
 func must(t testing.TB, err error) {

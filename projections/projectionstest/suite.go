@@ -27,7 +27,7 @@ type Form interface {
 // that is left to a clean-up of Open.
 type Open func(t *testing.T, log *Log) Form
 
-// Suite proves that a form shows what the log says, and keeps the promises of
+// Suite proves that a form shows what the log has, and keeps the promises of
 // projections.Views. Every test opens a form of its own.
 func Suite(t *testing.T, open Open) {
 	for _, tt := range []struct {
@@ -63,7 +63,7 @@ func Suite(t *testing.T, open Open) {
 	}
 }
 
-// catchUp brings everything that the log has.
+// catchUp applies everything that the log has.
 func catchUp(t *testing.T, log *Log, form Form) {
 	t.Helper()
 	must(t, form.CatchUp(t.Context()))
@@ -107,9 +107,9 @@ func compare(t *testing.T, log *Log, form Form) {
 	for _, u := range users {
 		answer(t, "user "+string(u.ID), u)(plain(form.User(ctx, u.ID, 0)))
 		answer(t, "balance of "+string(u.ID), u.Balance)(plain(form.Balance(ctx, u.ID, 0)))
-		predictions := r.predictions(u.ID)
-		answer(t, "predictions of "+string(u.ID), predictions)(walk(predictionsOf(ctx, form, u.ID, ""), projections.MaxPage))
-		for _, p := range predictions {
+		answer(t, "predictions of "+string(u.ID), r.questions(u.ID))(walk(predictionsOf(ctx, form, u.ID, ""), projections.MaxPage))
+		answer(t, "follow-ups of "+string(u.ID), r.followUps(u.ID))(form.FollowUps(ctx, u.ID, r.ids(u.ID), 0))
+		for _, p := range r.predictions(u.ID) {
 			answer(t, "prediction "+string(p.ID), p)(plain(form.Prediction(ctx, u.ID, p.ID, 0)))
 		}
 		lines, err := walk(transactionsOf(ctx, form, u.ID, ""), projections.MaxPage)

@@ -12,7 +12,7 @@ import (
 )
 
 // broken are facts that no decision makes, on a log in which p_1 of ada's is open
-// and p_2 has ended.
+// p_2 has ended, and p_4 was refunded.
 var broken = []struct {
 	what string
 	fact domain.Event
@@ -24,12 +24,16 @@ var broken = []struct {
 	{"an end of an ended one", domain.PredictionExpired{User: "u_ada", Prediction: "p_2", Price: 5, Movement: released("u_ada")}},
 	{"an open prediction is asked again", domain.PredictionRequested{User: "u_ada", Prediction: "p_1", Price: 5, Movement: held("u_ada")}},
 	{"an ended one is asked again", domain.PredictionRequested{User: "u_ada", Prediction: "p_2", Price: 5, Movement: held("u_ada")}},
+	{"a refund of an open prediction", refundOf("u_ada", "p_1")},
+	{"a refund of no prediction", refundOf("u_ada", "p_3")},
+	{"another's refund", refundOf("u_bob", "p_2")},
+	{"a second refund", refundOf("u_ada", "p_4")},
 	{"another ends one's prediction", domain.PredictionFailed{User: "u_bob", Prediction: "p_1", Price: 5, Movement: released("u_bob")}},
 }
 
-// brokenFact brings one behind facts that are sound. The views stop before it, say
-// where, and stay before it, however often it comes. What single views show then,
-// and how near they have come, is not asked: whoever meets it stops.
+// brokenFact appends one after valid facts. The views stop before it, report
+// where, and stay before it, however often it comes. What single views show then, and how
+// near they have come, is not compared: a view that meets it stops.
 func brokenFact(t *testing.T, log *Log, form Form, fact domain.Event) {
 	s := newStory(t, log)
 	s.signUp("u_ada")
@@ -38,6 +42,10 @@ func brokenFact(t *testing.T, log *Log, form Form, fact domain.Event) {
 	s.ask("u_bob", "p_b", time.Minute)
 	s.ask("u_ada", "p_2", time.Minute)
 	s.complete("u_ada", "p_2")
+	s.deposit("u_ada", 10)
+	s.ask("u_ada", "p_4", time.Minute)
+	s.complete("u_ada", "p_4")
+	s.refund("u_ada", "p_4")
 	catchUp(t, log, form)
 	s.deposit("u_ada", 1) // in one batch with what is broken
 	at := s.add(eventstore.AccountStream(fact.Subject()), fact)
@@ -60,6 +68,11 @@ func brokenFact(t *testing.T, log *Log, form Form, fact domain.Event) {
 
 func moved(from, to domain.LedgerAccount, amount domain.Credits) domain.Movement {
 	return domain.Movement{Available: amount, Postings: []domain.Posting{{Account: from, Amount: -amount}, {Account: to, Amount: amount}}}
+}
+
+func refundOf(u domain.UserID, id domain.PredictionID) domain.Event {
+	return domain.PredictionRefunded{User: u, Prediction: id, Price: 5, Number: 1, Reason: domain.NoneOfThese, RefundPolicy: domain.RefundPolicy{PerMonth: 3},
+		Movement: moved(domain.HouseRevenue, domain.AvailableOf(u), 5)}
 }
 
 func held(u domain.UserID) domain.Movement { return moved(domain.AvailableOf(u), domain.HeldOf(u), 5) }

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -15,7 +16,7 @@ import (
 	"kassa/projections"
 )
 
-// everyEvent tells one of each kind, and compares after each.
+// everyEvent appends one of each kind, and compares after each.
 func everyEvent(t *testing.T, log *Log, form Form) {
 	s := newStory(t, log)
 	correct := func(c domain.Correction) func(domain.Account) ([]domain.Event, error) {
@@ -26,17 +27,17 @@ func everyEvent(t *testing.T, log *Log, form Form) {
 	for _, step := range []func(){
 		func() { s.signUp("u_ada") },
 		func() {
-			s.tell("u_poor", func(a domain.Account) ([]domain.Event, error) { return a.SignUp("u_poor", domain.Sealed{1}, 0) })
+			s.apply("u_poor", func(a domain.Account) ([]domain.Event, error) { return a.SignUp("u_poor", domain.Sealed{1}, 0) })
 		},
 		func() { s.add(eventstore.PaymentStream("till", "pay"), domain.PaymentClaimed{User: "u_ada"}) },
 		func() { s.deposit("u_ada", 30) },
 		func() {
-			s.tell("u_ada", func(a domain.Account) ([]domain.Event, error) { return a.Withdraw(5, "till", "pay") })
+			s.apply("u_ada", func(a domain.Account) ([]domain.Event, error) { return a.Withdraw(5, "till", "pay") })
 		},
 		func() {
-			s.tell("u_poor", correct(domain.Correction{Amount: 7, Reason: "Ünglück & \"Pech\"", Reference: "T-1"}))
+			s.apply("u_poor", correct(domain.Correction{Amount: 7, Reason: "Ünglück & \"Pech\"", Reference: "T-1"}))
 		},
-		func() { s.tell("u_poor", correct(domain.Correction{Amount: -7, Reason: "taken back"})) },
+		func() { s.apply("u_poor", correct(domain.Correction{Amount: -7, Reason: "taken back"})) },
 		func() { s.ask("u_ada", "p_1", time.Minute) },
 		func() { s.complete("u_ada", "p_1") },
 		func() { s.ask("u_ada", "p_2", time.Minute) },
@@ -45,18 +46,62 @@ func everyEvent(t *testing.T, log *Log, form Form) {
 		func() { s.expire("u_ada", "p_3") },
 		func() { s.ask("u_ada", "p_4", time.Minute) },
 		func() { // no film is an answer too
-			s.tell("u_ada", func(a domain.Account) ([]domain.Event, error) {
+			s.apply("u_ada", func(a domain.Account) ([]domain.Event, error) {
 				return a.Complete("p_4", domain.Answer{Model: "model-1", Catalogue: "films-1"})
 			})
 		},
-		func() { s.tell("u_ada", domain.Account.GrantAdmin) },
-		func() { s.tell("u_ada", domain.Account.RevokeAdmin) },
-		func() { s.tell("u_ada", domain.Account.GrantAdmin) },
+		func() { s.refine("u_ada", "p_4", "p_5", "moby-dick-1956") },
+		func() { s.complete("u_ada", "p_5") },
+		func() { s.refine("u_ada", "p_5", "p_6", "moby-dick-1956", "orca-1977") },
+		func() { s.expire("u_ada", "p_6") },
+		func() { s.refine("u_ada", "p_5", "p_7") },
+		func() { s.fail("u_ada", "p_7") },
+		func() {
+			s.apply("u_ada", func(a domain.Account) ([]domain.Event, error) { return a.Confirm("p_5", "jaws-1975", s.now) })
+		},
+		func() { s.refund("u_ada", "p_1") },
+		func() { // nothing of these is shown
+			for _, e := range []domain.Event{domain.AdjustmentLimitsSet{AdjustmentLimits: domain.AdjustmentLimits{FourEyesAbove: 5}},
+				domain.AdjustmentCounted{User: "u_ada", Amount: 7, Used: 7}, domain.AdjustmentProposed{User: "u_poor", Proposal: "adj_1", Admin: "u_ada", Amount: 7},
+				domain.AdjustmentRejected{User: "u_poor", Proposal: "adj_1"}, domain.AdjustmentExpired{User: "u_poor", Proposal: "adj_1"},
+				domain.AdjustmentApproved{User: "u_poor", Proposal: "adj_1"}} {
+				s.add(eventstore.AdjustmentsStream, e)
+			}
+		},
+		func() { s.role("u_ada", domain.Account.GrantRole) },
+		func() { s.role("u_ada", domain.Account.RevokeRole) },
+		func() { s.fact("u_ada", domain.AdminGranted{User: "u_ada"}) }, // of before there were two roles
+		func() { s.fact("u_ada", domain.AdminRevoked{User: "u_ada"}) },
+		func() { s.fact("u_ada", domain.RoleGranted{User: "u_ada", Role: domain.AuditorRole}) },
+		func() { s.apply("u_ada", lockedBy(domain.Account.Lock)) },
+		func() { s.apply("u_ada", lockedBy(domain.Account.Unlock)) },
+		func() { s.role("u_ada", domain.Account.GrantRole) },
+		func() { s.erase("u_ada", noon.Add(time.Hour)) },
+		func() { s.apply("u_ada", domain.Account.CancelErasure) },
+		func() { s.erase("u_ada", noon.Add(time.Hour)) },
+		func() {
+			s.apply("u_ada", func(a domain.Account) ([]domain.Event, error) { return a.Erase(noon.Add(time.Hour)) })
+		},
+		func() { s.add(eventstore.EmailStream("hash of u_ada"), domain.EmailClaimed{User: "u_poor"}) },
+		func() {
+			s.add(eventstore.MoveInStream, domain.MoveInAccepted{By: "olga", Report: strings.Repeat("0af9", 16), People: 1, Bought: 30, Given: 3})
+		},
+		func() { s.moveIn("u_moved", domain.MovedCredits{Bought: 30, Given: 3}) },
+		func() {
+			s.apply("u_moved", func(a domain.Account) ([]domain.Event, error) {
+				return a.MoveBalance(domain.MovedCredits{Bought: 5, Given: -2})
+			})
+		},
+		func() { s.add(eventstore.PricesStream, domain.PriceSet{Price: 5, Currency: "RUB", CreditPrice: 150}) },
+		func() { s.add(eventstore.PeriodsStream, domain.PeriodClosed{Admin: "u_root", Zone: "UTC"}) },
 	} {
 		step()
 		catchUp(t, log, form)
 		compare(t, log, form)
 		addsUp(t, log, form)
+	}
+	if gone, err := form.Erased(t.Context()); err != nil || !slices.Equal(gone, []domain.UserID{"u_ada"}) {
+		t.Errorf("erased are %v, %v", gone, err)
 	}
 	seen := map[domain.EventType]bool{}
 	for _, rec := range log.all() {
@@ -74,9 +119,9 @@ func addsUp(t *testing.T, log *Log, form Form) {
 	t.Helper()
 	posted := map[domain.UserID]domain.Credits{}
 	for _, rec := range log.all() {
-		if m, ok := rec.Event.(domain.Mover); ok {
+		if m, ok := rec.Event.(domain.MoneyEvent); ok {
 			u := rec.Event.Subject()
-			posted[u] += m.Moved().Amount(domain.AvailableOf(u)) + m.Moved().Amount(domain.GivenOf(u))
+			posted[u] += m.Money().Amount(domain.AvailableOf(u)) + m.Money().Amount(domain.GivenOf(u))
 		}
 	}
 	for u, want := range posted {
@@ -92,13 +137,13 @@ func addsUp(t *testing.T, log *Log, form Form) {
 	}
 }
 
-// lines says literally what a person reads.
+// lines has literally what a person reads.
 func lines(t *testing.T, log *Log, form Form) {
 	s := newStory(t, log)
 	s.signUp("u_ada") // positions 1 to 3
 	s.deposit("u_ada", 30)
-	s.tell("u_ada", func(a domain.Account) ([]domain.Event, error) { return a.Withdraw(4, "till", "pay") })
-	s.tell("u_ada", func(a domain.Account) ([]domain.Event, error) {
+	s.apply("u_ada", func(a domain.Account) ([]domain.Event, error) { return a.Withdraw(4, "till", "pay") })
+	s.apply("u_ada", func(a domain.Account) ([]domain.Event, error) {
 		return a.Adjust(domain.Account{User: "u_root", Admin: true}, domain.Correction{Amount: -6, Reason: "too much", Reference: "T-7"})
 	})
 	s.ask("u_ada", "p_1", time.Minute)
@@ -156,7 +201,9 @@ func lines(t *testing.T, log *Log, form Form) {
 
 func randomLife(t *testing.T, log *Log, form Form) {
 	for seed := range uint64(3) {
-		log.live(t, eventstoretest.NewTown(seed, 4), 15)
+		workload := eventstoretest.NewWorkload(seed, 4)
+		workload.FollowUps = true
+		log.live(t, workload, 25)
 		catchUp(t, log, form)
 		compare(t, log, form)
 	}
@@ -168,9 +215,10 @@ func anyPieces(t *testing.T, log *Log, form Form) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	rng := rand.New(rand.NewPCG(seed, 1))
-	town := eventstoretest.NewTown(11, 6)
+	workload := eventstoretest.NewWorkload(11, 6)
+	workload.FollowUps = true
 	for range 20 {
-		log.live(t, town, rng.IntN(5))
+		log.live(t, workload, rng.IntN(5))
 		catchUp(t, log, form)
 	}
 	compare(t, log, form)
@@ -178,8 +226,8 @@ func anyPieces(t *testing.T, log *Log, form Form) {
 
 // manyAtOnce catch up beside each other while the log grows.
 func manyAtOnce(t *testing.T, log *Log, form Form) {
-	town := eventstoretest.NewTown(12, 6)
-	log.live(t, town, 10)
+	workload := eventstoretest.NewWorkload(12, 6)
+	log.live(t, workload, 10)
 	errs, grown := make(chan error, 8), make(chan struct{})
 	for range cap(errs) {
 		go func() {
@@ -198,7 +246,7 @@ func manyAtOnce(t *testing.T, log *Log, form Form) {
 		}()
 	}
 	for range 20 {
-		log.live(t, town, 1)
+		log.live(t, workload, 1)
 	}
 	close(grown)
 	for range cap(errs) {

@@ -59,19 +59,72 @@ func walk[T any](next pager[T], size int) (list []T, err error) {
 	}
 }
 
-var states = []domain.PredictionState{"", domain.StateHeld, domain.StateCaptured, domain.StateReleased, domain.StateExpired}
+// transactionsBothWays walks a person's lines forth by Next, and from each page back by Previous,
+// and counts them, within any two positions.
+func transactionsBothWays(t *testing.T, form Form, u domain.UserID, all []projections.Transaction) {
+	t.Helper()
+	ctx := t.Context()
+	for _, within := range [][2]int{{0, len(all)}, {1, len(all) - 2}, {len(all) / 2, len(all)}, {3, 3}} {
+		for _, kind := range append([]projections.TransactionType{""}, projections.TransactionTypes...) {
+			q := projections.TransactionQuery{PageQuery: projections.PageQuery{Limit: 4}, Type: kind}
+			if within[0] > 0 {
+				q.UpTo = all[within[0]].Position // lists are the newest first
+			}
+			if within[1] < len(all) {
+				q.Since = all[within[1]].Position
+			}
+			want := []projections.Transaction{}
+			for _, line := range all[within[0]:within[1]] {
+				if kind == "" || line.Type == kind {
+					want = append(want, line)
+				}
+			}
+			what := fmt.Sprintf("%q of %s behind %d up to %d", kind, u, q.Since, q.UpTo)
+			if n, err := form.CountTransactions(ctx, u, q, 1000); err != nil || n != len(want) {
+				t.Fatalf("%s: %d are counted of %d, %v", what, n, len(want), err)
+			}
+			if n, err := form.CountTransactions(ctx, u, q, 2); err != nil || n != min(2, len(want)) {
+				t.Fatalf("%s: of at most 2 %d are counted, %v", what, n, err)
+			}
+			for from := 0; ; from += 4 {
+				page, _, err := form.Transactions(ctx, u, q, 0)
+				answer(t, what, want[from:min(from+4, len(want))])(page.Items, err)
+				if (page.Next == "") != (from+4 >= len(want)) || (page.Previous == "") != (from == 0) {
+					t.Fatalf("%s: the page from %d has the next %q and the previous %q", what, from, page.Next, page.Previous)
+				}
+				if from > 0 {
+					back := q
+					back.Cursor = page.Previous
+					before, _, err := form.Transactions(ctx, u, back, 0)
+					answer(t, what+", back", want[from-4:from])(before.Items, err)
+					if (before.Previous == "") != (from == 4) || before.Next == "" {
+						t.Fatalf("%s: the page before %d has the next %q and the previous %q", what, from, before.Next, before.Previous)
+					}
+				}
+				if q.Cursor = page.Next; q.Cursor == "" {
+					break
+				}
+			}
+		}
+	}
+}
+
+var states = append([]domain.PredictionState{""}, domain.PredictionStates...)
 
 // pages walks every list with every filter, in pages of sizes that divide it, that
 // do not, and that are out of bounds.
 func pages(t *testing.T, log *Log, form Form) {
-	log.live(t, eventstoretest.NewTown(7, 3), 80)
+	log.live(t, eventstoretest.NewWorkload(7, 3), 80)
 	story := newStory(t, log)
-	story.signUp("u_new") // somebody with one line, and no prediction
+	story.signUp("u_new") // a user with one line, and no prediction
 	catchUp(t, log, form)
 	ctx, r := t.Context(), reckoning(log.all())
 	for _, size := range []int{-1, 0, 1, 2, 7, 20, projections.MaxPage, projections.MaxPage + 1} {
 		answer(t, "users", r.users())(walk(usersOf(ctx, form), size))
 		for _, u := range r.users() {
+			if all := r.transactions(u.ID); size == 7 && len(all) > 5 {
+				transactionsBothWays(t, form, u.ID, all)
+			}
 			for _, filter := range append([]projections.TransactionType{"", "none of them"}, projections.TransactionTypes...) {
 				var want []projections.Transaction
 				for _, line := range r.transactions(u.ID) {
@@ -83,7 +136,7 @@ func pages(t *testing.T, log *Log, form Form) {
 			}
 			for _, filter := range states {
 				var want []projections.Prediction
-				for _, p := range r.predictions(u.ID) {
+				for _, p := range r.questions(u.ID) {
 					if filter == "" || p.State == filter {
 						want = append(want, p)
 					}
@@ -98,7 +151,7 @@ func pages(t *testing.T, log *Log, form Form) {
 }
 
 // growingPages reads a page, lets the log grow, and goes on by the page's cursor:
-// what is new stands before the first page and moves nothing.
+// what is new is before the first page and moves nothing.
 func growingPages(t *testing.T, log *Log, form Form) {
 	story := newStory(t, log)
 	story.signUp("u_ada")
@@ -179,7 +232,6 @@ func ownership(t *testing.T, log *Log, form Form) {
 		id   domain.PredictionID
 	}{{"u_bob", "p_1"}, {"u_nobody", "p_1"}, {"", "p_1"}, {"u_ada", "p_2"}, {"u_ada", ""}} {
 		refuses[projections.Prediction](t, fmt.Sprint(tt), projections.ErrNotFound)(plain(form.Prediction(ctx, tt.user, tt.id, 0)))
-		refuses[projections.Prediction](t, fmt.Sprint(tt), projections.ErrNotFound)(plain(form.Ended(ctx, tt.user, tt.id, 0)))
 	}
 	answer(t, "bob's predictions", projections.Page[projections.Prediction]{Items: []projections.Prediction{}})(
 		plain(form.Predictions(ctx, "u_bob", projections.PredictionQuery{}, 0)))

@@ -82,7 +82,7 @@ func endings(t *testing.T, log *Log, form Form) {
 	left, leave := context.WithCancel(t.Context())
 	leave()
 	for _, id := range ids {
-		p, _, err := form.Ended(left, "u_ada", id, 0)
+		p, _, err := ended(left, form, id)
 		if err != nil || p.ID != id || p.State != domain.StateHeld || p.EndPosition != 0 {
 			t.Fatalf("%s, with no time to wait: %+v, %v", id, p, err)
 		}
@@ -98,7 +98,7 @@ func endings(t *testing.T, log *Log, form Form) {
 		waiting[id] = make(chan woken, 3)
 		for range cap(waiting[id]) {
 			go func() {
-				p, _, err := form.Ended(t.Context(), "u_ada", id, 0)
+				p, _, err := ended(t.Context(), form, id)
 				waiting[id] <- woken{p, err}
 			}()
 		}
@@ -118,7 +118,7 @@ func endings(t *testing.T, log *Log, form Form) {
 			}
 		}
 		// Who comes later does not wait, even with no time left.
-		if p, _, err := form.Ended(left, "u_ada", id, 0); err != nil || !p.State.Ended() || p.EndPosition != at {
+		if p, _, err := ended(left, form, id); err != nil || !p.State.Ended() || p.EndPosition != at {
 			t.Errorf("%s afterwards: %+v, %v", id, p, err)
 		}
 	}
@@ -133,8 +133,17 @@ func endings(t *testing.T, log *Log, form Form) {
 	compare(t, log, form)
 }
 
+// ended waits for the end of one of ada's predictions, from where the views are now.
+func ended(ctx context.Context, form Form, id domain.PredictionID) (projections.Prediction, eventstore.Position, error) {
+	p, at, err := form.Prediction(context.WithoutCancel(ctx), "u_ada", id, 0)
+	if err != nil {
+		return p, at, err
+	}
+	return form.Ended(ctx, p, at)
+}
+
 // positions asks every read for the next position before it is there: each waits, and
-// then shows what is there, with the position; one whose time is up says so.
+// then shows what is there, with the position; one whose time is up answers so.
 func positions(t *testing.T, log *Log, form Form) {
 	s := newStory(t, log)
 	s.signUp("u_ada")
@@ -168,14 +177,6 @@ func positions(t *testing.T, log *Log, form Form) {
 		},
 		"prediction of nobody": func(ctx context.Context, least eventstore.Position) (any, eventstore.Position, error) {
 			return anyOf(form.Prediction(ctx, "u_ada", "p_x", least))
-		},
-		"end of a prediction": func(ctx context.Context, least eventstore.Position) (any, eventstore.Position, error) {
-			left, leave := context.WithCancel(ctx)
-			if least <= before { // it has not ended, and is not waited for
-				leave()
-			}
-			defer leave()
-			return anyOf(form.Ended(left, "u_ada", "p_1", least))
 		},
 		"trial balance": func(ctx context.Context, least eventstore.Position) (any, eventstore.Position, error) {
 			trial, err := form.Trial(ctx, least)

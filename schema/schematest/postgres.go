@@ -30,8 +30,8 @@ func Server(t testing.TB) string {
 	return server
 }
 
-// Postgres makes a database, brings it to this binary's version, and gives its
-// address. It is dropped, whoever is still connected, when the test ends.
+// Postgres makes a database, migrates it to this binary's version, and gives its
+// address. It is dropped, with its connections, when the test ends.
 func Postgres(t testing.TB) string {
 	t.Helper()
 	database := Empty(t)
@@ -55,7 +55,7 @@ func Empty(t testing.TB) string {
 	}
 	t.Cleanup(func() {
 		err := onServer(server, "DROP DATABASE "+name+" WITH (FORCE)")
-		if said, ok := errors.AsType[*pgconn.PgError](err); ok && said.Code == "42501" {
+		if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok && pgErr.Code == "42501" {
 			// The server's own vacuum was at work in it: force may not end that, and a
 			// plain drop does.
 			err = onServer(server, "DROP DATABASE "+name)
@@ -72,12 +72,23 @@ func Empty(t testing.TB) string {
 // production does, and gives the database's address with it.
 func Service(t testing.TB, database string) string {
 	t.Helper()
+	return login(t, database, "service", schema.AppRole)
+}
+
+// Auditor is Service for a login of auditors.
+func Auditor(t testing.TB, database string) string {
+	t.Helper()
+	return login(t, database, "auditor", schema.AuditorRole)
+}
+
+func login(t testing.TB, database, kind, role string) string {
+	t.Helper()
 	at, err := url.Parse(database)
 	if err != nil {
 		t.Fatal("the database's address is not a postgres:// URL")
 	}
-	name, password := "kassa_test_service_"+strings.ToLower(rand.Text()), rand.Text()
-	if err := onServer(database, fmt.Sprintf("CREATE ROLE %s LOGIN PASSWORD '%s' IN ROLE %s", name, password, schema.AppRole)); err != nil {
+	name, password := "kassa_test_"+kind+"_"+strings.ToLower(rand.Text()), rand.Text()
+	if err := onServer(database, fmt.Sprintf("CREATE ROLE %s LOGIN PASSWORD '%s' IN ROLE %s", name, password, role)); err != nil {
 		t.Fatal(err)
 	}
 	DropRole(t, database, name)

@@ -1,13 +1,13 @@
-// Command mutate measures what the tests of a package notice: it makes small faults in
-// the package's code, one at a time, and runs the tests for each. A fault that no test
-// notices is printed with its place.
+// Command mutate measures how good the tests of a package are: it makes small faults in
+// the package's code, one at a time, and runs the tests for each. A mutant that no test
+// detects is printed with its place.
 //
 //	go run ./tools/mutate -n 100 -seed 1 -tests ./vault/...,./httpapi/identity ./vault
 //
 // The code on disk is never changed: the go command reads each mutant through an
-// overlay. Mutants that do not compile do not count. Tests that run into the time limit
-// have noticed the fault. Some survivors change nothing that anybody could observe; to
-// tell them apart takes a reader.
+// overlay. Mutants that do not compile do not count. A test timeout counts as
+// detection. Some survivors are equivalent to the original code; a reader
+// decides.
 package main
 
 import (
@@ -81,8 +81,8 @@ func run(ctx context.Context, args []string) error {
 	return tryAll(ctx, s, len(all), chosen)
 }
 
-// tryAll runs the tests for each mutant, and prints those that survive and the share of
-// those that were noticed. The tests must pass without a mutant.
+// tryAll runs the tests for each mutant, and prints the survivors and the share that
+// was detected. The tests must pass without a mutant.
 func tryAll(ctx context.Context, s settings, of int, chosen []mutant) error {
 	work, err := os.MkdirTemp("", "mutate")
 	if err != nil {
@@ -116,7 +116,7 @@ func tryAll(ctx context.Context, s settings, of int, chosen []mutant) error {
 	return nil
 }
 
-// ending is what became of a mutant.
+// ending is the outcome of a mutant.
 type ending int
 
 const (
@@ -142,7 +142,7 @@ func test(ctx context.Context, s settings, overlay string) (ending, []byte) {
 	return noticed, output
 }
 
-// overlay writes the mutant and the file by which the go command finds it.
+// overlay writes the mutant and the overlay file for the go command.
 func (m mutant) overlay(work string) (string, error) {
 	source, err := os.ReadFile(m.file)
 	if err != nil {

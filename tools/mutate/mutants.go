@@ -23,7 +23,7 @@ func (m mutant) String() string {
 	return fmt.Sprintf("%s:%d: %s => %s", m.file, m.line, short(m.was), short(m.with))
 }
 
-// short fits a piece of code on a line.
+// short shortens a piece of code to one line.
 func short(code string) string {
 	code = strings.Join(strings.Fields(code), " ")
 	if len(code) > 70 {
@@ -35,8 +35,8 @@ func short(code string) string {
 	return code
 }
 
-// mutantsIn gives all mutants of the Go files in a folder, tests and generated files
-// left out, in the order of the code.
+// mutantsIn returns all mutants of the Go files in a folder, without tests and
+// generated files, in the order of the code.
 func mutantsIn(dir, only string) ([]mutant, error) {
 	names, err := filepath.Glob(filepath.Join(dir, "*.go"))
 	if err != nil {
@@ -63,7 +63,7 @@ func mutantsIn(dir, only string) ([]mutant, error) {
 	return all, nil
 }
 
-// mutantsOf gives the mutants of one file.
+// mutantsOf returns the mutants of one file.
 func mutantsOf(name string, source []byte) ([]mutant, error) {
 	fset := token.NewFileSet()
 	parsed, err := parser.ParseFile(fset, name, source, parser.ParseComments|parser.SkipObjectResolution)
@@ -90,7 +90,7 @@ type finder struct {
 	found  []mutant
 }
 
-// otherwise is what an operator is replaced by.
+// otherwise maps an operator to its replacement.
 var otherwise = map[token.Token]string{
 	token.LSS: "<=", token.LEQ: "<", token.GTR: ">=", token.GEQ: ">", token.EQL: "!=", token.NEQ: "==",
 	token.LAND: "||", token.LOR: "&&", token.ADD: "-", token.SUB: "+", token.MUL: "/", token.QUO: "*",
@@ -117,7 +117,7 @@ func (f *finder) look(n ast.Node) bool {
 	return true
 }
 
-// dropError makes a failure look like a success: the error that comes last is nil.
+// dropError makes a failure a success: the last result, an error, becomes nil.
 func (f *finder) dropError(r *ast.ReturnStmt) {
 	if len(r.Results) == 0 {
 		return
@@ -132,7 +132,7 @@ func (f *finder) dropError(r *ast.ReturnStmt) {
 	f.add(last.Pos(), last.End(), "nil") // where it is no error, this does not compile
 }
 
-// deleteFrom deletes each statement that can go without taking a name with it.
+// deleteFrom deletes each statement that declares no name.
 func (f *finder) deleteFrom(list []ast.Stmt) {
 	for _, s := range list {
 		switch s := s.(type) {

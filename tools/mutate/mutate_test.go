@@ -48,7 +48,7 @@ func TestMutantsOf(t *testing.T) {
 	}
 }
 
-// A package whose test looks at the result and not at the error, nor at the counter.
+// The sample's test checks the result, but neither the error nor the counter.
 func TestMutantsAreTried(t *testing.T) {
 	dir, work := t.TempDir(), t.TempDir()
 	write := func(name, text string) {
@@ -79,7 +79,7 @@ func TestHalf(t *testing.T) {
 	}
 	want := map[string]ending{
 		"halves++": survived, "n%2 != 0": survived, "!=": noticed, "/": noticed,
-		`errors.New("odd")`: unviable, // its import is left over
+		`errors.New("odd")`: unviable, // its import is unused then
 	}
 	for _, m := range found {
 		overlay, err := m.overlay(work)

@@ -6,10 +6,12 @@
 package modelfile
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 )
@@ -22,11 +24,36 @@ const (
 	CardFile  = "kassa-model.json"
 )
 
-// Card is the content of kassa-model.json.
+// Card is the content of kassa-model.json: which model the folder holds, how it is used,
+// and how it proves that it works here.
 type Card struct {
-	Version    string `json:"version"`    // as Version computes it
-	Dimensions int    `json:"dimensions"` // length of an embedding
-	Pieces     int    `json:"pieces"`     // rows of the table
+	Version    string `json:"version"`          // as Version computes it
+	Dimensions int    `json:"dimensions"`       // length of an embedding
+	Pieces     int    `json:"pieces,omitempty"` // rows of the table of a static model
+	Use
+	Checks []Check `json:"checks,omitempty"`
+}
+
+// Use is what a model needs to be used as it was trained. It is part of what the model's
+// vectors are made from, and so of the model's version.
+type Use struct {
+	QuestionPrefix string `json:"question_prefix,omitempty"` // before every question
+	FilmPrefix     string `json:"film_prefix,omitempty"`     // before every text of a film
+	Pooling        string `json:"pooling,omitempty"`         // how pieces become one vector, see Pooled
+	PiecesMax      int    `json:"pieces_max,omitempty"`      // longest text, special pieces counted; 0: as in config.json
+}
+
+// How the vectors of the pieces become one.
+const (
+	PooledMean  = "mean"  // the mean over the pieces, here
+	PooledGraph = "graph" // in the graph, whose output is one vector for each text
+)
+
+// Check is a text, as it goes into the model, and its unit vector as another program
+// computed it from the same files.
+type Check struct {
+	Text   string    `json:"text"`
+	Vector []float32 `json:"vector"`
 }
 
 // Model is a static embedding model before it is written.
@@ -47,10 +74,25 @@ type Model struct {
 // rows should be zero, so that they do not turn the mean.
 func Special() []string { return []string{pad, unk, cls, sep} }
 
-// Version names a model by its content: "kassa-static-" and the first 12 hex
-// digits of the SHA-256 of the ONNX file followed by the tokenizer file.
-func Version(onnx, tokenizer []byte) string {
-	return "kassa-static-" + Digest(onnx, tokenizer)
+// staticName begins the version of a static model.
+const staticName = "kassa-static"
+
+// Version names a model by its content: a name, and the first 12 hex digits of the
+// SHA-256 of the files that vectors are made from, one after the other, and of how they
+// are used, where that has anything.
+func Version(name string, use Use, files ...io.Reader) (string, error) {
+	h := sha256.New()
+	for _, f := range files {
+		if _, err := io.Copy(h, f); err != nil {
+			return "", err
+		}
+	}
+	if use != (Use{}) {
+		if err := json.NewEncoder(h).Encode(use); err != nil {
+			return "", err
+		}
+	}
+	return name + "-" + hex.EncodeToString(h.Sum(nil))[:12], nil
 }
 
 // Digest is the first 12 hex digits of the SHA-256 of the parts in a row.
@@ -97,7 +139,11 @@ func (m Model) Files() (map[string][]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encode config: %w", err)
 	}
-	card, err := json.MarshalIndent(Card{Version(onnx, tokenizer), len(m.Rows[0]), len(m.Pieces)}, "", "  ")
+	version, err := Version(staticName, Use{}, bytes.NewReader(onnx), bytes.NewReader(tokenizer))
+	if err != nil {
+		return nil, err
+	}
+	card, err := json.MarshalIndent(Card{Version: version, Dimensions: len(m.Rows[0]), Pieces: len(m.Pieces)}, "", "  ")
 	if err != nil {
 		return nil, fmt.Errorf("encode card: %w", err)
 	}

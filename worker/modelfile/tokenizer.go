@@ -13,7 +13,7 @@ type object = map[string]any
 
 // tokenizer encodes a WordPiece tokenizer as BERT has it: lower case, accents
 // stripped (so й is и and ё is е), split at spaces and punctuation. [CLS] and
-// [SEP] stand around each text, for a text without any piece would crash hugot.
+// [SEP] are put around each text, for a text without any piece would crash hugot.
 func (m Model) tokenizer() ([]byte, error) {
 	vocabulary := make(map[string]int, len(m.Pieces))
 	for id, p := range m.Pieces {

@@ -1,10 +1,10 @@
-// What the pages do better with a script. Without it everything works too: forms
-// are sent, and the page of a question that waits reloads itself.
+// Enhancements of the pages. Without this script everything works too: forms are
+// sent, and the page of a waiting question reloads itself.
 'use strict';
 
 const language = document.documentElement.lang;
 
-// The server does not know the reader's time zone.
+// The server does not know the browser's time zone.
 function localTimes(root) {
   const year = new Date().getFullYear();
   const near = new Intl.DateTimeFormat(language, { day: 'numeric', month: 'short', hour: 'numeric', minute: '2-digit' });
@@ -15,8 +15,8 @@ function localTimes(root) {
   }
 }
 
-// A form that commands is sent once. Its button is disabled only after the browser
-// has read it, since a disabled button's value is not sent.
+// A form that runs a command is sent once. Its button is disabled only after the
+// browser has read it, because a disabled button's value is not sent.
 function sendOnce(form) {
   form.addEventListener('submit', (event) => {
     if (form.dataset.sent) return event.preventDefault();
@@ -30,11 +30,11 @@ function sendOnce(form) {
   });
 }
 
-// A page that comes out of the browser's own cache shows an old balance, and its
-// forms have been sent already.
+// A page restored from the browser's cache shows an old balance, and its forms have
+// been sent already.
 addEventListener('pageshow', (event) => { if (event.persisted) location.reload(); });
 
-// Where few characters are left, the box says how many.
+// Shows how many characters are left when they are few.
 function countLeft(box) {
   const left = document.getElementById('text-left');
   const forms = box.dataset.left.split('|');
@@ -46,7 +46,7 @@ function countLeft(box) {
   show();
 }
 
-// An example fills the box instead of opening the page with the box filled.
+// An example fills the text box in place, instead of opening a page with it filled.
 function fillFrom(link, box) {
   link.addEventListener('click', (event) => {
     if (event.ctrlKey || event.metaKey || event.shiftKey) return;
@@ -57,7 +57,7 @@ function fillFrom(link, box) {
   });
 }
 
-// Takes the page anew from the server and shows it in place. Gives whether it came.
+// Loads the page again and shows it in place. Returns whether it could be loaded.
 async function refresh() {
   const response = await fetch(location.href, { headers: { Accept: 'text/html' } });
   if (!response.ok || response.redirected) return false;
@@ -75,7 +75,7 @@ async function refresh() {
   return true;
 }
 
-// Follows a question until it has ended: the server tells, or else is asked.
+// Follows a question until it has ended: by an event stream, or else by polling.
 function follow(answer) {
   const address = answer.dataset.waiting;
   let over = false;
@@ -92,7 +92,7 @@ function follow(answer) {
       const response = await fetch(address);
       if (response.ok) await ended(await response.json());
       else if (response.status < 500 && response.status !== 429) return location.reload();
-    } catch { /* away for the moment: asked again below */ }
+    } catch { /* unreachable for now: polled again below */ }
     if (!over) setTimeout(ask, 2000);
   };
   let stream = { close() {} };
@@ -105,13 +105,13 @@ function follow(answer) {
       closed();
     }, { once: true });
   });
-  // A browser opens six connections to one server. A stream keeps one of them, so that
-  // of all tabs only one has a stream, and the others ask from time to time.
+  // A browser opens six connections to one server, and a stream occupies one of them.
+  // So only one of all tabs has a stream, and the others poll.
   if (!navigator.locks) ask();
   else navigator.locks.request('kassa-stream', { ifAvailable: true }, (lock) => lock ? listen() : void ask());
 }
 
-// Counts on from the seconds that the server says a question has waited.
+// Counts on from the server's number of seconds that a question has waited.
 function countElapsed(place) {
   const began = performance.now() - 1000 * place.dataset.elapsed;
   const forms = place.dataset.forms.split('|');
@@ -121,7 +121,7 @@ function countElapsed(place) {
   }, 1000);
 }
 
-// A number with its noun; the forms are those of the server's sentences.
+// A number with its noun, in the server's plural forms.
 function counted(forms, n) {
   const form = ({ one: 0, few: 1 })[new Intl.PluralRules(language).select(n)] ?? forms.length - 1;
   return forms[form].replace('%s', n);

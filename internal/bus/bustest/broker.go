@@ -129,7 +129,7 @@ func (b *Broker) DeleteExchange(name string) error {
 	return b.manage("DELETE", "/api/exchanges/"+b.vhost+"/"+name, "", nil)
 }
 
-// Announce publishes to every exchange that gives a message to all, as somebody can who
+// Announce publishes to every exchange that gives a message to all, as a client can that
 // has the right to publish there.
 func (b *Broker) Announce(body string) error {
 	var all []struct{ Name, Type string }
@@ -165,7 +165,7 @@ func (b *Broker) CutConnections() error {
 	return nil
 }
 
-// MayRead gives back the right to consume, or takes it from everybody; a consumer that
+// MayRead gives back the right to consume, or takes it from all; a consumer that
 // is there goes on.
 func (b *Broker) MayRead(may bool) error {
 	if may {

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// Proxy stands between a program and a server that it reaches over TCP.
+// Proxy is between a program and a server that it reaches over TCP.
 type Proxy struct {
 	target   string
 	path     *url.URL
@@ -17,7 +17,7 @@ type Proxy struct {
 	frozen   chan struct{} // closed when nothing passes any more
 }
 
-// NewProxy stands before the server of a URL, on a free port of the host.
+// NewProxy puts one before the server of a URL, on a free port of the host.
 func NewProxy(t testing.TB, server, host string) *Proxy {
 	t.Helper()
 	at, err := url.Parse(server)
@@ -88,7 +88,7 @@ func (p *Proxy) Cut() {
 	p.conns, p.frozen = map[net.Conn]bool{}, make(chan struct{})
 }
 
-// Freeze lets nothing pass on the connections that stand.
+// Freeze lets nothing pass on the open connections.
 func (p *Proxy) Freeze() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -1,0 +1,48 @@
+package process
+
+import (
+	"context"
+	"net"
+	"time"
+
+	"kassa/commands"
+	"kassa/httpapi"
+	"kassa/httpapi/auditing"
+	"kassa/httpapi/identity"
+	"kassa/httpapi/problem"
+	"kassa/httpapi/statement"
+	"kassa/httpapi/web"
+	"kassa/internal/app"
+)
+
+// serve answers the whole surface, or, without the role api, only whether the process is
+// alive and ready.
+func (p *process) serve(ctx context.Context, listener net.Listener) error {
+	if p.service.Has(app.API) {
+		return p.server().Serve(ctx, listener)
+	}
+	return watch(p.log, p.ready, p.failing).Serve(ctx, listener)
+}
+
+// server wires the HTTP surface. A broken invariant that a request meets stops the
+// process.
+func (p *process) server() *httpapi.Server {
+	s, h, set := p.service, p.service.Commands, p.Surface
+	problems := &problem.Writer{Log: p.log, Broken: s.Stop}
+	door := &identity.Authenticator{Users: h, Vault: s.Vault, Accounts: s.Store, Views: s.Views, Problems: problems, Now: time.Now,
+		Secure: set.Secure, Proxies: set.Proxies, Limits: identity.Limits{Off: set.NoLimits},
+		Security: p.Security.Hashing(s.Vault.LogHash)}
+	door.Mails, door.AdminFactor = p.App.Mail != nil, set.AdminFactor
+	if s.Tries != nil {
+		door.Tries = s.Tries
+	}
+	log := &httpapi.Transparency{Log: s.Store, Heads: s.SignedHeads(), PublicEntries: set.PublicEntries}
+	reader := auditing.New(s.Store, s.SignedHeads(), s.ViewPositions, time.Now)
+	server := &httpapi.Server{Commands: h, Views: s.Views, Head: s.Store.Head, Films: s.Catalogue, Vault: s.Vault, Identity: door, Audit: reader,
+		Statements: &statement.Books{Log: s.Store, Zone: set.Zone, Issuer: set.Issuer}, FilmLinks: set.FilmLinks, Transparency: log, Problems: problems, Log: p.log, Ready: p.ready, Failing: p.failing, Leaving: p.draining.Load,
+		Version: p.Version, Hosts: set.Hosts, Origins: set.Origins, SlowRequest: p.Watching.SlowRequest, Observer: &p.observer}
+	pages := &web.Pages{Commands: h, Views: s.Views, Films: s.Catalogue, Vault: s.Vault, Auth: door, Audit: reader, Problems: problems, Receipts: log,
+		Statements: server.Statements, Now: time.Now, Links: set.FilmLinks, Export: server.ExportZip, ErasureDelay: h.ErasureDelay, Limits: h.Limits, Mails: door.Mails, Prices: h.ShownPrices, Bonus: h.Bonus, Sandbox: h.Payments.Name() == commands.Sandbox{}.Name(), Secure: set.Secure}
+	server.Pages, server.Refusal = pages.Handler(), pages.Refusal
+	return server
+}

@@ -1,0 +1,95 @@
+package projections
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"kassa/eventstore"
+	"kassa/internal/listen"
+)
+
+// Notifications go from the process that keeps the views to all that read them. They
+// shorten waits and are never needed: a waiter also polls the positions.
+const notifyChannel = "kassa_views"
+
+// listenTask is reported while no notifications come.
+const listenTask = "listen for news of the views"
+
+// pollInterval bounds how late a lost notification is made up for.
+const pollInterval = 250 * time.Millisecond
+
+// notifyMoved sends how far all views have come. It waits for no disk.
+const notifyMoved = `SELECT pg_notify($1, min(position)::text) FROM ` + served + `positions, set_config('synchronous_commit', 'off', true) WHERE view = ANY($2)`
+
+// onNotification wakes those who wait. Others may send on the channel too, and programs of
+// before send more than the position: what cannot be read is ignored.
+func (v *Postgres) onNotification(payload string) {
+	position, _, _ := strings.Cut(payload, " ")
+	if at, err := strconv.ParseInt(position, 10, 64); err == nil {
+		v.advance(eventstore.Position(at))
+	}
+}
+
+// advance wakes all who wait for the position or for one before.
+func (v *Postgres) advance(at eventstore.Position) {
+	for known := v.known.Load(); known < int64(at) && !v.known.CompareAndSwap(known, int64(at)); known = v.known.Load() {
+	}
+	v.moves.Notify(slices.DeleteFunc(v.moves.Keys(), func(p eventstore.Position) bool { return p > at })...)
+}
+
+// setBack notes that the views are at an earlier position than they were seen at.
+func (v *Postgres) setBack(at eventstore.Position) {
+	for known := v.known.Load(); known > int64(at) && !v.known.CompareAndSwap(known, int64(at)); known = v.known.Load() {
+	}
+}
+
+func (v *Postgres) holds(at eventstore.Position) bool {
+	return eventstore.Position(v.known.Load()) >= at
+}
+
+// listen receives notifications. While there are none, and behind a pooler, waiters poll.
+func (v *Postgres) listen(ctx context.Context) {
+	listen.Listener{Config: v.pool.Config().ConnConfig, Channel: notifyChannel, Receive: v.onNotification,
+		Begin: v.pollPosition, // what was sent before LISTEN
+		Report: func(err error) {
+			v.listening.Store(err == nil)
+			if err != nil {
+				// Views commit without waiting for the disk: a server that crashed may have
+				// lost their last moments, together with their positions.
+				v.known.Store(0)
+			}
+			v.report(listenTask, err)
+		},
+	}.Run(ctx)
+}
+
+// poll reads the positions for those who wait, whether notifications come or not: once for
+// all of them.
+func (v *Postgres) poll(ctx context.Context) {
+	tick := time.NewTicker(pollInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+		read, cancel := context.WithTimeout(ctx, lastRead)
+		if len(v.moves.Keys()) > 0 {
+			_ = v.pollPosition(read) // the next tick tries again
+		}
+		cancel()
+	}
+}
+
+func (v *Postgres) pollPosition(ctx context.Context) error {
+	at, err := v.Position(ctx)
+	if err != nil {
+		return err
+	}
+	v.advance(at)
+	return nil
+}
