@@ -376,12 +376,13 @@ func TestOtherProcessesForgetAKey(t *testing.T) {
 	w.env.Erase()
 	erased := time.Now()
 	eventstoretest.Eventually(t, "the other process cannot read", func() bool {
+		began := time.Since(erased)
 		_, err := other.Vault.OpenText(t.Context(), ada, open.Prediction, sealed)
+		if err == nil && began > time.Second {
+			t.Errorf("the other process reads %s later", began)
+		}
 		return errors.Is(err, vault.ErrErased)
 	})
-	if took := time.Since(erased); took > 5*time.Second { // a second, and a busy machine
-		t.Errorf("the other process could read for %s", took)
-	}
 }
 
 // The vault comes back from an older backup than the log: keys of people who were erased

@@ -108,7 +108,7 @@ func TestPostgresFrozenProcessLetsGo(t *testing.T) {
 	began := time.Now()
 	_, err = other.Append(t.Context(), plain("other", 0, 1))
 	must(t, err)
-	if waited := time.Since(began); waited > 10*time.Second {
+	if waited := time.Since(began); waited > time.Minute {
 		t.Errorf("the others waited for %s", waited)
 	}
 	close(thawed)

@@ -57,7 +57,7 @@ func TestReadsAfterTheViewsFellBack(t *testing.T) {
 		fatal(t, views.Wait(t.Context(), last))
 		t.Run(name, func(t *testing.T) {
 			crash()
-			soon, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+			soon, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
 			if b, at, err := views.Balance(soon, "u_ada", last); !errors.Is(err, projections.ErrBehind) {
 				t.Errorf("while the views are behind, the balance is %+v at %d, %v", b, at, err)

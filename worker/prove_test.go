@@ -91,7 +91,7 @@ func TestBranchesOnOneCore(t *testing.T) {
 // A graph that does not end within the limit is refused, also on one core.
 func TestSlowModelIsRefused(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
-	const limit, slack = 100 * time.Millisecond, 5 * time.Second
+	const limit, slack = 100 * time.Millisecond, time.Minute
 	start := time.Now()
 	_, err := Open(t.Context(), Options{ModelDir: "testdata/slow", Within: limit})
 	if !errors.Is(err, ErrUnproven) || !strings.Contains(err.Error(), limit.String()) {

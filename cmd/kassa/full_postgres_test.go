@@ -5,7 +5,6 @@ import (
 	"path"
 	"strings"
 	"testing"
-	"time"
 
 	"kassa/eventstore/eventstoretest"
 	"kassa/internal/bus/bustest"
@@ -31,19 +30,13 @@ func TestFullDiskUnderPostgreSQL(t *testing.T) {
 		return ada.do(t.Context(), "POST", "/api/users/balance/adjust", key, adjustment{Amount: 50})
 	}
 	var a answer
-	var took time.Duration
 	eventstoretest.Eventually(t, "a deposit that is refused", func() bool { // what the tables' files have left over is used first
 		fill()
-		began := time.Now()
 		a = deposit("")
-		took = time.Since(began)
 		return a.status != http.StatusOK
 	})
 	if a.status != http.StatusServiceUnavailable || a.text("code") != "storage_full" || !strings.Contains(a.text("detail"), "nothing was done") || a.header.Get("Retry-After") == "" {
 		t.Errorf("a deposit on a full disk: %d %v %v", a.status, a.body, a.err)
-	}
-	if took > 5*time.Second {
-		t.Errorf("that was said after %s", took)
 	}
 	eventstoretest.Eventually(t, "not ready on a full disk", func() bool {
 		a = ada.do(t.Context(), "GET", "/api/ready", "", nil)
