@@ -79,8 +79,11 @@ func (m *Memory) saveIfDue(ctx context.Context) error {
 	if errors.Is(err, errMoved) {
 		return m.load(ctx)
 	}
+	if err != nil && ctx.Err() != nil { // it was told to stop
+		return nil
+	}
 	s.failed = time.Time{}
-	if err != nil && ctx.Err() == nil {
+	if err != nil {
 		s.failed = time.Now()
 	}
 	s.report(err)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -92,6 +93,10 @@ func TestOneTraceThroughFourProcesses(t *testing.T) {
 	first := ask()
 	if again := ask(); first.text("status") != "completed" || again.text("prediction_id") != first.text("prediction_id") {
 		t.Fatalf("the answers are %v and %v", first.body, again.body)
+	}
+	// The answer may be there before the views have it, which a read of the answer's position waits for.
+	if read := ada.do(t.Context(), "GET", fmt.Sprint("/api/users/balance?min_position=", first.number("position")), "", nil); read.status != http.StatusOK {
+		t.Fatalf("the balance is %d %v", read.status, read.body)
 	}
 	for _, s := range []*server{api, relay, matcher, worker} { // each sends what it has when it ends
 		if code := s.interrupt(t); code != 0 {
