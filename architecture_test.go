@@ -44,12 +44,12 @@ var allowed = map[string][]string{
 	"catalog":                    {"schema", "internal/wait"},
 	// a component of its own within catalog: the service does not measure
 	"catalog/eval":    {"catalog", "schema"},
-	"catalog/formats": {"catalog"}, // films come in by commands only
+	"catalog/formats": {"catalog"}, // films come in by commands, and by the pages and the API of admins
 	"transparency":    {"eventstore", "schema"},
 	"audit":           {"domain", "eventstore", "projections"},
 	"audit/reconcile": {"domain", "eventstore", "audit", "schema"}, // sorts in a temporary file
 	// eventstore and vault for the words of their answers: positions, ErrErased.
-	"httpapi":          {"domain", "commands", "projections", "catalog", "audit", "transparency", "eventstore", "vault", "schema", "internal/security"},
+	"httpapi":          {"domain", "commands", "projections", "catalog", "catalog/formats", "audit", "transparency", "eventstore", "vault", "schema", "internal/security"},
 	"internal/bus":     {"eventstore", "internal/wait"},
 	"internal/matcher": {"domain", "worker", "vault", "eventstore", "commands", "catalog", "internal/bus"},
 	"internal/backup":  {"eventstore", "schema", "transparency"},

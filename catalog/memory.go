@@ -41,6 +41,7 @@ func (s *memoryStore) read(context.Context) (stored, error) {
 	for i, it := range items {
 		all.movies = append(all.movies, it.movie)
 		all.hashes = append(all.hashes, it.hash)
+		all.own = append(all.own, it.own)
 		copy(m.row(i), it.vector)
 	}
 	all.vectors[s.model] = m
@@ -77,6 +78,17 @@ func (s *memoryStore) addSynonyms(context.Context, []Synonyms, time.Time) (int, 
 
 func (s *memoryStore) removeSynonyms(context.Context, []string) (int, error) { return 0, errMemory }
 
+func (s *memoryStore) apply(context.Context, string, Edition, []Change) (int64, error) {
+	return 0, errMemory
+}
+func (s *memoryStore) editions(context.Context, int) ([]Edition, error)        { return nil, nil }
+func (s *memoryStore) editionChanges(context.Context, int64) ([]Change, error) { return nil, nil }
+func (s *memoryStore) ownFilms(context.Context) ([]string, error)              { return nil, nil }
+func (s *memoryStore) keepUpload(context.Context, Upload, time.Time) error     { return errMemory }
+func (s *memoryStore) upload(context.Context, string, string) (Upload, error) {
+	return Upload{}, ErrNoUpload
+}
+func (s *memoryStore) dropUpload(context.Context, string) error         { return errMemory }
 func (s *memoryStore) readers(context.Context) ([]reader, error)        { return nil, nil }
 func (s *memoryStore) noteReader(context.Context, reader) error         { return nil }
 func (s *memoryStore) dropReaders(context.Context, []string) error      { return nil }

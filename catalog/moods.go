@@ -1,6 +1,9 @@
 package catalog
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // Mood returns the label of a mood, by its code.
 func Mood(code string) (Label, bool) { return find(moods, code) }
@@ -14,6 +17,18 @@ func Award(code string) (Label, bool) { return find(awards, code) }
 // SpokenLanguage returns the label of a language, by its ISO 639-1 code, or by one of
 // cn (Cantonese) and sh (Serbo-Croatian), which film lists have.
 func SpokenLanguage(code string) (Label, bool) { return find(languages, code) }
+
+// Moods lists all moods, by code.
+func Moods() []Label { return slices.Clone(moods) }
+
+// Themes lists all themes, by code.
+func Themes() []Label { return slices.Clone(themes) }
+
+// Awards lists all awards, by code.
+func Awards() []Label { return slices.Clone(awards) }
+
+// SpokenLanguages lists all languages, by code.
+func SpokenLanguages() []Label { return slices.Clone(languages) }
 
 // Flag returns the label of a yes/no property, by its code in a question's conditions.
 func Flag(code string) (Label, bool) {

@@ -32,10 +32,11 @@ func (s postgresStore) read(ctx context.Context) (all stored, err error) {
 		if err := tx.QueryRow(ctx, `SELECT revision, coalesce(model, '') FROM catalogue`).Scan(&all.revision, &all.used); err != nil {
 			return fmt.Errorf("read the catalogue's revision: %w", err)
 		}
-		rows, _ := tx.Query(ctx, `SELECT id, hash, json FROM movies ORDER BY id`)
+		rows, _ := tx.Query(ctx, `SELECT id, hash, json, own FROM movies ORDER BY id`)
 		var id string
+		var own bool
 		var hash, content []byte
-		_, err := pgx.ForEachRow(rows, []any{&id, &hash, &content}, func() error { return all.add(id, hash, content) })
+		_, err := pgx.ForEachRow(rows, []any{&id, &hash, &content, &own}, func() error { return all.add(id, hash, content, own) })
 		if err != nil {
 			return fmt.Errorf("read films: %w", err)
 		}
@@ -152,6 +153,12 @@ const touch = `UPDATE catalogue SET revision = revision + 1`
 func (s postgresStore) save(ctx context.Context, model string, batch []item, now time.Time) error {
 	var queries pgx.Batch
 	queries.Queue(touch)
+	queueItems(&queries, model, batch, now)
+	return s.savingFault(ctx, s.change(ctx, &queries), model, batch)
+}
+
+// queueItems queues what stores films with their vectors.
+func queueItems(queries *pgx.Batch, model string, batch []item, now time.Time) {
 	queries.Queue(`INSERT INTO models (model_id, dims) VALUES ($1, $2) ON CONFLICT DO NOTHING`, model, len(batch[0].vector))
 	for _, it := range batch {
 		if it.changes != unchanged {
@@ -168,7 +175,10 @@ func (s postgresStore) save(ctx context.Context, model string, batch []item, now
 			ON CONFLICT (model_id, movie_id) DO UPDATE SET hash = excluded.hash, vector = excluded.vector`,
 			model, texts[:], it.vector, it.movie.ID, it.hash[:])
 	}
-	err := s.change(ctx, &queries)
+}
+
+// savingFault is an error of saving films, explained.
+func (s postgresStore) savingFault(ctx context.Context, err error, model string, batch []item) error {
 	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok && pgErr.ConstraintName == "vectors_model" { // another process had another model of this name
 		var dims int
 		if err := s.pool.QueryRow(ctx, `SELECT dims FROM models WHERE model_id = $1`, model).Scan(&dims); err != nil {

@@ -1,6 +1,9 @@
 package catalog
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
 	"strings"
 	"unicode/utf8"
 
@@ -38,4 +41,16 @@ func latinLetters(r rune) string {
 		return string(base)
 	}
 	return ""
+}
+
+// NewID is the id of a film without one: its title in lower-case Latin letters, and its
+// year. A title in other scripts is replaced by its hash.
+func NewID(title string, year int) string {
+	const most = 80
+	name := Slug(title)
+	if name == "" || len(name) > most {
+		sum := sha256.Sum256([]byte(title))
+		name = "film-" + hex.EncodeToString(sum[:6])
+	}
+	return fmt.Sprintf("%s-%d", name, year)
 }

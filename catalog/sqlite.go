@@ -65,7 +65,7 @@ func readModels(ctx context.Context, tx *sql.Tx, all *stored) error {
 }
 
 func readMovies(ctx context.Context, tx *sql.Tx, all *stored) error {
-	rows, err := tx.QueryContext(ctx, `SELECT id, hash, json FROM movies ORDER BY id`)
+	rows, err := tx.QueryContext(ctx, `SELECT id, hash, json, own FROM movies ORDER BY id`)
 	if err != nil {
 		return err
 	}
@@ -73,10 +73,11 @@ func readMovies(ctx context.Context, tx *sql.Tx, all *stored) error {
 	for rows.Next() {
 		var id string
 		var hash, content []byte
-		if err := rows.Scan(&id, &hash, &content); err != nil {
+		var own bool
+		if err := rows.Scan(&id, &hash, &content, &own); err != nil {
 			return err
 		}
-		if err := all.add(id, hash, content); err != nil {
+		if err := all.add(id, hash, content, own); err != nil {
 			return err
 		}
 	}
@@ -204,24 +205,26 @@ func (s sqliteStore) count(ctx context.Context) (films int, err error) {
 }
 
 func (s sqliteStore) save(ctx context.Context, model string, batch []item, now time.Time) error {
-	return s.write(ctx, func(tx *sql.Tx) error {
-		if _, err := tx.ExecContext(ctx, `INSERT INTO models (model_id, dims) VALUES (?, ?) ON CONFLICT DO NOTHING`, model, len(batch[0].vector)); err != nil {
-			return fmt.Errorf("save the model: %w", err)
+	return s.write(ctx, func(tx *sql.Tx) error { return saveItems(ctx, tx, model, batch, now) })
+}
+
+func saveItems(ctx context.Context, tx *sql.Tx, model string, batch []item, now time.Time) error {
+	if _, err := tx.ExecContext(ctx, `INSERT INTO models (model_id, dims) VALUES (?, ?) ON CONFLICT DO NOTHING`, model, len(batch[0].vector)); err != nil {
+		return fmt.Errorf("save the model: %w", err)
+	}
+	var width int
+	if err := tx.QueryRowContext(ctx, `SELECT dims FROM models WHERE model_id = ?`, model).Scan(&width); err != nil {
+		return fmt.Errorf("read how many numbers vectors have: %w", err)
+	}
+	for _, it := range batch {
+		if len(it.vector) != width { // another process had another model of this name
+			return wrongWidth(it, model, width)
 		}
-		var width int
-		if err := tx.QueryRowContext(ctx, `SELECT dims FROM models WHERE model_id = ?`, model).Scan(&width); err != nil {
-			return fmt.Errorf("read how many numbers vectors have: %w", err)
+		if err := saveItem(ctx, tx, model, it, now); err != nil {
+			return fmt.Errorf("save film %s: %w", it.movie.ID, err)
 		}
-		for _, it := range batch {
-			if len(it.vector) != width { // another process had another model of this name
-				return wrongWidth(it, model, width)
-			}
-			if err := saveItem(ctx, tx, model, it, now); err != nil {
-				return fmt.Errorf("save film %s: %w", it.movie.ID, err)
-			}
-		}
-		return nil
-	})
+	}
+	return nil
 }
 
 func saveItem(ctx context.Context, tx *sql.Tx, model string, it item, now time.Time) error {

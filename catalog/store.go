@@ -46,6 +46,22 @@ type store interface {
 	synonyms(ctx context.Context) ([]Synonyms, error)
 	// addSynonyms adds groups, and returns how many were not there.
 	addSynonyms(ctx context.Context, groups []Synonyms, now time.Time) (int, error)
+	// apply stores the films of an edition with their vectors, all or none, and records
+	// it. It returns its number, ErrStale where a change does not begin with what is
+	// stored, and ErrNoUndo where the edition that it undoes is not the last.
+	apply(ctx context.Context, model string, e Edition, changes []Change) (int64, error)
+	// editions lists the newest editions, the newest first.
+	editions(ctx context.Context, limit int) ([]Edition, error)
+	// editionChanges are the changes of an edition that are kept, by id.
+	editionChanges(ctx context.Context, number int64) ([]Change, error)
+	// ownFilms lists the ids of films that an operator brought in.
+	ownFilms(ctx context.Context) ([]string, error)
+	// keepUpload keeps an upload, and drops the admin's former one and those that are over.
+	keepUpload(ctx context.Context, u Upload, now time.Time) error
+	// upload reads an upload of an admin, or returns ErrNoUpload.
+	upload(ctx context.Context, id, by string) (Upload, error)
+	// dropUpload deletes an upload.
+	dropUpload(ctx context.Context, id string) error
 	// removeSynonyms deletes groups by their ids, and returns how many were there.
 	removeSynonyms(ctx context.Context, ids []string) (int, error)
 	// readers lists the processes that hold the catalogue in memory.
@@ -61,6 +77,7 @@ type stored struct {
 	revision int64
 	movies   []Movie // by id
 	hashes   [][sha256.Size]byte
+	own      []bool             // an operator brought the film in
 	synonyms []Synonyms         // by id
 	vectors  map[string]vectors // by model
 	finished map[string]bool    // models of which every film has had a vector
@@ -98,11 +115,12 @@ func newKnown(id string, hash []byte, own bool, texts []byte) known {
 // storedFilm is a film as it is in the tables.
 type storedFilm struct {
 	Movie
-	own bool
+	own  bool
+	hash [sha256.Size]byte // of its content
 }
 
 func newStoredFilm(content []byte, own bool) (f storedFilm, err error) {
-	f.own = own
+	f.own, f.hash = own, sha256.Sum256(content)
 	if err = json.Unmarshal(content, &f.Movie); err != nil {
 		err = fmt.Errorf("read a stored film: %w", err)
 	}
@@ -110,7 +128,7 @@ func newStoredFilm(content []byte, own bool) (f storedFilm, err error) {
 }
 
 // add adds a film that was read, the next by id.
-func (a *stored) add(id string, hash, content []byte) error {
+func (a *stored) add(id string, hash, content []byte, own bool) error {
 	var m Movie
 	sum := sha256.Sum256(content)
 	if !bytes.Equal(sum[:], hash) {
@@ -124,6 +142,7 @@ func (a *stored) add(id string, hash, content []byte) error {
 	}
 	a.movies = append(a.movies, m)
 	a.hashes = append(a.hashes, sum)
+	a.own = append(a.own, own)
 	return nil
 }
 

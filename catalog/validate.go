@@ -41,7 +41,11 @@ var (
 
 // check reports everything that is wrong with one film.
 type check struct {
-	wrong func(field, what string)
+	report func(Fault)
+}
+
+func (c check) wrong(field string, kind FaultKind, args ...any) {
+	c.report(Fault{field, kind, args})
 }
 
 // Faults is what is wrong with a film, "" if it is valid.
@@ -53,9 +57,20 @@ func (m Movie) Faults() string {
 
 // validate calls wrong for each invalid field.
 func (m Movie) validate(wrong func(field, what string)) {
-	c := check{wrong}
+	m.check(func(f Fault) { wrong(f.Field, f.What()) })
+}
+
+// Check is everything that is wrong with a film, for programs and pages that say it in
+// words of their own. It is what files are held to.
+func (m Movie) Check() (list []Fault) {
+	m.check(func(f Fault) { list = append(list, f) })
+	return list
+}
+
+func (m Movie) check(report func(Fault)) {
+	c := check{report}
 	if c.text("id", m.ID, idMax) && !idForm.MatchString(m.ID) {
-		wrong("id", fmt.Sprintf("is %q, and must be small Latin letters and digits with single hyphens between", m.ID))
+		c.wrong("id", FaultID, m.ID)
 	}
 	c.either("title", m.Title, "title_ru", m.TitleRU, titleMax)
 	c.optional("original_title", m.OriginalTitle, titleMax)
@@ -71,11 +86,11 @@ func (m Movie) validate(wrong func(field, what string)) {
 	c.optional("description_ru", m.DescriptionRU, descriptionMax)
 	c.texts("keywords", m.Keywords, keywordsMax, keywordMax)
 	c.texts("keywords_ru", m.KeywordsRU, keywordsMax, keywordMax)
-	m.validateFurther(c)
+	m.checkFurther(c)
 }
 
-// validateFurther is validate for the rare fields.
-func (m Movie) validateFurther(c check) {
+// checkFurther is check for the rare fields.
+func (m Movie) checkFurther(c check) {
 	c.texts("other_titles", m.OtherTitles, titlesMax, titleMax)
 	c.count("characters", len(m.Characters), castMax)
 	for i, x := range m.Characters {
@@ -102,16 +117,16 @@ func (m Movie) validateFurther(c check) {
 		c.number("series.part", s.Part, 1, partMax)
 	}
 	if ids := m.IDs; ids != nil {
-		c.form("ids.imdb", ids.IMDb, imdbForm, "tt and seven digits or more")
-		c.form("ids.kinopoisk", ids.Kinopoisk, kinopoiskForm, "digits")
-		c.form("ids.wikidata", ids.Wikidata, wikidataForm, "Q and digits")
+		c.form("ids.imdb", ids.IMDb, imdbForm, FaultIMDb)
+		c.form("ids.kinopoisk", ids.Kinopoisk, kinopoiskForm, FaultKinopoisk)
+		c.form("ids.wikidata", ids.Wikidata, wikidataForm, FaultWikidata)
 	}
 }
 
 // form checks an optional text of a given form.
-func (c check) form(field, s string, form *regexp.Regexp, want string) {
+func (c check) form(field, s string, form *regexp.Regexp, kind FaultKind) {
 	if s != "" && !form.MatchString(s) {
-		c.wrong(field, fmt.Sprintf("is %q, and must be %s", Abridge(s), want))
+		c.wrong(field, kind, Abridge(s))
 	}
 }
 
@@ -134,34 +149,32 @@ func (c check) either(field, s, fieldRU, russian string, lettersMax int) {
 
 // text requires letters, on one line, without surrounding spaces.
 func (c check) text(field, s string, lettersMax int) bool {
-	var what string
 	switch letters := utf8.RuneCountInString(s); {
 	case s == "":
-		what = "is empty"
+		c.wrong(field, FaultEmpty)
 	case !utf8.ValidString(s) || strings.ContainsRune(s, utf8.RuneError):
-		what = "holds a character that is not Unicode, or its replacement (U+FFFD)"
+		c.wrong(field, FaultUnicode)
 	case strings.ContainsFunc(s, unicode.IsControl):
-		what = "holds a control character, such as a line's end"
+		c.wrong(field, FaultControl)
 	case strings.TrimSpace(s) != s:
-		what = "begins or ends with a space"
+		c.wrong(field, FaultSpace)
 	case letters > lettersMax:
-		what = fmt.Sprintf("has %d letters, at most %d are allowed", letters, lettersMax)
+		c.wrong(field, FaultLong, letters, lettersMax)
 	default:
 		return true
 	}
-	c.wrong(field, what)
 	return false
 }
 
 func (c check) number(field string, n, least, most int) {
 	if n < least || n > most {
-		c.wrong(field, fmt.Sprintf("is %d, and must be from %d to %d", n, least, most))
+		c.wrong(field, FaultRange, n, least, most)
 	}
 }
 
 func (c check) count(field string, n, most int) {
 	if n > most {
-		c.wrong(field, fmt.Sprintf("has %d entries, at most %d are allowed", n, most))
+		c.wrong(field, FaultMany, n, most)
 	}
 }
 
@@ -169,7 +182,7 @@ func (c check) texts(field string, list []string, most, lettersMax int) {
 	c.count(field, len(list), most)
 	for i, s := range list {
 		if at := fmt.Sprintf("%s[%d]", field, i); c.text(at, s, lettersMax) && slices.Contains(list[:i], s) {
-			c.wrong(at, fmt.Sprintf("says %q once more", s))
+			c.wrong(at, FaultTwice, s)
 		}
 	}
 }
@@ -187,9 +200,9 @@ func (c check) codes(field string, list []string, noun string, known []Label) {
 	for i, code := range list {
 		at := fmt.Sprintf("%s[%d]", field, i)
 		if _, ok := find(known, code); !ok {
-			c.wrong(at, fmt.Sprintf("is %q, which is not in the list of %s codes", Abridge(code), noun))
+			c.wrong(at, FaultCode, Abridge(code), noun)
 		} else if slices.Contains(list[:i], code) {
-			c.wrong(at, fmt.Sprintf("says %q once more", code))
+			c.wrong(at, FaultTwice, code)
 		}
 	}
 }

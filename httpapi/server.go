@@ -18,6 +18,7 @@ import (
 	"kassa/domain"
 	"kassa/eventstore"
 	"kassa/httpapi/auditing"
+	"kassa/httpapi/editing"
 	"kassa/httpapi/identity"
 	"kassa/httpapi/problem"
 	"kassa/httpapi/statement"
@@ -51,6 +52,7 @@ type Server struct {
 	Identity   *identity.Authenticator
 	Audit      *auditing.Reader
 	Statements *statement.Books // of the log
+	Editor     *editing.Editor  // of the catalogue
 	Problems   *problem.Writer
 	Log        *slog.Logger
 

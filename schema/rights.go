@@ -41,6 +41,9 @@ var rights = map[string]string{
 	"models":            "SELECT INSERT UPDATE DELETE",
 	"catalogue_readers": "SELECT INSERT UPDATE DELETE",
 	"synonyms":          "SELECT INSERT DELETE",
+	"editions":          "SELECT INSERT",
+	"edition_films":     "SELECT INSERT DELETE",
+	"uploads":           "SELECT INSERT DELETE",
 	"goose_db_version":  "SELECT",
 }
 

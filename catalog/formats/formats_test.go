@@ -265,7 +265,7 @@ func TestTitles(t *testing.T) {
 		}
 	}
 	for title, want := range map[string]string{"Тихий Дон: Часть 2": "tikhiy-don-chast-2-1957", "L'Été — 8½": "lete-8-1957", "七人の侍": "film-", "Ёлки": "elki-1957"} {
-		if got := slug(title, 1957); !strings.HasPrefix(got, want) {
+		if got := catalog.NewID(title, 1957); !strings.HasPrefix(got, want) {
 			t.Errorf("%q is %q", title, got)
 		}
 	}

@@ -183,7 +183,7 @@ func replacedMovie(at row, element []byte, shipped map[string]string) (film, err
 	f.Year = r.Year
 	f.ID = shipped[titleKey(title, r.Year)]
 	if f.ID == "" {
-		f.ID = slug(title, r.Year)
+		f.ID = catalog.NewID(title, r.Year)
 	}
 	inLanguage(title, &f.Title, &f.TitleRU)
 	inLanguage(shorten(clean(r.Description), descriptionMax), &f.Description, &f.DescriptionRU)

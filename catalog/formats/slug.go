@@ -1,25 +1,11 @@
 package formats
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"strings"
 
 	"kassa/catalog"
 )
-
-// slug is the id of a film without one: its title in lower-case Latin letters, and its
-// year. A title in other scripts is replaced by its hash.
-func slug(title string, year int) string {
-	const most = 80
-	name := catalog.Slug(title)
-	if name == "" || len(name) > most {
-		sum := sha256.Sum256([]byte(title))
-		name = "film-" + hex.EncodeToString(sum[:6])
-	}
-	return fmt.Sprintf("%s-%d", name, year)
-}
 
 // titleKey is equal for films with the same title and year, in any notation.
 func titleKey(title string, year int) string {

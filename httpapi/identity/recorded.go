@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"time"
 
+	"kassa/catalog"
 	"kassa/domain"
 	"kassa/httpapi/problem"
 	"kassa/internal/security"
@@ -69,6 +70,12 @@ func (a *Authenticator) RecordOrder(ctx context.Context, kind security.Kind, u, 
 		e.Details = []slog.Attr{slog.String("role", string(role))}
 	}
 	a.Security.Record(ctx, e)
+}
+
+// RecordEdition records that an admin changed films of the catalogue.
+func (a *Authenticator) RecordEdition(ctx context.Context, u domain.UserID, e catalog.Edition) {
+	a.Security.Record(ctx, security.Event{Kind: security.CatalogueChanged, User: u,
+		Details: []slog.Attr{slog.Int64("edition", e.Number), slog.String("how", string(e.Kind)), slog.Int("films", e.Films)}})
 }
 
 // RecordErasureCancelled records that a user keeps their account, or, as an admin, that of the

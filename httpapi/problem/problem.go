@@ -58,6 +58,14 @@ const (
 	InvalidCursor          domain.Code = "invalid_cursor"
 	InvalidFilter          domain.Code = "invalid_filter"
 	ConditionNotRead       domain.Code = "condition_not_read" // of filters, out of the text
+	FilmNotFound           domain.Code = "film_not_found"
+	FilmChanged            domain.Code = "film_changed"   // since it was read
+	FilmShipped            domain.Code = "film_shipped"   // with the program
+	InvalidFilm            domain.Code = "invalid_film"   // by the rules of the catalogue
+	InvalidFile            domain.Code = "invalid_file"   // of films
+	TooManyFilms           domain.Code = "too_many_films" // for one edition
+	NotUndoable            domain.Code = "not_undoable"   // of an edition
+	UploadNotFound         domain.Code = "upload_not_found"
 	InvalidPosition        domain.Code = "invalid_position"
 	InvalidMoment          domain.Code = "invalid_moment"  // of the log: a position, a time, or a date
 	InvalidPeriod          domain.Code = "invalid_period"  // a month of a time zone, or some days
@@ -107,6 +115,8 @@ var statuses = map[domain.Code]int{
 	NotFound:                http.StatusNotFound,
 	MailOff:                 http.StatusNotFound,
 	Archived:                http.StatusNotFound,
+	FilmNotFound:            http.StatusNotFound,
+	UploadNotFound:          http.StatusNotFound,
 
 	BadRequest:       http.StatusBadRequest,
 	HeaderTooLarge:   http.StatusRequestHeaderFieldsTooLarge,
@@ -125,6 +135,9 @@ var statuses = map[domain.Code]int{
 	domain.ErasurePending:     http.StatusConflict,
 	domain.NoErasure:          http.StatusConflict,
 	domain.LastAdmin:          http.StatusConflict,
+	FilmChanged:               http.StatusConflict,
+	FilmShipped:               http.StatusConflict,
+	NotUndoable:               http.StatusConflict,
 	FactorActive:              http.StatusConflict,
 	NoFactor:                  http.StatusConflict,
 	TooManyTokens:             http.StatusConflict,
@@ -164,6 +177,9 @@ var statuses = map[domain.Code]int{
 	InvalidCursor:           http.StatusUnprocessableEntity,
 	InvalidFilter:           http.StatusUnprocessableEntity,
 	ConditionNotRead:        http.StatusUnprocessableEntity,
+	InvalidFilm:             http.StatusUnprocessableEntity,
+	InvalidFile:             http.StatusUnprocessableEntity,
+	TooManyFilms:            http.StatusUnprocessableEntity,
 	InvalidPosition:         http.StatusUnprocessableEntity,
 	InvalidMoment:           http.StatusUnprocessableEntity,
 	InvalidPeriod:           http.StatusUnprocessableEntity,

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"mime"
 	"net/http"
 	"net/url"
 	"path"
@@ -15,6 +16,7 @@ import (
 	"kassa/domain"
 	"kassa/eventstore"
 	"kassa/httpapi/deadline"
+	"kassa/httpapi/editing"
 	"kassa/httpapi/identity"
 	"kassa/httpapi/problem"
 	"kassa/projections"
@@ -86,6 +88,7 @@ func (pc *pageContext) spend(name, path string) { pc.spent = append(pc.spent, sp
 // Limits of what a browser may send and how long a page may wait.
 const (
 	maxForm     = 64 << 10 // bytes
+	maxFilmForm = 1 << 20  // bytes: all fields of a film as long as they may be, encoded
 	waitViews   = 3 * time.Second
 	waitCommand = 5 * time.Second
 )
@@ -97,9 +100,12 @@ func (p *Pages) newContext(w http.ResponseWriter, r *http.Request) (*pageContext
 	pc := &pageContext{pages: p, w: w, r: r}
 	pc.Language, pc.prices, pc.Bonus, pc.Here = languageOf(r), p.Prices(r.Context()), p.Bonus, r.URL.Path
 	pc.Price = pc.prices.Price
+	if person, ok := identity.From(r.Context()); ok {
+		pc.Person = &person
+	}
 	if r.Method == http.MethodPost {
-		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
-		if err := r.ParseForm(); err != nil {
+		r.Body = http.MaxBytesReader(w, r.Body, pc.formMost())
+		if err := parseForm(r); err != nil {
 			if _, large := errors.AsType[*http.MaxBytesError](err); large {
 				return pc, err
 			}
@@ -108,15 +114,32 @@ func (p *Pages) newContext(w http.ResponseWriter, r *http.Request) (*pageContext
 	} else {
 		pc.Here, pc.Addressed = withoutLanguage(r.URL)
 	}
-	if person, ok := identity.From(r.Context()); ok {
-		pc.Person = &person
-	}
 	pc.minPosition = identity.MinPosition(r.Context())
 	at := pc.minPosition
 	if n, ok := pc.takeFlash(); ok {
 		at, pc.Notice = n.position, n.sentence(pc.Language)
 	}
 	return pc, pc.catchUp(at)
+}
+
+// formMost is how many bytes a form may have: more, where an admin sends films.
+func (pc *pageContext) formMost() int64 {
+	switch path := pc.r.URL.Path; {
+	case pc.Person == nil || !pc.Person.Admin:
+	case path == uploadPath:
+		return editing.MaxFile + maxForm
+	case strings.HasPrefix(path, keptFilmPath):
+		return maxFilmForm
+	}
+	return maxForm
+}
+
+// parseForm reads the form of a request; a file of it stays in memory, which formMost bounds.
+func parseForm(r *http.Request) error {
+	if media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); media != "multipart/form-data" {
+		return r.ParseForm()
+	}
+	return r.ParseMultipartForm(editing.MaxFile + maxForm)
 }
 
 // catchUp waits until the views have reached the position, and reads the balance again.
@@ -219,9 +242,9 @@ func local(to string) string {
 }
 
 // typed is the content of a field as in the browser, which counts a line end as one
-// character and sends it as two.
+// character and sends it as two. Of a field with several values each is a line.
 func (pc *pageContext) typed(field string) string {
-	return strings.ReplaceAll(pc.r.PostForm.Get(field), "\r\n", "\n")
+	return strings.ReplaceAll(strings.Join(pc.r.PostForm[field], "\n"), "\r\n", "\n")
 }
 
 // key is the Idempotency-Key of the submitted form.

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"strings"
 
+	"kassa/catalog"
 	"kassa/domain"
 	"kassa/httpapi/requestlog"
 )
@@ -55,9 +56,14 @@ var (
 	orderKeepFields    = &form{"order_keep", func(r *http.Request) string { return r.URL.Path }, []string{"reason"}}
 	accessFields       = &form{"access", func(r *http.Request) string { return r.URL.Path }, []string{"reason"}}
 	endAllFields       = &form{"end_all", func(r *http.Request) string { return r.URL.Path }, nil}
+	filmFields         = &form{"kept_film", func(r *http.Request) string { return r.URL.Path }, append(catalog.SheetFields(), "version")}
+	removeFields       = &form{"remove_film", func(r *http.Request) string { return strings.TrimSuffix(r.URL.Path, "/remove") }, nil}
+	uploadFields       = &form{"upload", on(uploadPath), nil}
+	takeFields         = &form{"take", func(r *http.Request) string { return r.URL.Path }, []string{"whole"}}
+	undoFields         = &form{"undo", on(editionsPath), nil}
 	decideFields       = &form{"decide", func(r *http.Request) string { return r.URL.Path }, []string{"reason"}}
 
-	forms = []*form{askFields, depositFields, refundFields, asTypedFields, refineFields, confirmFields, searchFields, daysFields, withdrawFields, signUpFields, signInFields, passwordFields, resetFields, forgotFields, sessionsFields, tokenFields, revokeFields, factorFields, codeFields, exportFields, erasureFields, keepFields, findFields, adjustFields, orderErasureFields, orderKeepFields, accessFields, endAllFields, decideFields}
+	forms = []*form{askFields, depositFields, refundFields, asTypedFields, refineFields, confirmFields, searchFields, daysFields, withdrawFields, signUpFields, signInFields, passwordFields, resetFields, forgotFields, sessionsFields, tokenFields, revokeFields, factorFields, codeFields, exportFields, erasureFields, keepFields, findFields, adjustFields, orderErasureFields, orderKeepFields, accessFields, endAllFields, decideFields, filmFields, removeFields, uploadFields, takeFields, undoFields}
 )
 
 // draft is what was typed into a form, and its refusal, if any. It is passed to the

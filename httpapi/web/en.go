@@ -1,7 +1,7 @@
 package web
 
 // englishTexts are all texts of the pages in English.
-var englishTexts = joined(englishPages, englishFilms, englishAccount, englishAdjustments, englishAccess, englishMoney, englishAudit)
+var englishTexts = joined(englishPages, englishFilms, englishAccount, englishAdjustments, englishAccess, englishMoney, englishAudit, englishCatalogue)
 
 // englishPages are the texts of all pages but those of films.
 var englishPages = map[string]string{

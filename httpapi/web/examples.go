@@ -48,12 +48,16 @@ func (pc *pageContext) answered() ([]example, error) {
 		if err != nil {
 			return nil, err
 		}
-		var matches []domain.Match
-		for _, m := range found.Matches {
-			matches = append(matches, domain.Match{MovieID: m.MovieID, Score: m.Score})
-		}
-		list = append(list, example{text, pc.cards(text, matches)})
+		list = append(list, example{text, pc.cards(text, matchesOf(found.Matches))})
 	}
 	e.found[pc.Code] = list
 	return list, nil
+}
+
+// matchesOf are films that were found, as an answer of the ledger has them.
+func matchesOf(found []catalog.Match) (matches []domain.Match) {
+	for _, m := range found {
+		matches = append(matches, domain.Match{MovieID: m.MovieID, Score: m.Score})
+	}
+	return matches
 }

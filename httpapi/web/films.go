@@ -196,13 +196,11 @@ func (pc *pageContext) showFilms(page filmsPage, address string, shelves *catalo
 // numbered cuts the requested page from a list.
 func (pc *pageContext) numbered(address string, films []*catalog.Movie) ([]*catalog.Movie, numbered, error) {
 	at := numbered{Page: 1, Pages: max(1, (len(films)+filmsShown-1)/filmsShown)}
-	if asked := pc.r.URL.Query().Get("page"); asked != "" {
-		n, err := strconv.Atoi(asked)
-		if err != nil || n < 1 || n > at.Pages || strconv.Itoa(n) != asked {
-			return nil, at, errMalformed
-		}
-		at.Page = n
+	n, err := pageNumber(pc.r.URL.Query().Get("page"), at.Pages)
+	if err != nil {
+		return nil, at, err
 	}
+	at.Page = n
 	if at.Page > 1 {
 		at.Before = pc.To(addressOfPage(address, at.Page-1))
 	}
@@ -213,9 +211,25 @@ func (pc *pageContext) numbered(address string, films []*catalog.Movie) ([]*cata
 	return films[from:min(from+filmsShown, len(films))], at, nil
 }
 
+// pageNumber reads which of the pages is asked for; the first where none is.
+func pageNumber(asked string, pages int) (int, error) {
+	if asked == "" {
+		return 1, nil
+	}
+	n, err := strconv.Atoi(asked)
+	if err != nil || n < 1 || n > pages || strconv.Itoa(n) != asked {
+		return 0, errMalformed
+	}
+	return n, nil
+}
+
+// addressOfPage is the address of a page of a list, whose own address may have a query.
 func addressOfPage(address string, n int) string {
-	if n == 1 {
+	switch {
+	case n == 1:
 		return address
+	case strings.Contains(address, "?"):
+		return fmt.Sprintf("%s&page=%d", address, n)
 	}
 	return fmt.Sprintf("%s?page=%d", address, n)
 }

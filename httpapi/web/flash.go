@@ -47,6 +47,13 @@ const (
 	flashEndedAll  flashKind = "ended_all"
 	flashProposed  flashKind = "proposed"
 	flashRejected  flashKind = "rejected"
+
+	flashFilmSaved   flashKind = "film_saved"
+	flashFilmSame    flashKind = "film_same"
+	flashFilmRemoved flashKind = "film_removed"
+	flashFilmsTaken  flashKind = "films_taken"
+	flashUndone      flashKind = "undone"
+	flashFilmsBehind flashKind = "films_behind"
 )
 
 const flashCookie = "kassa_note"
@@ -134,6 +141,8 @@ func (n flash) sentence(l *Language) string {
 		return l.T("note.proposed")
 	case flashRejected:
 		return l.T("note.rejected")
+	case flashFilmSaved, flashFilmSame, flashFilmRemoved, flashFilmsTaken, flashUndone, flashFilmsBehind:
+		return l.T("note." + string(n.kind))
 	}
 	return ""
 }

@@ -23,6 +23,7 @@ import (
 	"kassa/domain"
 	"kassa/eventstore"
 	"kassa/httpapi/auditing"
+	"kassa/httpapi/editing"
 	"kassa/httpapi/identity"
 	"kassa/httpapi/paths"
 	"kassa/httpapi/problem"
@@ -137,7 +138,8 @@ type Pages struct {
 	Vault    Vault
 	Auth     Authenticator
 	Audit    *auditing.Reader
-	Receipts Receipts                                       // nil: none are given
+	Receipts Receipts // nil: none are given
+	Editor   *editing.Editor
 	Problems *problem.Writer                                // maps errors to statuses, and logs faults
 	Export   func(http.ResponseWriter, *http.Request) error // sends the data of the request's user as a file
 
@@ -262,6 +264,23 @@ func (p *Pages) Handler() http.Handler {
 	get("/web/admin/user/{id}", admins, p.user)
 	get("/web/admin/user/{id}/adjust", admins, p.confirm)
 	post("/web/admin/user/{id}/adjust", admins, adjustFields, p.adjust)
+
+	get(keptFilmsPath, admins, p.catalogue)
+	get(newFilmPath, admins, p.keptFilm)
+	post(newFilmPath, admins, filmFields, p.saveFilm)
+	post(checkFilmPath, admins, nil, p.checkFilm)
+	get(tryPath, admins, p.try)
+	get(uploadPath, admins, p.uploadForm)
+	post(uploadPath, admins, uploadFields, p.upload)
+	get(uploadPath+"/{id}", admins, p.uploaded)
+	post(uploadPath+"/{id}", admins, takeFields, p.takeUpload)
+	get(editionsPath, admins, p.editions)
+	post(editionsPath, admins, undoFields, p.undo)
+	get(editionsPath+"/{number:[1-9][0-9]{0,17}}", admins, p.edition)
+	get(keptFilmPath+"/{id}", admins, p.keptFilm)
+	post(keptFilmPath+"/{id}", admins, filmFields, p.saveFilm)
+	get(keptFilmPath+"/{id}/remove", admins, func(pc *pageContext) error { return pc.redirect(removeFields.page(pc.r)) })
+	post(keptFilmPath+"/{id}/remove", admins, removeFields, p.removeFilm)
 
 	get(proposalsPath, admins, p.proposals)
 	get(proposalsPath+"/{id}", admins, p.proposal)

@@ -2,17 +2,22 @@ package process
 
 import (
 	"context"
+	"errors"
 	"net"
 	"time"
 
+	"kassa/catalog"
 	"kassa/commands"
+	"kassa/domain"
 	"kassa/httpapi"
 	"kassa/httpapi/auditing"
+	"kassa/httpapi/editing"
 	"kassa/httpapi/identity"
 	"kassa/httpapi/problem"
 	"kassa/httpapi/statement"
 	"kassa/httpapi/web"
 	"kassa/internal/app"
+	"kassa/worker"
 )
 
 // serve answers the whole surface, or, without the role api, only whether the process is
@@ -41,8 +46,32 @@ func (p *process) server() *httpapi.Server {
 	server := &httpapi.Server{Commands: h, Views: s.Views, Head: s.Store.Head, Films: s.Catalogue, Vault: s.Vault, Identity: door, Audit: reader,
 		Statements: &statement.Books{Log: s.Store, Zone: set.Zone, Issuer: set.Issuer}, FilmLinks: set.FilmLinks, Transparency: log, Problems: problems, Log: p.log, Ready: p.ready, Failing: p.failing, Leaving: p.draining.Load,
 		Version: p.Version, Hosts: set.Hosts, Origins: set.Origins, SlowRequest: p.Watching.SlowRequest, Observer: &p.observer}
-	pages := &web.Pages{Commands: h, Views: s.Views, Films: s.Catalogue, Vault: s.Vault, Auth: door, Audit: reader, Problems: problems, Receipts: log,
+	server.Editor = p.editor(door.RecordEdition)
+	pages := &web.Pages{Commands: h, Views: s.Views, Films: s.Catalogue, Vault: s.Vault, Auth: door, Audit: reader, Editor: server.Editor, Problems: problems, Receipts: log,
 		Statements: server.Statements, Now: time.Now, Links: set.FilmLinks, Export: server.ExportZip, ErasureDelay: h.ErasureDelay, Limits: h.Limits, Mails: door.Mails, Prices: h.ShownPrices, Bonus: h.Bonus, Sandbox: h.Payments.Name() == commands.Sandbox{}.Name(), Secure: set.Secure}
 	server.Pages, server.Refusal = pages.Handler(), pages.Refusal
 	return server
+}
+
+// editor changes the catalogue with the models of this process, which every process has.
+func (p *process) editor(record func(context.Context, domain.UserID, catalog.Edition)) *editing.Editor {
+	films, models := p.service.Catalogue, p.App.Models
+	return &editing.Editor{Catalogue: films, Record: record, NotFoundBelow: p.App.NotFoundBelow,
+		Models: func() []catalog.Embedder {
+			first := models.Named(films.Model())
+			list := []catalog.Embedder{first}
+			for _, model := range models {
+				if model != first {
+					list = append(list, model)
+				}
+			}
+			return list
+		},
+		Embed: func(ctx context.Context, text string) (string, []float32, error) {
+			answer, err := models.Named(films.Model()).Embed(ctx, text)
+			if errors.Is(err, worker.ErrNoMeaning) {
+				return "", nil, nil // by its words
+			}
+			return answer.ModelVersion, answer.Embedding, err
+		}}
 }

@@ -26,6 +26,8 @@ const (
 	RoleRevoked   Kind = "role_revoked"
 	Settings      Kind = "settings" // of a process that starts
 
+	CatalogueChanged Kind = "catalogue_changed" // an admin changed films
+
 	PasswordChanged Kind = "password_changed"
 	ResetRequested  Kind = "reset_requested"
 	ResetUsed       Kind = "reset_used"
