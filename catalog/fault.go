@@ -1,6 +1,10 @@
 package catalog
 
-import "fmt"
+import (
+	"fmt"
+	"maps"
+	"slices"
+)
 
 // FaultKind is a kind of fault in a field of a film.
 type FaultKind string
@@ -42,6 +46,9 @@ var faultTexts = map[FaultKind]string{
 	FaultNumber:    "is %q, and must be a whole number",
 	FaultParts:     "has %d parts, at most %d are allowed",
 }
+
+// FaultKinds lists the kinds of faults.
+func FaultKinds() []FaultKind { return slices.Sorted(maps.Keys(faultTexts)) }
 
 // A Fault is what is wrong with one field of a film.
 type Fault struct {

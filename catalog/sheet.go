@@ -95,7 +95,8 @@ func (s Sheet) Movie() (m Movie, faults []Fault) {
 	}
 	m.normalize()
 	for _, f := range m.Check() {
-		if !unread[f.SheetField()] {
+		derived := m.ID == "" && f.Field == "id" // what it is made of has a fault of its own
+		if !unread[f.SheetField()] && !derived {
 			faults = append(faults, f)
 		}
 	}

@@ -19,7 +19,7 @@ import (
 )
 
 // fields maps the members of a JSON body to their targets: *string, *[]string, *int, *days,
-// *domain.Credits or *[]question.Filter.
+// *domain.Credits, *bool, *jsontext.Value or *[]question.Filter.
 type fields map[string]any
 
 // days is the life of a personal token.
@@ -127,6 +127,15 @@ func setField(name string, target any, raw jsontext.Value) error {
 		return err
 	case *[]string:
 		return setList(name, target, raw)
+	case *bool:
+		if raw.Kind() != 't' && raw.Kind() != 'f' {
+			return domain.Reject(problem.InvalidField, "%s must be true or false", name)
+		}
+		*target = raw.Kind() == 't'
+		return nil
+	case *jsontext.Value: // read by its own rules
+		*target = raw.Clone()
+		return nil
 	case *int:
 		n, err := wholeNumber(domain.InvalidLimit, name, raw)
 		*target = int(n)

@@ -1,16 +1,19 @@
 package httpapi
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
 	"sync"
 	"testing"
 	"time"
 
+	"kassa/catalog"
 	"kassa/catalog/filmlinks"
 	"kassa/domain"
 	"kassa/eventstore"
 	"kassa/httpapi/auditing"
+	"kassa/httpapi/editing"
 	"kassa/httpapi/identity"
 	"kassa/httpapi/problem"
 	"kassa/httpapi/statement"
@@ -50,9 +53,22 @@ func (w *fixture) newServer(v *vault.Vault, limits identity.Limits) *Server {
 	problems := &problem.Writer{Log: log, Broken: func(err error) { w.broken <- err }}
 	handler := (&app.Ledger{Store: w.store, Vault: v}).Commands(terms)
 	handler.Now = w.clock.Now
-	return &Server{Audit: auditing.New(w.store, w.env.SignedHeads(), w.env.ViewPositions, w.clock.Now), Commands: handler, Views: w.views, Head: w.store.Head, Films: w.env.Catalogue, FilmLinks: filmlinks.Default, Vault: v, Problems: problems, Log: log, Version: "test",
+	return &Server{Editor: w.editor(), Audit: auditing.New(w.store, w.env.SignedHeads(), w.env.ViewPositions, w.clock.Now), Commands: handler, Views: w.views, Head: w.store.Head, Films: w.env.Catalogue, FilmLinks: filmlinks.Default, Vault: v, Problems: problems, Log: log, Version: "test",
 		PositionWait: 200 * time.Millisecond, Statements: &statement.Books{Log: w.store, Zone: time.UTC, Issuer: "Kassa Ltd\n1 Main Street"},
 		Identity: &identity.Authenticator{Users: handler, Vault: v, Accounts: w.store, Views: w.views, Problems: problems, Now: w.clock.Now, Limits: limits}}
+}
+
+// editor changes the films of the fixture.
+func (w *fixture) editor() *editing.Editor {
+	bag := apptest.BagOfWords{}
+	return &editing.Editor{Catalogue: w.env.Catalogue, NotFoundBelow: 0.05, Models: func() []catalog.Embedder { return []catalog.Embedder{bag} },
+		Embed: func(ctx context.Context, text string) (string, []float32, error) {
+			vectors, err := bag.EmbedAll(ctx, []string{text})
+			if err != nil {
+				return "", nil, err
+			}
+			return bag.ModelVersion(), vectors[0], nil
+		}}
 }
 
 // newVault is the vault of a process that has just started, with empty caches.

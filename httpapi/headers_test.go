@@ -109,6 +109,7 @@ func TestHeadersAreThoseOfTheContract(t *testing.T) {
 		w.to(w.server.Handler(), "GET", "/api/"+path, "root", "")
 	}
 	w.successes(root)
+	w.catalogue()
 	w.refusals()
 	for _, item := range theContract(t).doc.Paths.Map() {
 		for _, op := range item.Operations() {
@@ -171,6 +172,29 @@ func (w contractRun) successes(root domain.UserID) {
 		get(path)
 		get(path, "If-None-Match", "*")
 	}
+}
+
+// catalogue are the successes of an admin who keeps the films.
+func (w contractRun) catalogue() {
+	w.t.Helper()
+	h := w.server.Handler()
+	post := func(path, body string) map[string]any {
+		var said map[string]any
+		decodeJSON(w.t, w.to(h, "POST", "/api/admin/"+path, "root", body).Body.Bytes(), &said)
+		return said
+	}
+	w.to(h, "GET", "/api/admin/films", "root", "")
+	film := `{"id":"the-keeper-of-the-lamp-2021","title":"The Keeper of the Lamp","year":2021}`
+	post("catalogue/check", `{"films":[`+film+`]}`)
+	digest := post("catalogue/preview", `{"films":[`+film+`]}`)["digest"].(string)
+	post("catalogue/apply", `{"films":[`+film+`],"digest":"`+digest+`"}`)
+	w.to(h, "GET", "/api/admin/catalogue/editions", "root", "")
+	post("catalogue/undo", `{"edition":1}`)
+	post("films", `{"film":`+film+`}`)
+	post("catalogue/try", `{"text":"keeper lamp","movie_id":"the-keeper-of-the-lamp-2021"}`)
+	var stored struct{ Version string }
+	decodeJSON(w.t, w.to(h, "GET", "/api/admin/films/the-keeper-of-the-lamp-2021", "root", "").Body.Bytes(), &stored)
+	post("films/the-keeper-of-the-lamp-2021/remove", `{"version":"`+stored.Version+`"}`)
 }
 
 // accounts are the successes of ada's account: her browser changes the password and back, so

@@ -226,7 +226,7 @@ func (s *Server) checkRequest(next http.Handler) http.Handler {
 // bodyMost is how many bytes a body may have: more on the pages and in the API where films
 // come in, which read it only of admins.
 func bodyMost(path string) int64 {
-	if strings.HasPrefix(path, "/web/admin/film") || strings.HasPrefix(path, "/api/admin/films") {
+	if strings.HasPrefix(path, "/web/admin/film") || strings.HasPrefix(path, "/api/admin/films") || strings.HasPrefix(path, "/api/admin/catalogue/") {
 		return editing.MaxFile + maxBody
 	}
 	return maxBody

@@ -105,7 +105,7 @@ func (pc *pageContext) filmGroups(s catalog.Sheet, faults map[string]string) (gr
 func (pc *pageContext) filmField(f filmFieldSpec, value, fault string) shownField {
 	shown := shownField{Name: f.name, Label: pc.T("keep.field." + f.name), Kind: f.kind, Value: value, Fault: fault, Required: f.name == "year"}
 	if hint := "keep.hint." + f.name; slices.Contains(hintedFields, f.name) {
-		shown.Hint = pc.T(hint)
+		shown.Hint = strings.ReplaceAll(pc.T(hint), "¦", "|") // which separates plurals in texts
 	}
 	if f.kind == codesField {
 		chosen := strings.Fields(value)

@@ -46,6 +46,7 @@ type document struct {
 	status  int
 	address *url.URL
 	header  http.Header
+	body    []byte
 	text    string // the visible words, spaces joined
 	root    *html.Node
 }
@@ -85,7 +86,7 @@ func (g *client) do(req *http.Request) *document {
 	if err != nil {
 		g.t.Fatal(err)
 	}
-	s := &document{client: g, status: resp.StatusCode, address: resp.Request.URL, header: resp.Header}
+	s := &document{client: g, status: resp.StatusCode, address: resp.Request.URL, header: resp.Header, body: body}
 	if strings.HasPrefix(resp.Header.Get("Content-Type"), "text/html") {
 		s.root = wellFormed(g.t, req.Method+" "+req.URL.Path, body)
 		s.text = words(s.root)
@@ -130,12 +131,25 @@ func (s *document) form(action string) url.Values {
 			values.Set(name, raw(n))
 		case n.Data == "select":
 			option := find(n, func(o *html.Node) bool { return o.Data == "option" && has(o, "selected") })
-			values.Set(name, raw(option))
+			if option == nil {
+				option = find(n, func(o *html.Node) bool { return o.Data == "option" })
+			}
+			values.Set(name, chosenValue(option))
+		case attr(n, "type") == "checkbox" && has(n, "checked"):
+			values.Add(name, attr(n, "value"))
 		case !slices.Contains([]string{"radio", "checkbox"}, attr(n, "type")) || has(n, "checked"):
 			values.Set(name, attr(n, "value"))
 		}
 	})
 	return values
+}
+
+// chosenValue is what a browser sends for an option.
+func chosenValue(option *html.Node) string {
+	if has(option, "value") {
+		return attr(option, "value")
+	}
+	return raw(option)
 }
 
 func (s *document) is(status int) *document {

@@ -22,6 +22,7 @@ import (
 	"kassa/eventstore"
 	"kassa/httpapi"
 	"kassa/httpapi/auditing"
+	"kassa/httpapi/editing"
 	"kassa/httpapi/identity"
 	"kassa/httpapi/problem"
 	"kassa/httpapi/statement"
@@ -87,6 +88,7 @@ const (
 type fixture struct {
 	t           *testing.T
 	env         *apptest.Fixture
+	films       *catalog.Catalogue
 	url         string
 	httpHandler http.Handler // serves url
 	streams     atomic.Int64 // open event streams
@@ -177,14 +179,20 @@ type options struct {
 	security    *security.Log
 	mail        *mail.Sender // nil: none is sent
 	adjust      domain.AdjustmentLimits
+	own         bool // the test changes films: it has a few of its own
 }
 
 // newFixture starts a server that ends with the test; its ledger is verified then.
 func newFixture(t *testing.T, o options) *fixture {
 	t.Helper()
-	h := &fixture{t: t}
+	h := &fixture{t: t, films: films}
 	h.env = apptest.New(t, apptest.Options{Folder: t.TempDir(), Payments: o.payments, Now: h.now, Model: model, Mail: o.mail,
-		Catalogue: func(*app.Ledger) *catalog.Catalogue { return films },
+		Catalogue: func(l *app.Ledger) *catalog.Catalogue {
+			if o.own {
+				h.films = fewFilms(t, l)
+			}
+			return h.films
+		},
 		Terms: app.Terms{Price: price, Bonus: o.bonus, HoldExpiry: 2 * time.Minute, ErasureDelay: erasureDelay, Refunds: domain.RefundPolicy{PerMonth: 2},
 			Refining: domain.RefinePolicy{Refinements: 3, Within: 3600}, Limits: o.adjust, ProposalLife: 72 * time.Hour}})
 	h.env.Questions.KeepOpen(func(text string) bool { return strings.Contains(text, unansweredWord) })
@@ -209,10 +217,10 @@ func (h *fixture) serve(ctx context.Context, o options, ended chan<- error) {
 	auth := &identity.Authenticator{Users: h.handler, Vault: h.vault, Accounts: h.store, Views: h.views, Problems: problems, Now: h.now,
 		Limits: o.limits, Mails: o.mail != nil, Secure: o.secure, Security: o.security, AdminFactor: o.adminFactor}
 	faulty := faultyViews{h.views, h.vault, h}
-	server := &httpapi.Server{Commands: h.handler, Views: h.views, Head: h.store.Head, Films: films, Vault: h.vault, Identity: auth,
+	server := &httpapi.Server{Commands: h.handler, Views: h.views, Head: h.store.Head, Films: h.films, Vault: h.vault, Identity: auth,
 		Problems: problems, Log: log}
 	reader := auditing.New(h.store, h.env.SignedHeads(), h.env.ViewPositions, h.now)
-	pages := &web.Pages{Audit: reader, Commands: h.handler, Views: faulty, Films: films, Vault: faulty, Auth: faultyAuth{auth, h}, Problems: problems,
+	pages := &web.Pages{Audit: reader, Commands: h.handler, Views: faulty, Films: h.films, Vault: faulty, Auth: faultyAuth{auth, h}, Problems: problems, Editor: h.editor(auth.RecordEdition),
 		Links:      filmlinks.Default,
 		Statements: &statement.Books{Log: h.store, Zone: time.UTC}, Now: h.now,
 		Receipts: &httpapi.Transparency{Log: h.store, Heads: h.env.SignedHeads()},
@@ -225,6 +233,32 @@ func (h *fixture) serve(ctx context.Context, o options, ended chan<- error) {
 	}
 	h.url, h.httpHandler = "http://"+listener.Addr().String(), server.Handler()
 	go func() { ended <- h.listen(ctx, listener, h.httpHandler) }()
+}
+
+// fewFilms is a catalogue of the first shipped films.
+func fewFilms(t *testing.T, l *app.Ledger) *catalog.Catalogue {
+	t.Helper()
+	few, err := l.Films(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := few.Import(t.Context(), films.Movies()[:60], model); err != nil {
+		t.Fatal(err)
+	}
+	return few
+}
+
+// editor changes the films of the fixture, as in the program.
+func (h *fixture) editor(record func(context.Context, domain.UserID, catalog.Edition)) *editing.Editor {
+	return &editing.Editor{Catalogue: h.films, Record: record, NotFoundBelow: catalog.NotFoundBelow,
+		Models: func() []catalog.Embedder { return []catalog.Embedder{model} },
+		Embed: func(ctx context.Context, text string) (string, []float32, error) {
+			answer, err := model.Embed(ctx, text)
+			if errors.Is(err, worker.ErrNoMeaning) {
+				return "", nil, nil
+			}
+			return answer.ModelVersion, answer.Embedding, err
+		}}
 }
 
 // listen serves until ctx ends.

@@ -68,7 +68,52 @@ func dynamicKeys() []string {
 	for _, f := range auditing.Formats {
 		keys = append(keys, "audit.format."+string(f))
 	}
-	return append(keys, "signup.title", "signin.title", "forgot.title", "code.title")
+	return append(append(keys, catalogueKeys()...), "signup.title", "signin.title", "forgot.title", "code.title")
+}
+
+// catalogueKeys are those of the pages on which admins keep the films.
+func catalogueKeys() (keys []string) {
+	for _, field := range catalog.SheetFields() {
+		keys = append(keys, "keep.field."+field)
+	}
+	for _, field := range hintedFields {
+		keys = append(keys, "keep.hint."+field)
+	}
+	for _, g := range filmForm {
+		keys = append(keys, "keep.group."+g.key)
+	}
+	for _, lack := range catalog.Lacks() {
+		keys = append(keys, "catalogue.lack."+lack.Code)
+	}
+	for _, kind := range catalog.FaultKinds() {
+		keys = append(keys, "keep.fault."+string(kind))
+	}
+	for _, kind := range []catalog.EditionKind{catalog.SavedFilm, catalog.RemovedFilm, catalog.TakenUpload, catalog.Undone} {
+		keys = append(keys, "edition."+string(kind))
+	}
+	for _, kind := range []flashKind{flashFilmSaved, flashFilmSame, flashFilmRemoved, flashFilmsTaken, flashUndone, flashFilmsBehind} {
+		keys = append(keys, "note."+string(kind))
+	}
+	for _, c := range []domain.Code{problem.InvalidFilm, problem.FilmChanged, problem.FilmNotFound, problem.FilmShipped, problem.InvalidFile, problem.TooManyFilms, problem.NotUndoable, problem.UploadNotFound} {
+		keys = append(keys, "refusal."+string(c))
+	}
+	return append(keys, "change.added", "change.changed", "change.removed")
+}
+
+// Every field of a film is in its form, but the id, which its address has.
+func TestFilmFormIsWhole(t *testing.T) {
+	fields := []string{"id"}
+	for _, g := range filmForm {
+		for _, f := range g.fields {
+			fields = append(fields, f.name)
+		}
+	}
+	want := catalog.SheetFields()
+	slices.Sort(fields)
+	slices.Sort(want)
+	if !slices.Equal(fields, want) {
+		t.Errorf("the form has %v, and a film %v", fields, want)
+	}
 }
 
 // formRefusals are the refusals that a form can get.

@@ -13,6 +13,7 @@ BEYOND_SCHEMAS = {
     "insufficient_funds",
     "invalid_cursor",  # cursors are the server's own, and end with the list
     "invalid_email",  # a domain that IDNA refuses, or characters that cannot be seen
+    "invalid_film",  # codes of genres and countries, texts without an outer space, and so on
     "invalid_moment",  # a position beyond the end of the ledger, or no position, time or date
     "invalid_movies",  # films of this answer
     "invalid_name",  # characters that cannot be seen
