@@ -23,6 +23,7 @@ func TestCatalogueInABrowser(t *testing.T) {
 			s.typeIn("#year", "soon")
 			s.until("see the fault", `!document.getElementById('year-fault').hidden && document.getElementById('year').getAttribute('aria-invalid') === 'true'`)
 			s.capture("81-film-new", "dark")
+			s.do("empty the year", evaluate(`document.getElementById('year').value = ''`))
 			s.typeIn("#year", "2021")
 			s.until("see no fault", `document.getElementById('year-fault').hidden`)
 			s.typeIn("#description", "A widow keeps a lighthouse and talks to a heron.")
