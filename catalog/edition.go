@@ -385,6 +385,31 @@ func (c *Catalogue) Undo(ctx context.Context, number int64, by string, models ..
 	return c.Apply(ctx, p, Edition{Kind: Undone, By: by, undoes: number}, models...)
 }
 
+// Synonyms lists the operator's groups of words as they are stored, by id.
+func (c *Catalogue) Synonyms(ctx context.Context) ([]Synonyms, error) { return c.store.synonyms(ctx) }
+
+// AddSynonyms adds a group of words, and reports whether it is new.
+func (c *Catalogue) AddSynonyms(ctx context.Context, group Synonyms) (bool, error) {
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	n, err := c.store.addSynonyms(ctx, []Synonyms{group}, time.Now())
+	if err != nil {
+		return false, err
+	}
+	return n > 0, c.refresh(context.WithoutCancel(ctx))
+}
+
+// RemoveSynonyms deletes a group by its id, and reports whether it was there.
+func (c *Catalogue) RemoveSynonyms(ctx context.Context, id string) (bool, error) {
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	n, err := c.store.removeSynonyms(ctx, []string{id})
+	if err != nil {
+		return false, err
+	}
+	return n > 0, c.refresh(context.WithoutCancel(ctx))
+}
+
 // Await is Writer.Await.
 func (c *Catalogue) Await(ctx context.Context, within time.Duration) (current int, behind []string, err error) {
 	return Writer{c.store}.Await(ctx, within)

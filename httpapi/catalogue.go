@@ -313,18 +313,84 @@ func (s *Server) tryQuestion(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	type found struct {
-		ID    string  `json:"movie_id"`
-		Score float64 `json:"score"`
+	return writeJSON(w, http.StatusOK, trialOf(tried))
+}
+
+type trialJSON struct {
+	Movies     []triedFilmJSON `json:"movies"`
+	Confidence float64         `json:"confidence"`
+	Charged    bool            `json:"charged"`
+	Place      int             `json:"place"` // of the film that was looked for; 0: not among the first hundred
+}
+
+type triedFilmJSON struct {
+	ID    string  `json:"movie_id"`
+	Score float64 `json:"score"`
+}
+
+func trialOf(t editing.Tried) trialJSON {
+	movies := []triedFilmJSON{}
+	for _, m := range t.Matches[:min(len(t.Matches), similarListed)] {
+		movies = append(movies, triedFilmJSON{m.MovieID, m.Score})
 	}
-	movies := []found{}
-	for _, m := range tried.Matches[:min(len(tried.Matches), similarListed)] {
-		movies = append(movies, found{m.MovieID, m.Score})
+	return trialJSON{movies, t.Confidence, t.Charged, t.Place}
+}
+
+type synonymsJSON struct {
+	ID    string   `json:"synonyms_id"`
+	Words []string `json:"words"`
+}
+
+// synonyms lists the operator's groups of words.
+func (s *Server) synonyms(w http.ResponseWriter, r *http.Request) error {
+	groups, err := s.Editor.Catalogue.Synonyms(r.Context())
+	if err != nil {
+		return err
+	}
+	items := []synonymsJSON{}
+	for _, g := range groups {
+		items = append(items, synonymsJSON(g))
 	}
 	return writeJSON(w, http.StatusOK, struct {
-		Movies     []found `json:"movies"`
-		Confidence float64 `json:"confidence"`
-		Charged    bool    `json:"charged"`
-		Place      int     `json:"place"` // of the film that was looked for; 0: not among the first hundred
-	}{movies, tried.Confidence, tried.Charged, tried.Place})
+		Items []synonymsJSON `json:"items"`
+	}{items})
+}
+
+// addSynonyms adds a group of words that mean the same.
+func (s *Server) addSynonyms(w http.ResponseWriter, r *http.Request) error {
+	var words []string
+	if _, err := readBody(r, fields{"words": &words}); err != nil {
+		return err
+	}
+	g, err := s.Editor.AddSynonyms(r.Context(), editor(r), words)
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusOK, synonymsJSON(g))
+}
+
+// removeSynonyms removes a group of words.
+func (s *Server) removeSynonyms(w http.ResponseWriter, r *http.Request) error {
+	if err := s.Editor.RemoveSynonyms(r.Context(), editor(r), mux.Vars(r)["id"]); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// trySynonyms says what a question finds without a group of words and with it.
+func (s *Server) trySynonyms(w http.ResponseWriter, r *http.Request) error {
+	var words []string
+	var text string
+	if _, err := readBody(r, fields{"words": &words, "text": &text}); err != nil {
+		return err
+	}
+	now, with, err := s.Editor.TrySynonyms(r.Context(), words, text)
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusOK, struct {
+		Now  trialJSON `json:"now"`
+		With trialJSON `json:"with"`
+	}{trialOf(now), trialOf(with)})
 }

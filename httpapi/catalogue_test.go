@@ -42,7 +42,7 @@ const lampFilm = `{"id":"the-keeper-of-the-lamp-2021","title":"The Keeper of the
 // undone.
 func TestFilmsByTheAPI(t *testing.T) {
 	k := newKeeper(t)
-	if said := k.post("films", `{"film":`+lampFilm+`}`, 200); fmt.Sprint(said["edition"], said["films"]) != "1 1" {
+	if said := k.post("films", `{"film":`+lampFilm+`}`, 200); fmt.Sprintf("%v %v", said["edition"], said["films"]) != "1 1" {
 		t.Errorf("saved: %v", said)
 	}
 	if said := k.post("films", `{"film":`+lampFilm+`}`, 200); fmt.Sprint(said["edition"]) != "0" { // the same once more

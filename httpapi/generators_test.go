@@ -81,7 +81,7 @@ func TestContractNamesItsParts(t *testing.T) {
 // Answers are open for new fields, requests are not, and every value has bounds.
 func TestContractIsOpenAndBounded(t *testing.T) {
 	sent := []string{"NewAccount", "Credentials", "NewPassword", "ForgottenPassword", "ResetPassword", "NewToken", "Password", "FactorCode", "NewErasure", "NewErasureOrder", "RoleOrder", "LockOrder", "NewDecision", "Move", "Correction", "Question", "Refinement", "Feedback",
-		"SavedFilm", "FilmVersion", "FilmFile", "FilmsPreview", "TakenFilms", "UndoneEdition", "TriedQuestion"}
+		"SavedFilm", "FilmVersion", "FilmFile", "FilmsPreview", "TakenFilms", "UndoneEdition", "TriedQuestion", "NewSynonyms", "TriedSynonyms"}
 	for name, s := range theContract(t).doc.Components.Schemas {
 		checkBounds(t, name, s.Value)
 		closed := s.Value.AdditionalProperties.Has != nil && !*s.Value.AdditionalProperties.Has

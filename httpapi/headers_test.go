@@ -191,6 +191,11 @@ func (w contractRun) catalogue() {
 	w.to(h, "GET", "/api/admin/catalogue/editions", "root", "")
 	post("catalogue/undo", `{"edition":1}`)
 	post("films", `{"film":`+film+`}`)
+	words := `"words":["flumadiddle","keeper"]`
+	group := post("synonyms", "{"+words+"}")["synonyms_id"].(string)
+	w.to(h, "GET", "/api/admin/synonyms", "root", "")
+	post("synonyms/try", "{"+words+`,"text":"flumadiddle"}`)
+	w.to(h, "DELETE", "/api/admin/synonyms/"+group, "root", "")
 	post("catalogue/try", `{"text":"keeper lamp","movie_id":"the-keeper-of-the-lamp-2021"}`)
 	var stored struct{ Version string }
 	decodeJSON(w.t, w.to(h, "GET", "/api/admin/films/the-keeper-of-the-lamp-2021", "root", "").Body.Bytes(), &stored)

@@ -5,6 +5,7 @@
 package editing
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"strings"
@@ -117,13 +118,11 @@ func (e *Editor) done(ctx context.Context, by domain.UserID, edition catalog.Edi
 	if err != nil {
 		return Done{}, refusal(err)
 	}
-	wait := e.Wait
-	if wait == 0 {
-		wait = waitDefault
-	}
-	_, behind, err := e.Catalogue.Await(ctx, wait)
+	_, behind, err := e.Catalogue.Await(ctx, e.wait())
 	return Done{edition, len(behind)}, err
 }
+
+func (e *Editor) wait() time.Duration { return cmp.Or(e.Wait, waitDefault) }
 
 // Uncovered are the models that questions are compared with and that this process does not
 // have: films that it stores are found by words alone there, until kassa catalog import

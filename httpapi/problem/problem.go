@@ -66,6 +66,9 @@ const (
 	TooManyFilms           domain.Code = "too_many_films" // for one edition
 	NotUndoable            domain.Code = "not_undoable"   // of an edition
 	UploadNotFound         domain.Code = "upload_not_found"
+	SynonymsNotFound       domain.Code = "synonyms_not_found"
+	InvalidSynonyms        domain.Code = "invalid_synonyms"
+	TooManySynonyms        domain.Code = "too_many_synonyms"
 	InvalidPosition        domain.Code = "invalid_position"
 	InvalidMoment          domain.Code = "invalid_moment"  // of the log: a position, a time, or a date
 	InvalidPeriod          domain.Code = "invalid_period"  // a month of a time zone, or some days
@@ -117,6 +120,7 @@ var statuses = map[domain.Code]int{
 	Archived:                http.StatusNotFound,
 	FilmNotFound:            http.StatusNotFound,
 	UploadNotFound:          http.StatusNotFound,
+	SynonymsNotFound:        http.StatusNotFound,
 
 	BadRequest:       http.StatusBadRequest,
 	HeaderTooLarge:   http.StatusRequestHeaderFieldsTooLarge,
@@ -138,6 +142,7 @@ var statuses = map[domain.Code]int{
 	FilmChanged:               http.StatusConflict,
 	FilmShipped:               http.StatusConflict,
 	NotUndoable:               http.StatusConflict,
+	TooManySynonyms:           http.StatusConflict,
 	FactorActive:              http.StatusConflict,
 	NoFactor:                  http.StatusConflict,
 	TooManyTokens:             http.StatusConflict,
@@ -180,6 +185,7 @@ var statuses = map[domain.Code]int{
 	InvalidFilm:             http.StatusUnprocessableEntity,
 	InvalidFile:             http.StatusUnprocessableEntity,
 	TooManyFilms:            http.StatusUnprocessableEntity,
+	InvalidSynonyms:         http.StatusUnprocessableEntity,
 	InvalidPosition:         http.StatusUnprocessableEntity,
 	InvalidMoment:           http.StatusUnprocessableEntity,
 	InvalidPeriod:           http.StatusUnprocessableEntity,

@@ -187,3 +187,36 @@ func takeAction(s *document) string {
 	})
 	return attr(form, "action")
 }
+
+// A group of words is tried on a question before it counts; then it counts for everybody,
+// until it is removed.
+func TestSynonymsPage(t *testing.T) {
+	h, g := catalogueAdmin(t, "en")
+	keyword := h.films.Movies()[7].Keywords[0]
+	title := h.films.Movies()[7].Title
+	const path = "/web/admin/films/synonyms"
+	page := g.open("/web/admin/films").follow("Synonyms").at(path).shows("You have not added any yet.")
+	before := h.films.Version()
+	page = page.ask(path, "words", "flumadiddle\r\n"+keyword, "text", "flumadiddle").shows("Now", "With these words", title)
+	if h.films.Version() != before {
+		t.Fatal("it counts already")
+	}
+	page.fill(path).at(path).shows("The group counts now.", "flumadiddle")
+	if h.films.Version() == before {
+		t.Error("it does not count")
+	}
+	g.open("/web/admin/films/try?text=flumadiddle").shows(title)
+	page = g.open(path).fill(path, "words", "alone").at(path).shows("A group needs two different words or more")
+	if page.value("words") != "alone" {
+		t.Errorf("what was typed comes back as %q", page.value("words"))
+	}
+	list, err := h.films.Synonyms(t.Context())
+	if err != nil || len(list) != 1 {
+		t.Fatalf("the groups are %v, %v", list, err)
+	}
+	page.fill(path+"/remove", ":id", list[0].ID).at(path).shows("The group is removed.")
+	page.fill(path+"/remove", ":id", list[0].ID).at(path).shows("This group was already removed.")
+	if h.films.Version() != before {
+		t.Error("it still counts")
+	}
+}

@@ -304,7 +304,7 @@ var fieldOf = map[domain.Code]string{
 	domain.InvalidEmail: "email", domain.EmailTaken: "email", domain.WeakPassword: "password", problem.WrongPassword: "current",
 	domain.InvalidAmount: "amount", domain.BalanceLimit: "amount", domain.InsufficientFunds: "amount",
 	domain.InvalidText: "text", domain.InvalidLimit: "limit",
-	problem.InvalidName: "name", problem.InvalidScope: "scopes", problem.WrongCode: "code", problem.CodeRequired: "code",
+	problem.InvalidSynonyms: "words", problem.InvalidName: "name", problem.InvalidScope: "scopes", problem.WrongCode: "code", problem.CodeRequired: "code",
 	domain.InvalidReason: "reason", domain.InvalidReference: "reference",
 }
 

@@ -60,10 +60,12 @@ var (
 	removeFields       = &form{"remove_film", func(r *http.Request) string { return strings.TrimSuffix(r.URL.Path, "/remove") }, nil}
 	uploadFields       = &form{"upload", on(uploadPath), nil}
 	takeFields         = &form{"take", func(r *http.Request) string { return r.URL.Path }, []string{"whole"}}
+	synonymsFields     = &form{"synonyms", on(synonymsPath), []string{"words", "text"}}
+	dropSynonymsFields = &form{"drop_synonyms", on(synonymsPath), nil}
 	undoFields         = &form{"undo", on(editionsPath), nil}
 	decideFields       = &form{"decide", func(r *http.Request) string { return r.URL.Path }, []string{"reason"}}
 
-	forms = []*form{askFields, depositFields, refundFields, asTypedFields, refineFields, confirmFields, searchFields, daysFields, withdrawFields, signUpFields, signInFields, passwordFields, resetFields, forgotFields, sessionsFields, tokenFields, revokeFields, factorFields, codeFields, exportFields, erasureFields, keepFields, findFields, adjustFields, orderErasureFields, orderKeepFields, accessFields, endAllFields, decideFields, filmFields, removeFields, uploadFields, takeFields, undoFields}
+	forms = []*form{askFields, depositFields, refundFields, asTypedFields, refineFields, confirmFields, searchFields, daysFields, withdrawFields, signUpFields, signInFields, passwordFields, resetFields, forgotFields, sessionsFields, tokenFields, revokeFields, factorFields, codeFields, exportFields, erasureFields, keepFields, findFields, adjustFields, orderErasureFields, orderKeepFields, accessFields, endAllFields, decideFields, filmFields, removeFields, uploadFields, takeFields, undoFields, synonymsFields, dropSynonymsFields}
 )
 
 // draft is what was typed into a form, and its refusal, if any. It is passed to the

@@ -54,6 +54,8 @@ const (
 	flashFilmsTaken  flashKind = "films_taken"
 	flashUndone      flashKind = "undone"
 	flashFilmsBehind flashKind = "films_behind"
+	flashSynonyms    flashKind = "synonyms"
+	flashNoSynonyms  flashKind = "no_synonyms"
 )
 
 const flashCookie = "kassa_note"
@@ -141,7 +143,7 @@ func (n flash) sentence(l *Language) string {
 		return l.T("note.proposed")
 	case flashRejected:
 		return l.T("note.rejected")
-	case flashFilmSaved, flashFilmSame, flashFilmRemoved, flashFilmsTaken, flashUndone, flashFilmsBehind:
+	case flashFilmSaved, flashFilmSame, flashFilmRemoved, flashFilmsTaken, flashUndone, flashFilmsBehind, flashSynonyms, flashNoSynonyms:
 		return l.T("note." + string(n.kind))
 	}
 	return ""

@@ -91,10 +91,10 @@ func catalogueKeys() (keys []string) {
 	for _, kind := range []catalog.EditionKind{catalog.SavedFilm, catalog.RemovedFilm, catalog.TakenUpload, catalog.Undone} {
 		keys = append(keys, "edition."+string(kind))
 	}
-	for _, kind := range []flashKind{flashFilmSaved, flashFilmSame, flashFilmRemoved, flashFilmsTaken, flashUndone, flashFilmsBehind} {
+	for _, kind := range []flashKind{flashFilmSaved, flashFilmSame, flashFilmRemoved, flashFilmsTaken, flashUndone, flashFilmsBehind, flashSynonyms, flashNoSynonyms} {
 		keys = append(keys, "note."+string(kind))
 	}
-	for _, c := range []domain.Code{problem.InvalidFilm, problem.FilmChanged, problem.FilmNotFound, problem.FilmShipped, problem.InvalidFile, problem.TooManyFilms, problem.NotUndoable, problem.UploadNotFound} {
+	for _, c := range []domain.Code{problem.InvalidFilm, problem.FilmChanged, problem.FilmNotFound, problem.FilmShipped, problem.InvalidFile, problem.TooManyFilms, problem.NotUndoable, problem.UploadNotFound, problem.InvalidSynonyms, problem.TooManySynonyms, problem.SynonymsNotFound} {
 		keys = append(keys, "refusal."+string(c))
 	}
 	return append(keys, "change.added", "change.changed", "change.removed")

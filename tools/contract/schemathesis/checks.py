@@ -23,6 +23,7 @@ BEYOND_SCHEMAS = {
     "invalid_reference",  # as a reason
     "invalid_reset_token",  # tokens are the server's own
     "invalid_scope",  # one twice, or that of admins by somebody else
+    "invalid_synonyms",  # words that are the same, or that films are not searched by
     "invalid_text",  # no letter and no digit
     "period_too_long",  # more days or movements than a statement has
     "weak_password",  # among the first that are guessed
