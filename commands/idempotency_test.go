@@ -263,3 +263,22 @@ func TestSignUpAgain(t *testing.T) {
 		t.Errorf("the log has %d entries", len(log))
 	}
 }
+
+// A question that the catalogue no longer allows is refused, and one that was asked before is
+// the same request still.
+func TestARepeatOfWhatIsRefusedNow(t *testing.T) {
+	w := newFixture(t)
+	ada := w.person("ada")
+	w.give(ada, 10)
+	p := commands.Predict{User: ada, Text: "a film with a whale", Sent: "a whale, of the sea", Key: "first"}
+	first, err := w.Predict(t.Context(), p)
+	must(t, err)
+	p.Refused = domain.Reject(domain.InvalidText, "no such condition")
+	again, err := w.Predict(t.Context(), p)
+	if err != nil || again.Prediction != first.Prediction || again.Leaf != first.Leaf || !again.Replayed {
+		t.Errorf("the repeat gave %+v, %v; want %+v", again, err, first)
+	}
+	p.Key = "another"
+	_, err = w.Predict(t.Context(), p)
+	refused(t, err, domain.InvalidText)
+}

@@ -24,6 +24,10 @@ type Predict struct {
 	// which may be others when the request is repeated; "": Text.
 	Sent string
 
+	// Refused is why there is no Text that can be answered, where the catalogue says so: a
+	// request that was done before it changed still gets its receipt.
+	Refused error
+
 	// InsteadOf is an earlier prediction, whose credits come back in the same append if its
 	// answer can be refunded; "": none.
 	InsteadOf domain.PredictionID
@@ -62,6 +66,9 @@ func (h *Handler) Predict(ctx context.Context, p Predict) (Requested, error) {
 	q := domain.Question{Prediction: domain.PredictionID("p_" + command.ID), Limit: p.Limit, FreePerHour: h.FreePerHour}
 	price := inForce{h: h}
 	return h.request(ctx, p.User, command, q, p.Text, price.guard, func(a domain.Account, q domain.Question) ([]domain.Event, error) {
+		if p.Refused != nil {
+			return nil, p.Refused
+		}
 		q.Price = price.credits
 		if p.InsteadOf != "" {
 			return price.believed(a.RequestInstead(p.InsteadOf, q, h.Refunds))

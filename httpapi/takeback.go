@@ -38,10 +38,12 @@ func (s *Server) takeBack(ask commands.Predict, back takenBack) (commands.Predic
 		}
 		ask.Text = text
 		if back.chosen {
-			if ask.Text, ok = s.withFilters(text, back.filters); !ok {
-				return ask, domain.Reject(problem.ConditionNotRead, "filters has a condition that is not read out of the text: write it in the text")
-			}
 			ask.Sent = sent
+			if text, ok = s.withFilters(text, back.filters); ok {
+				ask.Text = text
+			} else {
+				ask.Refused = domain.Reject(problem.ConditionNotRead, "filters has a condition that is not read out of the text: write it in the text")
+			}
 		}
 	}
 	ask.InsteadOf = domain.PredictionID(back.insteadOf)
