@@ -93,6 +93,11 @@ const (
 	ViewDiffers Code = "view_differs" // from the log, at the view's own position
 	ViewMissing Code = "view_missing" // its table is missing, or is not ours
 	ViewAhead   Code = "view_ahead"   // of the log's end
+
+	StateDiffers      Code = "state_differs"       // a view was attested that the log does not give
+	CatalogueDiffers  Code = "catalogue_differs"   // from the one that was recorded last, and nothing says that it was changed
+	RecordUnchanged   Code = "record_unchanged"    // a catalogue is recorded that is the one before
+	VerifiedOtherRoot Code = "verified_other_root" // the operator recorded that they verified another log
 )
 
 // Faults beside the log.
@@ -116,7 +121,7 @@ type Fault struct {
 	// that of the last entry. It is 0 only for faults of no entry.
 	Position eventstore.Position `json:"position"`
 	Stream   eventstore.Stream   `json:"stream,omitempty"` // of the entry
-	View     string              `json:"view,omitempty"`   // the table, for a fault of what is served; Position is then the view's
+	View     string              `json:"view,omitempty"`   // the table, for a fault of what is served; Position is then the view's, or that of the entry that attests it
 	Key      string              `json:"key,omitempty"`    // of the row
 	Expected string              `json:"expected,omitempty"`
 	Found    string              `json:"found,omitempty"`

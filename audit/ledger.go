@@ -13,12 +13,13 @@ import (
 
 // Ledger is what is audited: the log, and what is kept beside it.
 type Ledger struct {
-	Store    *eventstore.Store
-	Tables   Tables           // the served tables; nil if there are none, or if they are not compared
-	Keys     Keys             // of the vault; nil if they are not looked at
-	Kept     *eventstore.Head // an earlier head that the log must continue; nil for none
-	Signed   []SignedHead     // heads that were signed, each of which the log must continue
-	Progress Progress         // nil, or called while the log is replayed
+	Store     *eventstore.Store
+	Tables    Tables           // the served tables; nil if there are none, or if they are not compared
+	Keys      Keys             // of the vault; nil if they are not looked at
+	Catalogue Catalogue        // the films and vectors; nil if they are not compared
+	Kept      *eventstore.Head // an earlier head that the log must continue; nil for none
+	Signed    []SignedHead     // heads that were signed, each of which the log must continue
+	Progress  Progress         // nil, or called while the log is replayed
 	// Proved is a file in which a run that finds no fault keeps what it proved, and from
 	// which a later one goes on; "" for none. A run that goes on proves that the log
 	// continues the log of then, by the tree. It does not read the earlier entries again,
@@ -51,6 +52,8 @@ type Progress func(at, of eventstore.Position)
 //   - no follower of the log and no view is ahead of it;
 //   - every row of every served table is what the log gives at the table's position;
 //   - nobody whom the log says to be erased has a key in the vault;
+//   - the films and vectors are those that were recorded last, or their revision says that they
+//     were changed since;
 //   - the log continues the kept head and the signed ones, and these are signed;
 //   - the database still has the guards of the log.
 //
@@ -109,6 +112,9 @@ func (l Ledger) beside(ctx context.Context, r *Report, found *Faults, followers 
 		}
 	}
 	if err := l.keys(ctx, r, found); err != nil {
+		return err
+	}
+	if err := l.compareCatalogue(ctx, r, found); err != nil {
 		return err
 	}
 	if l.Kept != nil {

@@ -47,6 +47,8 @@ type replay struct {
 	part       archivedPart
 
 	adjustments adjustments
+	attests     *states                  // that the attested ones are compared with; nil: they are not
+	catalogue   domain.CatalogueRecorded // the last one; zero where that is not known
 }
 
 type account struct {
@@ -223,6 +225,12 @@ func (r *replay) fold(ctx context.Context, rec eventstore.Recorded) error {
 		return r.setPrice(rec, event)
 	case domain.PeriodClosed:
 		return r.closePeriod(ctx, rec, event)
+	case domain.ViewsAttested:
+		return r.attested(rec, event)
+	case domain.CatalogueRecorded:
+		return r.recordCatalogue(rec, event)
+	case domain.LedgerVerified:
+		return r.verified(ctx, rec, event)
 	case domain.SignedUp:
 		r.join(event.User).signUp = rec.Position
 	}

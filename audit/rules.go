@@ -72,9 +72,9 @@ func authorOf(actor string) (author, domain.UserID) {
 // writes are the kinds of actors that write events of a type.
 func writes(t domain.EventType) []author {
 	switch t {
-	case domain.TypeAdminGranted, domain.TypeAdminRevoked, domain.TypeMoveInAccepted, domain.TypeBalanceMovedIn, domain.TypePriceSet, domain.TypeAdjustmentLimitsSet:
+	case domain.TypeAdminGranted, domain.TypeAdminRevoked, domain.TypeMoveInAccepted, domain.TypeBalanceMovedIn, domain.TypePriceSet, domain.TypeAdjustmentLimitsSet, domain.TypeLedgerVerified:
 		return []author{operator}
-	case domain.TypePredictionCompleted, domain.TypePredictionFailed, domain.TypePredictionExpired,
+	case domain.TypeViewsAttested, domain.TypeCatalogueRecorded, domain.TypePredictionCompleted, domain.TypePredictionFailed, domain.TypePredictionExpired,
 		domain.TypeCreditsForfeited, domain.TypePersonalDataErased, domain.TypeAdjustmentExpired:
 		return []author{system}
 	case domain.TypeWithdrawn, domain.TypePaymentClaimed: // an erasure pays out

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"kassa/domain"
@@ -26,8 +27,10 @@ type Report struct {
 	KeysSeen  bool                                  // that no erased account has a key was looked at
 	Snapshots int                                   // of long accounts, each compared with the fold of its entries
 	Back      StepBack
-	Views     []ServedView // the compared ones, of Ledger.Verify
-	Signed    []string     // where the signed heads are kept that the log continues
+	Views     []ServedView       // the compared ones, of Ledger.Verify
+	Attested  *Attested          // nil: what was attested was not compared, because the replay did not begin with the first entry
+	Catalogue *ComparedCatalogue // nil: it was not compared, or never recorded
+	Signed    []string           // where the signed heads are kept that the log continues
 	Archived  ArchivedPart
 	Resumed   eventstore.Position // up to here the entries were proved by an earlier run, and not read; 0 for none
 	Duration  time.Duration
@@ -72,6 +75,7 @@ type Check func(eventstore.Recorded) error
 //   - every entry could have been written by its actor, for its cause; see rules.go;
 //   - questions are charged with the price that was set before them, since there are such prices;
 //   - snapshots are the fold at their version;
+//   - what the service attested of its views is what the log gives;
 //   - all credits, bought and given separately, of the house and of users, sum to zero.
 //
 // The entries of an archived part of the log are not read: see Ledger.Archives.
@@ -120,10 +124,15 @@ func verifyLog(ctx context.Context, store *eventstore.Store, part archivedPart, 
 	if o.proved != "" {
 		err = r.resume(ctx, o.proved)
 	}
+	if err == nil && r.at == 0 && (part.upTo() == 0 || part.files != nil) {
+		if r.attests, err = readStates(ctx, FullLog{Store: store, Archives: part.files}); err == nil {
+			r.checks = append(slices.Clip(checks), r.attests.check)
+		}
+	}
 	if err == nil {
 		err = r.run(ctx, r.finish)
 	}
-	r.report.Proved = r.at
+	r.report.Proved, r.report.Attested = r.at, r.attests.result()
 	if err == nil && len(found.List) == 0 && o.proved != "" {
 		if err := r.keep(o.proved); err != nil {
 			return r.report, fmt.Errorf("keep what was proved: %w", err)

@@ -3,7 +3,6 @@ package catalog
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -124,12 +123,10 @@ func (c *Catalogue) catchUp(ctx context.Context) error {
 func (a stored) version() string {
 	sum := sha256.New()
 	for i, m := range a.movies {
-		fmt.Fprintf(sum, "%s %x\n", m.ID, a.hashes[i])
+		versionFilm(sum, m.ID, a.hashes[i])
 	}
-	for _, s := range a.synonyms {
-		fmt.Fprintf(sum, "synonyms %s\n", s.ID)
-	}
-	return hex.EncodeToString(sum.Sum(nil))[:12]
+	versionSynonyms(sum, a.synonyms)
+	return shortVersion(sum)
 }
 
 // Version is a hash of the films and of the operator's synonyms: twelve hexadecimal digits.

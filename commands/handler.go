@@ -70,6 +70,7 @@ type Handler struct {
 	ProposalLife time.Duration // from a proposal to its expiry
 
 	prices      prices
+	records     records
 	inFlight    sync.Map // ids of client commands that run in this process
 	adjustments folded[loadedAdjustments]
 	adjusting   keyedMutex[struct{}] // held by who writes to the stream of adjustments

@@ -47,6 +47,9 @@ var codecs = map[EventType]codec{
 	TypeAdjustmentApproved:  versions[AdjustmentApproved](),
 	TypeAdjustmentRejected:  versions[AdjustmentRejected](),
 	TypeAdjustmentExpired:   versions[AdjustmentExpired](),
+	TypeViewsAttested:       versions[ViewsAttested](),
+	TypeCatalogueRecorded:   versions[CatalogueRecorded](),
+	TypeLedgerVerified:      versions[LedgerVerified](),
 }
 
 // codec reads the payloads of one type of event.

@@ -26,7 +26,7 @@ func samples() []domain.Event {
 	}
 	var b book
 	b.write(facts(signedUp, deposited(30), requested("p_1", 5)))
-	events = append(events, samplesOfAdjustments...)
+	events = append(append(events, samplesOfAdjustments...), samplesOfRecords...)
 	return append(append(events, completed("p_1", 5)(&b)...), adjusted(5, "без ссылки \"\u2028", "")(&b)...)
 }
 

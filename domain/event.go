@@ -54,6 +54,9 @@ const (
 	TypeAdjustmentApproved  EventType = "AdjustmentApproved"
 	TypeAdjustmentRejected  EventType = "AdjustmentRejected"
 	TypeAdjustmentExpired   EventType = "AdjustmentExpired"
+	TypeViewsAttested       EventType = "ViewsAttested"
+	TypeCatalogueRecorded   EventType = "CatalogueRecorded"
+	TypeLedgerVerified      EventType = "LedgerVerified"
 )
 
 // Sealed is personal data under its subject's own key: unreadable, and after an

@@ -2,7 +2,6 @@ package domain
 
 import (
 	"errors"
-	"strings"
 	"time"
 )
 
@@ -48,7 +47,7 @@ func (p PeriodClosed) wrong(before PeriodClosed, at time.Time) string {
 		return "it is not over"
 	case p.Position < 0 || p.Zone == "":
 		return "it has no zone, or no position"
-	case len(p.Digest) != 64 || strings.Trim(p.Digest, "0123456789abcdef") != "":
+	case !isDigest(p.Digest):
 		return "the digest of its books is none"
 	}
 	return ""

@@ -57,6 +57,15 @@ const PricesStream Stream = housePrefix + "prices"
 // PeriodsStream is the house's stream of closed periods.
 const PeriodsStream Stream = housePrefix + "periods"
 
+// AttestationsStream is the house's stream of what its views were.
+const AttestationsStream Stream = housePrefix + "attestations"
+
+// CatalogueStream is the house's stream of the catalogues that answers were found in.
+const CatalogueStream Stream = housePrefix + "catalogue"
+
+// VerificationsStream is the house's stream of when the operator verified the ledger.
+const VerificationsStream Stream = housePrefix + "verifications"
+
 // AdjustmentsStream is the house's stream in which admins' adjustments are limited, proposed and decided, if they
 // are limited: one stream, so that of two decisions at once one is decided again.
 const AdjustmentsStream Stream = housePrefix + "adjustments"

@@ -105,7 +105,7 @@ func TestGoldenLog(t *testing.T) {
 	}
 	head, err := tree.Head()
 	must(t, err)
-	if root := head.Root.String(); root != "67d81f05affce0a90c3044dc5bc566d66c4e1b9967b9f988c9f43f8b87d7b480" {
+	if root := head.Root.String(); root != "19067e3d8c0284e88c667b126782f9d7deb8f4faf38069185c41200b9bd85437" {
 		t.Errorf("the root over the golden log is %s", root)
 	}
 }

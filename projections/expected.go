@@ -134,9 +134,31 @@ func (e *Expected) Rest(each func(Row)) { e.rest(each) }
 // wholeRows are the rows of a view that has one for each name, which later entries
 // change.
 type wholeRows[K ~string, V any] struct {
-	rows   map[K]V
-	fold   func(rows map[K]V, batch []eventstore.Recorded) error
+	rows   named[K, V]
+	fold   func(rows named[K, V], batch []eventstore.Recorded) error
 	fields func(K, V) []field
+}
+
+// named are rows by their names.
+type named[K ~string, V any] struct {
+	now    map[K]V
+	before map[K]*V // of those that were changed since then, as they were; nil for one that is new. Without the map nothing is noted
+}
+
+func (n named[K, V]) set(name K, row V) {
+	if n.before != nil {
+		if _, noted := n.before[name]; !noted {
+			n.before[name] = nil
+			if was, there := n.now[name]; there {
+				n.before[name] = &was
+			}
+		}
+	}
+	n.now[name] = row
+}
+
+func newWholeRows[K ~string, V any](fold func(named[K, V], []eventstore.Recorded) error, fields func(K, V) []field) wholeRows[K, V] {
+	return wholeRows[K, V]{named[K, V]{now: map[K]V{}}, fold, fields}
 }
 
 func (w wholeRows[K, V]) apply(batch []eventstore.Recorded, _ func(Row)) error {
@@ -144,13 +166,28 @@ func (w wholeRows[K, V]) apply(batch []eventstore.Recorded, _ func(Row)) error {
 }
 
 func (w wholeRows[K, V]) rest(each func(Row)) {
-	for name, row := range w.rows {
+	for name, row := range w.rows.now {
 		giveAll(w.fields(name, row), each)
 	}
 }
 
+func (w wholeRows[K, V]) noted() expectation {
+	w.rows.before = map[K]*V{}
+	return w
+}
+
+func (w wholeRows[K, V]) changed(each func(was bool, row Row)) {
+	for name, before := range w.rows.before {
+		if before != nil {
+			giveAll(w.fields(name, *before), func(row Row) { each(true, row) })
+		}
+		giveAll(w.fields(name, w.rows.now[name]), func(row Row) { each(false, row) })
+	}
+	clear(w.rows.before)
+}
+
 func (balances) Expect() expectation {
-	return wholeRows[domain.UserID, Balance]{map[domain.UserID]Balance{}, expectBalances, balanceFields}
+	return newWholeRows(expectBalances, balanceFields)
 }
 
 func balanceFields(_ domain.UserID, b Balance) []field {
@@ -158,58 +195,58 @@ func balanceFields(_ domain.UserID, b Balance) []field {
 		{"given_held", b.GivenHeld, rest}, {"position", b.Position, rest}}
 }
 
-func expectBalances(rows map[domain.UserID]Balance, batch []eventstore.Recorded) error {
+func expectBalances(rows named[domain.UserID, Balance], batch []eventstore.Recorded) error {
 	opened, moved := sumWallets(batch)
 	for _, b := range opened {
-		rows[b.User] = b
+		rows.set(b.User, b)
 	}
 	for _, d := range moved {
-		b, there := rows[d.User]
+		b, there := rows.now[d.User]
 		if !there {
 			return fmt.Errorf("%w: %s", domain.ErrBroken, noWallet)
 		}
 		b.add(domain.Wallet{Available: d.Available, Held: d.Held, Given: d.Given, GivenHeld: d.GivenHeld})
 		b.Position = d.Position
-		rows[d.User] = b
+		rows.set(d.User, b)
 	}
 	return nil
 }
 
 func (users) Expect() expectation {
-	return wholeRows[domain.UserID, User]{map[domain.UserID]User{}, expectUsers, userFields}
+	return newWholeRows(expectUsers, userFields)
 }
 
 func userFields(_ domain.UserID, u User) []field {
 	return []field{{"id", u.ID, key}, {"email", []byte(u.Email), rest}, {"admin", u.Admin, rest}, {"signed_up_at", u.SignedUpAt, rest}, {"position", u.Position, rest}}
 }
 
-func expectUsers(rows map[domain.UserID]User, batch []eventstore.Recorded) error {
+func expectUsers(rows named[domain.UserID, User], batch []eventstore.Recorded) error {
 	joined, changed := foldUsers(batch)
 	for _, u := range joined {
-		rows[u.ID] = u
+		rows.set(u.ID, u)
 	}
 	for _, c := range changed {
-		u, there := rows[c.ID]
+		u, there := rows.now[c.ID]
 		if !there {
 			return fmt.Errorf("%w: %s", domain.ErrBroken, noUser)
 		}
 		c.apply(&u)
-		rows[c.ID] = u
+		rows.set(c.ID, u)
 	}
 	return nil
 }
 
 func (trial) Expect() expectation {
-	return wholeRows[domain.LedgerAccount, domain.Credits]{map[domain.LedgerAccount]domain.Credits{}, expectTrial, trialFields}
+	return newWholeRows(expectTrial, trialFields)
 }
 
 func trialFields(account domain.LedgerAccount, amount domain.Credits) []field {
 	return []field{{"account", account, key}, {"amount", amount, rest}}
 }
 
-func expectTrial(rows map[domain.LedgerAccount]domain.Credits, batch []eventstore.Recorded) error {
+func expectTrial(rows named[domain.LedgerAccount, domain.Credits], batch []eventstore.Recorded) error {
 	for account, sum := range sumTrial(batch) {
-		rows[account] += sum
+		rows.set(account, rows.now[account]+sum)
 	}
 	return nil
 }

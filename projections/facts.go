@@ -11,7 +11,7 @@ import (
 // the house, which hold nothing that views show.
 func ofNoAccount(e domain.Event) bool {
 	switch e.(type) {
-	case domain.EmailClaimed, domain.PaymentClaimed, domain.MoveInAccepted, domain.PriceSet, domain.PeriodClosed, domain.AdjustmentLimitsSet, domain.AdjustmentCounted,
+	case domain.EmailClaimed, domain.PaymentClaimed, domain.MoveInAccepted, domain.PriceSet, domain.PeriodClosed, domain.ViewsAttested, domain.CatalogueRecorded, domain.LedgerVerified, domain.AdjustmentLimitsSet, domain.AdjustmentCounted,
 		domain.AdjustmentProposed, domain.AdjustmentApproved, domain.AdjustmentRejected, domain.AdjustmentExpired:
 		return true
 	}

@@ -93,22 +93,22 @@ func savedAccountFields(_ domain.UserID, u User) []field {
 }
 
 func expectSavedAccounts() expectation {
-	return wholeRows[domain.UserID, User]{map[domain.UserID]User{}, func(rows map[domain.UserID]User, batch []eventstore.Recorded) error {
+	return newWholeRows(func(rows named[domain.UserID, User], batch []eventstore.Recorded) error {
 		if err := expectUsers(rows, batch); err != nil {
 			return err
 		}
 		opened, moved := sumWallets(batch)
 		for _, b := range append(opened, moved...) {
-			u, there := rows[b.User]
+			u, there := rows.now[b.User]
 			if !there {
 				return fmt.Errorf("%w: %s", domain.ErrBroken, noWallet)
 			}
 			u.Balance.add(domain.Wallet{Available: b.Available, Held: b.Held, Given: b.Given, GivenHeld: b.GivenHeld})
 			u.Balance.Position = b.Position
-			rows[b.User] = u
+			rows.set(b.User, u)
 		}
 		return nil
-	}, savedAccountFields}
+	}, savedAccountFields)
 }
 
 // savedLineRows are the positions of sign-ups, which name accounts in lines.
@@ -175,13 +175,13 @@ func scanSavedPrediction(row *sql.Rows) ([]field, error) {
 }
 
 func expectSavedSums() expectation {
-	return wholeRows[domain.LedgerAccount, domain.Credits]{map[domain.LedgerAccount]domain.Credits{}, func(rows map[domain.LedgerAccount]domain.Credits, batch []eventstore.Recorded) error {
+	return newWholeRows(func(rows named[domain.LedgerAccount, domain.Credits], batch []eventstore.Recorded) error {
 		for _, rec := range batch {
 			_, house, _ := movementOf(rec.Event)
 			for _, p := range house {
-				rows[p.Account] += p.Amount
+				rows.set(p.Account, rows.now[p.Account]+p.Amount)
 			}
 		}
 		return nil
-	}, trialFields}
+	}, trialFields)
 }

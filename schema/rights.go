@@ -51,6 +51,7 @@ var rights = map[string]string{
 // those that are not named it has none.
 var auditorRights = map[string]string{
 	"events": "SELECT", "event_index": "SELECT", "head": "SELECT", "signed_head": "SELECT", "cosigned_head": "SELECT", "snapshots": "SELECT", "checkpoints": "SELECT",
+	"movies": "SELECT", "vectors": "SELECT", "catalogue": "SELECT", "synonyms": "SELECT",
 	"archives": "SELECT", "archived_events": "SELECT", "archived_accounts": "SELECT", "goose_db_version": "SELECT",
 }
 

@@ -32,6 +32,7 @@ type serveCommand struct {
 	sessionSettings
 	logKeySettings
 	mailSettings
+	attestSettings
 	SignedHeadFile string `name:"signed-head-file" placeholder:"FILE" help:"File outside the database that also keeps the last signed head of the log: then no head is signed after an old backup of the whole database was restored."`
 	WitnessPolicy  string `name:"witness-policy" type:"existingfile" placeholder:"FILE" help:"File that names witnesses, in the form of Sigsum and Tessera (witness NAME KEY URL, group, quorum): where heads are signed, these are asked to cosign them. Default: nobody is asked."`
 	Catalog        string `placeholder:"PATH" help:"JSON file or folder with more films, brought in at start. They stand beside the shipped ones, and replace those with the same id."`
@@ -128,6 +129,18 @@ func (h httpSettings) checkOrigins() error {
 			origin != strings.ToLower(u.Scheme+"://"+u.Host) || strings.ContainsFunc(origin, func(c rune) bool { return c > unicode.MaxASCII }) {
 			return fmt.Errorf("--allow-origin %q is no origin as a browser sends it, such as https://films.example or http://127.0.0.1:3000: in small letters, without a path, a usual port or *", origin)
 		}
+	}
+	return nil
+}
+
+// attestSettings are how often what is served is recorded in the log.
+type attestSettings struct {
+	AttestEvery time.Duration `default:"1h" placeholder:"DURATION" help:"Time after which a hash of each served view is recorded in the log again, and the films and vectors are compared with those that were recorded; the first time is so long after the start. 0: never. Default: ${default}."`
+}
+
+func (a attestSettings) checkAttest() error {
+	if a.AttestEvery != 0 && a.AttestEvery < time.Second {
+		return errors.New("--attest-every must be 0, or at least 1s")
 	}
 	return nil
 }
@@ -250,6 +263,8 @@ func (s serveCommand) Validate() error {
 		return s.thresholdSettings.check()
 	case s.sessionSettings.check() != nil:
 		return s.sessionSettings.check()
+	case s.checkAttest() != nil:
+		return s.checkAttest()
 	case s.checkTraces() != nil:
 		return s.checkTraces()
 	case s.checkTLS() != nil:
@@ -275,7 +290,7 @@ func (s serveCommand) Run(ctx context.Context, c *console) error {
 	watching := s.watching()
 	watching.SlowRequest, watching.SlowBatch = s.SlowRequest, s.SlowBatch
 	config := process.Config{Storage: storage, Models: s.opening(s.folder()), Films: s.Catalog, Surface: s.surface(), Version: version(), Security: c.security, Watching: watching,
-		App: app.Config{Roles: s.Roles, Terms: s.terms(), NotFoundBelow: s.NotFoundBelow, Logger: c.log, SignedHeadFile: s.SignedHeadFile}}
+		App: app.Config{Roles: s.Roles, Terms: s.terms(), NotFoundBelow: s.NotFoundBelow, Logger: c.log, SignedHeadFile: s.SignedHeadFile, AttestEvery: s.AttestEvery, Version: version()}}
 	if err := s.set(&config.Surface); err != nil {
 		return err
 	}

@@ -27,6 +27,7 @@ type verifyCommand struct {
 	Head    string   `type:"existingfile" placeholder:"FILE" help:"A signed head that was kept elsewhere, such as /log/checkpoint of an earlier day, or what a witness has seen: also prove that the log continues it, and, with --key, that it is signed."`
 	NoViews bool     `name:"no-views" help:"Do not compare the tables that are served with the log."`
 	Resume  string   `placeholder:"FILE" help:"Keep what was proved in this file, and go on from there: entries that an earlier run proved are not read again, and tables are compared only by the first. The file is believed: keep it where nobody else writes."`
+	Record  string   `placeholder:"NAME" help:"Record in the log, in your name, that the ledger was verified, and what was found: auditors are shown when that was last done. It needs a login that may write. Default: nothing is written."`
 	JSON    bool     `name:"json" help:"Answer with one JSON object."`
 }
 
@@ -37,6 +38,10 @@ func (v verifyCommand) Validate() error {
 		return errors.New("--resume goes on behind what is archived: leave --archive out")
 	case v.ExportFile != "" && v.Archive != "":
 		return errors.New("an export has the archived entries too: leave --archive out")
+	case v.Record != "" && v.alone():
+		return errors.New("--record is for a ledger: leave --export-file and --url out")
+	case len(v.Record) > domain.MaxOperatorName:
+		return fmt.Errorf("--record: a name has at most %d bytes", domain.MaxOperatorName)
 	case v.Resume != "" && v.URL != "":
 		return errors.New("--resume is for a ledger: leave --url out")
 	}
@@ -78,6 +83,8 @@ type verdict struct {
 	KeysSeen  bool                                    `json:"erased_keys_looked_at"`  // none was there
 	Resumed   eventstore.Position                     `json:"resumed,omitempty"`      // up to here an earlier run proved the log
 	Archived  *archivedVerdict                        `json:"archived,omitempty"`     // nil where the whole log is in the database
+	Attested  *audit.Attested                         `json:"attested,omitempty"`     // nil: what was attested was not compared
+	Catalogue *audit.ComparedCatalogue                `json:"catalogue,omitempty"`    // nil: the catalogue was not compared, or never recorded
 	Signed    []string                                `json:"signed_heads,omitempty"` // where those are kept that the log continues
 	Snapshots int                                     `json:"snapshots"`
 	Views     []audit.ServedView                      `json:"views"` // that were compared, row by row
@@ -115,6 +122,11 @@ func (v verifyCommand) Run(ctx context.Context, c *console) error {
 		v.print(c.out, report, err, tables)
 	}
 	var found *audit.Faults
+	if v.Record != "" {
+		if err := v.record(ctx, c, report, err); err != nil {
+			return unableError{err}
+		}
+	}
 	switch {
 	case errors.As(err, &found): // whatever else happened: that is certain
 		return fmt.Errorf("the ledger is broken: %s", found)
@@ -142,6 +154,7 @@ func (v verifyCommand) look(ctx context.Context, c *console, each audit.Progress
 	}()
 	subject := audit.Ledger{Store: l.Store, Keys: keysOf(l), Kept: v.Kept.Head, Progress: each, Proved: v.Resume, Alone: v.alone(), Signed: signed}
 	if !v.NoViews && !subject.Alone {
+		subject.Catalogue = catalogueOf(l)
 		subject.Tables = func(ctx context.Context, begin func(projections.TableAt) func(projections.Row)) error {
 			if l.Pool == nil {
 				return projections.ReadSaved(ctx, l.File, begin)
@@ -191,6 +204,7 @@ func (v verifyCommand) print(w io.Writer, r audit.Report, err error, tables bool
 		printErased(w, r)
 	}
 	v.printServed(w, r, tables)
+	printRecorded(w, r)
 	if r.Back.By >= worthSaying {
 		fmt.Fprintf(w, "Times go back by %s at position %d: the clock of a process was wrong.\n", r.Back.By, r.Back.Position)
 	}
@@ -283,7 +297,7 @@ func printBook(w io.Writer, name string, r audit.Report, given bool, available, 
 
 func printVerdict(w io.Writer, r audit.Report, err error) error {
 	out := verdict{OK: err == nil, Faults: []*audit.Fault{}, Size: r.Head.Size, Proved: r.Proved, Root: r.Head.Root, Accounts: r.Accounts,
-		House: r.House, Available: r.Available, Held: r.Held, Given: r.Given, GivenHeld: r.GivenHeld, Events: r.Events, Erased: len(r.Erased), KeysSeen: r.KeysSeen, Signed: r.Signed, Snapshots: r.Snapshots, Views: r.Views, Resumed: r.Resumed,
+		House: r.House, Available: r.Available, Held: r.Held, Given: r.Given, GivenHeld: r.GivenHeld, Events: r.Events, Erased: len(r.Erased), KeysSeen: r.KeysSeen, Signed: r.Signed, Attested: r.Attested, Catalogue: r.Catalogue, Snapshots: r.Snapshots, Views: r.Views, Resumed: r.Resumed,
 		BackAt: r.Back.Position, Back: r.Back.By.Seconds(), Seconds: r.Duration.Seconds()}
 	if a := r.Archived; a.UpTo > 0 {
 		out.Archived = &archivedVerdict{a.UpTo, a.Manifest, a.Proved}

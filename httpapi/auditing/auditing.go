@@ -95,6 +95,34 @@ type State struct {
 	Signed   *Signed                        `json:"signed,omitempty"`   // nil: no head was signed yet
 	Cosigned *transparency.CosignedSummary  `json:"cosigned,omitempty"` // nil: no witness has cosigned one
 	Views    map[string]eventstore.Position `json:"views"`              // up to where each shows the log
+
+	Attested  *Attested  `json:"attested,omitempty"`  // nil: the views were never attested
+	Catalogue *Catalogue `json:"catalogue,omitempty"` // nil: the films were never recorded
+	Verified  *Verified  `json:"verified,omitempty"`  // nil: no verification was recorded
+}
+
+// Attested is when the service last stated what its views were.
+type Attested struct {
+	RecordedAt
+	domain.ViewsAttested
+}
+
+// Catalogue is which films were recorded last.
+type Catalogue struct {
+	RecordedAt
+	domain.CatalogueRecorded
+}
+
+// Verified is the last verification that the operator recorded.
+type Verified struct {
+	RecordedAt
+	domain.LedgerVerified
+}
+
+// RecordedAt is where the log says it, and since when.
+type RecordedAt struct {
+	At   eventstore.Position `json:"entry"`
+	Time time.Time           `json:"at"`
 }
 
 // Signed is the last signed head.
@@ -125,11 +153,34 @@ func (a *Reader) State(ctx context.Context) (s State, err error) {
 		return s, err
 	}
 	s.Size, s.Root, s.Cosigned = head.Size, head.Root, cosigned.Summary()
-	if s.Archived, err = a.log.Archived(ctx); err != nil || signed.Note == nil {
+	if s.Archived, err = a.log.Archived(ctx); err != nil {
+		return s, err
+	}
+	if err := a.recorded(ctx, &s); err != nil || signed.Note == nil {
 		return s, err
 	}
 	s.Signed, err = a.signed(ctx, signed)
 	return s, err
+}
+
+// recorded reads what the house recorded last of itself.
+func (a *Reader) recorded(ctx context.Context, s *State) error {
+	for _, stream := range []eventstore.Stream{eventstore.AttestationsStream, eventstore.CatalogueStream, eventstore.VerificationsStream} {
+		last, err := audit.Last(ctx, a.log.Store, stream)
+		if err != nil {
+			return err
+		}
+		at := RecordedAt{last.Position, last.Time}
+		switch e := last.Event.(type) {
+		case domain.ViewsAttested:
+			s.Attested = &Attested{at, e}
+		case domain.CatalogueRecorded:
+			s.Catalogue = &Catalogue{at, e}
+		case domain.LedgerVerified:
+			s.Verified = &Verified{at, e}
+		}
+	}
+	return nil
 }
 
 func (a *Reader) signed(ctx context.Context, c transparency.Checkpoint) (*Signed, error) {

@@ -70,6 +70,9 @@ func (p auditPage) Age(t time.Time) string {
 	return p.T("audit.ago.seconds", p.Number(int64(age/time.Second)))
 }
 
+// Count is a number of things, as the language writes it.
+func (p auditPage) Count(n int) string { return p.Number(int64(n)) }
+
 // Typed is what was typed into a field of a form.
 func (p auditPage) Typed(name string) string { return p.Asked.Get(name) }
 

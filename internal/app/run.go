@@ -69,6 +69,9 @@ func (s *Service) parts() []func(context.Context) error {
 	if has(Expirer) {
 		list = append(list, func(ctx context.Context) error { return s.Store.Lead(ctx, "expirer", s.expire) })
 	}
+	if has(Projector) && s.config.AttestEvery > 0 {
+		list = append(list, func(ctx context.Context) error { return s.Store.Lead(ctx, "attester", s.attest) })
+	}
 	if s.config.LogKeys.Sign() {
 		list = append(list, func(ctx context.Context) error { return s.Store.Lead(ctx, "signer", s.sign) })
 	}

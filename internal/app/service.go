@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"log/slog"
+	"time"
 
 	"kassa/catalog"
 	"kassa/commands"
@@ -28,6 +29,9 @@ type Config struct {
 	Broker    *bus.Broker                                                // nil in one process, and for roles without messages
 	Mail      *mail.Sender                                               // nil: no mail is sent
 	Logger    *slog.Logger
+
+	AttestEvery time.Duration // how often the served views and the catalogue are recorded in the log; 0: never
+	Version     string        // of the program
 
 	SignedHeadFile string // outside the database, for the last signed head; "" for none
 }

@@ -5,6 +5,7 @@ package app
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
@@ -224,6 +225,16 @@ func (l *Ledger) Films(ctx context.Context) (*catalog.Catalogue, error) {
 		return catalog.OpenPostgres(ctx, l.Pool)
 	}
 	return catalog.Open(ctx, l.File)
+}
+
+// Record reads what the tables of the catalogue are.
+func (l *Ledger) Record(ctx context.Context) (domain.CatalogueRecorded, error) {
+	read := func() (catalog.Record, error) { return catalog.ReadRecord(ctx, l.File) }
+	if l.Pool != nil {
+		read = func() (catalog.Record, error) { return catalog.ReadPostgresRecord(ctx, l.Pool) }
+	}
+	r, err := read()
+	return domain.CatalogueRecorded{Catalogue: r.Version, Revision: r.Revision, Films: r.Films, Vectors: r.Vectors, Root: hex.EncodeToString(r.Root[:])}, err
 }
 
 // CatalogueWriter changes the catalogue without opening it.

@@ -94,6 +94,9 @@ func everyEvent(t *testing.T, log *Log, form Form) {
 		},
 		func() { s.add(eventstore.PricesStream, domain.PriceSet{Price: 5, Currency: "RUB", CreditPrice: 150}) },
 		func() { s.add(eventstore.PeriodsStream, domain.PeriodClosed{Admin: "u_root", Zone: "UTC"}) },
+		func() { s.add(eventstore.AttestationsStream, domain.ViewsAttested{Program: "v1"}) },
+		func() { s.add(eventstore.CatalogueStream, domain.CatalogueRecorded{Films: 1}) },
+		func() { s.add(eventstore.VerificationsStream, domain.LedgerVerified{By: "olga"}) },
 	} {
 		step()
 		catchUp(t, log, form)

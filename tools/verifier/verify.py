@@ -1,34 +1,28 @@
 #!/usr/bin/env python3
 """verify.py EXPORT: verifies a log of Kassa by docs/format.md alone, and prints what it found and the trial balance as JSON. Exit code 1 where
 there is a fault: one that contradicts the entries before it ends the run; after one that no program of the ledger would have written, it goes on."""
-import base64, hashlib, json, sys
+import base64, hashlib, json, re, struct, sys
 from collections import Counter, defaultdict
 from datetime import datetime, timedelta, timezone
 from functools import reduce
 from types import SimpleNamespace
-
-ENDS, GRANTS = {"PredictionCompleted", "PredictionFailed", "PredictionExpired"}, {"AdminGranted", "AdminRevoked"}
-ORDERS = {"RoleGranted", "RoleRevoked", "AccountLocked", "AccountUnlocked"}
+ENDS, GRANTS, ORDERS = {"PredictionCompleted", "PredictionFailed", "PredictionExpired"}, {"AdminGranted", "AdminRevoked"}, {"RoleGranted", "RoleRevoked", "AccountLocked", "AccountUnlocked"}
 TWO_SCHEMAS = (QUESTIONS := ENDS | {"PredictionRequested"}) | {"BonusGranted", "Deposited", "Withdrawn", "BalanceAdjusted"}
 MOVES = TWO_SCHEMAS | {"PredictionRefunded", "CreditsForfeited", "BalanceMovedIn"}
+STREAMS = {"MoveInAccepted": "house-move-in", "PriceSet": "house-prices", "PeriodClosed": "house-periods", "ViewsAttested": "house-attestations", "CatalogueRecorded": "house-catalogue", "LedgerVerified": "house-verifications"}
 LIMITS = {"Adjustment" + what for what in ("LimitsSet", "Counted", "Proposed", "Approved", "Rejected", "Expired")}
-TYPES = MOVES | GRANTS | LIMITS | ORDERS | {"EmailClaimed", "PaymentClaimed", "SignedUp", "ErasureRequested", "ErasureCancelled", "PersonalDataErased", "MoveInAccepted", "PriceSet", "PeriodClosed", "PredictionConfirmed"}
+TYPES = MOVES | GRANTS | LIMITS | ORDERS | STREAMS.keys() | {"EmailClaimed", "PaymentClaimed", "SignedUp", "ErasureRequested", "ErasureCancelled", "PersonalDataErased", "PredictionConfirmed"}
 SCHEMAS = {(t, 1) for t in TYPES} | {(t, 2) for t in TWO_SCHEMAS} | {(t, 3) for t in QUESTIONS} | {("PredictionCompleted", 4), ("ErasureCancelled", 2)}
 WRITERS = defaultdict(lambda: {"user"}, {
-    **{t: {"system"} for t in ENDS | {"CreditsForfeited", "PersonalDataErased", "AdjustmentExpired"}}, **{t: {"operator"} for t in GRANTS | {"MoveInAccepted", "BalanceMovedIn", "PriceSet", "AdjustmentLimitsSet"}},
+    **{t: {"system"} for t in ENDS | {"CreditsForfeited", "PersonalDataErased", "AdjustmentExpired", "ViewsAttested", "CatalogueRecorded"}}, **{t: {"operator"} for t in GRANTS | {"MoveInAccepted", "BalanceMovedIn", "PriceSet", "AdjustmentLimitsSet", "LedgerVerified"}},
     **{t: {"user", "system"} for t in ("Withdrawn", "PaymentClaimed")}, **{t: {"user", "operator"} for t in (*ORDERS, "ErasureRequested", "ErasureCancelled", "EmailClaimed", "SignedUp")}})
 SECOND, MINUTE, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(days=1)
-
 def need(holds, what):
     if not holds:
         raise ValueError(what)
-def moment(text):
-    whole, _, fraction = text.removesuffix("Z").partition(".")
-    return datetime.fromisoformat(whole + "." + (fraction + "000000")[:6] + "+00:00")
 def once(pairs):
     need(len(dict(pairs)) == len(pairs), "a member comes twice")
     return dict(pairs)
-
 class Entry:  # its fields, from its bytes
     def __init__(self, raw):
         self.raw, self.at = raw, 1
@@ -39,7 +33,7 @@ class Entry:  # its fields, from its bytes
         self.json = json.loads(self.text(), object_pairs_hook=once)
         need(self.at == len(raw), "bytes behind the payload")
         need((self.type, self.schema) in SCHEMAS, "of a later program")
-        self.user = self.json["user_id"] if self.type not in ("MoveInAccepted", "PriceSet", "PeriodClosed", "AdjustmentLimitsSet") else ""
+        self.user = self.json["user_id"] if self.type not in STREAMS and self.type != "AdjustmentLimitsSet" else ""
     def varint(self):
         value, start, byte = 0, self.at, 128
         while byte >= 128:
@@ -74,7 +68,7 @@ class Log:
         self.versions, self.accounts, self.holders, self.house, self.events = Counter(), {}, {}, Counter(), Counter()
         self.commands, self.payments, self.predictions, self.claimed, self.booked, self.now = set(), set(), set(), Counter(), Counter(), datetime.now(timezone.utc)
         self.alone, self.daily, self.day, self.counted, self.approved, self.used, self.proposals = 0, 0, "", None, None, Counter(), {}
-        self.price, self.move_open, self.joined = None, None, 0  # whether a move was accepted and is not over; accounts that it opened
+        self.roots, self.moved, self.films, self.price, self.move_open, self.joined = [], [], None, None, None, 0  # whether a move was accepted and is not over; accounts that it opened
     def rule(self, holds, what):
         self.faults += [] if holds else [[self.size + 1, what]]
     def add(self, raw):
@@ -85,9 +79,11 @@ class Log:
         (begins := self.append != (e.actor, e.cause, e.time)) and self.end_append()
         self.author(e, begins)
         self.versions[e.stream], self.events[e.type] = self.versions[e.stream] + 1, self.events[e.type] + 1
-        need(e.version == self.versions[e.stream], f"version {e.version} of {e.stream}")
-        {"EmailClaimed": self.claim_email, "PaymentClaimed": self.claim_payment, "MoveInAccepted": self.accept, "PriceSet": self.set_price, "PeriodClosed": self.close}.get(e.type, self.adjustment if e.type in LIMITS else self.account)(e)
+        need(e.version == self.versions[e.stream] and e.stream == STREAMS.get(e.type, "house-adjustments" if e.type in LIMITS else e.stream), f"{e.type} as version {e.version} of {e.stream}")
+        {"EmailClaimed": self.claim, "PaymentClaimed": self.claim, "MoveInAccepted": self.accept, "PriceSet": self.set_price, "PeriodClosed": self.close}.get(
+            e.type, self.record if e.type in STREAMS else self.adjustment if e.type in LIMITS else self.account)(e)
         self.times.append(e.time)
+        self.roots.append(self.tree.root().hex())
         self.size, self.append = e.position, (e.actor, e.cause, e.time)
     def end_append(self):
         self.faults += [[left.position, "counted or approved, and not done"] for left in (self.counted, self.approved) if left]
@@ -97,37 +93,48 @@ class Log:
         (kind, _, who), (what, _, rest) = e.actor.partition(":"), e.cause.partition(":")
         self.rule(kind in WRITERS[e.type] and bool(who) == (kind != "operator"), f"{e.type} by {e.actor}")
         command, admin = rest.partition(":")[0] if what == "command" else "", e.json.get("admin_id")
-        earlier = what == "position" and rest.isdecimal() and rest == str(int(rest)) and 1 <= int(rest) < e.position
-        self.rule(earlier if kind == "system" else command, f"the cause {e.cause}")
+        self.rule(what == "position" and rest.isdecimal() and rest == str(int(rest)) and 1 <= int(rest) < e.position if kind == "system" else command, f"the cause {e.cause}")
         need(not command or not begins or command not in self.commands, "the command was done before")
         self.commands.add(command)
         self.rule(not admin or who == admin and (admin != e.user or (e.type, e.schema) == ("BalanceAdjusted", 1)) and admin in self.accounts and self.accounts[admin].has["admin"], f"{admin} is no admin, or of their own account")
-        self.rule(kind != "user" or e.type == "BalanceAdjusted" or admin or who == e.user and e.type not in ORDERS, "on another person's account, or by no admin")
-        self.rule(kind != "user" or e.type in ("Deposited", "PaymentClaimed") or who not in self.accounts or not self.accounts[who].has["locked"], f"{who} is locked")
-    def claim_email(self, e):
-        need(e.stream.startswith("email-") and (e.version == 1 or self.accounts[self.holders[e.stream]].erased), "the e-mail is another person's")
+        self.rule(kind != "user" or (e.type == "BalanceAdjusted" or admin or who == e.user and e.type not in ORDERS) and (
+            e.type in ("Deposited", "PaymentClaimed") or who not in self.accounts or not self.accounts[who].has["locked"]), f"{who} is locked, no admin, or not whose account it is")
+    def claim(self, e):
+        mail = e.type == "EmailClaimed"
+        need(e.stream.startswith("email-" if mail else ("payment-", "payout-")) and (e.version == 1 or mail and self.accounts[self.holders[e.stream]].erased), "it is another person's, or claimed before")
         self.holders[e.stream] = e.user
-        self.claimed["e-mail", e.user] += 1
-    def claim_payment(self, e):
-        need(e.stream.startswith(("payment-", "payout-")) and e.version == 1, "the claim of a payment is not alone")
-        self.claimed[e.stream, e.user] += 1
+        self.claimed["e-mail" if mail else e.stream, e.user] += 1
     def accept(self, e):
-        need(e.stream == "house-move-in" and min(e["people"], e["bought"], e["given"]) >= 0, "not an acceptance")
+        need(min(e["people"], e["bought"], e["given"]) >= 0, "not an acceptance")
         moved = self.joined, -self.house["house:moved_in"], -self.house["house:given_moved_in"]
         self.rule(self.move_open is not False and (not e["final"] or moved == (e["people"], e["bought"], e["given"])), "the move was over, or ends otherwise")
         self.move_open = not e["final"]
     def close(self, e):
-        begin, self.closed, before = moment(e["from"]), moment(e["until"]), self.closed
+        begin, self.closed, before = datetime.fromisoformat(e["from"]), datetime.fromisoformat(e["until"]), self.closed
         self.rule(e["position"] == next((n for n, time in enumerate(self.times) if time >= self.closed), self.size), "another entry than its last")
-        need(e.stream == "house-periods" and before <= begin < self.closed <= e.time and 0 <= e["position"] <= self.size and len(e["digest"]) == 64, "the period")
+        need(before <= begin < self.closed <= e.time and 0 <= e["position"] <= self.size and len(e["digest"]) == 64, "the period")
+    def record(self, e):  # what the house says of its views, its films, and who verified the log
+        need(all(len(hash) == 64 for hash in [e.json.get("root", 64 * "0")] + [v["state"] for v in e.json.get("views", ())]) and min(e.json.get(n, 0) for n in ("films", "vectors", "revision", "faults")) >= 0, "no hash, or less than none")
+        if e.type == "ViewsAttested":
+            need((names := [v["view"] for v in e["views"]]) and all(names) and names == sorted(set(names)) and all(0 < v["position"] < e.position for v in e["views"]), "views that cannot be")
+            self.rule(all(v["state"] == self.state(v["position"]) for v in e["views"] if v["view"] == "balances_v2"), "another state of the balances")
+        elif e.type == "CatalogueRecorded":
+            before, self.films = self.films, (e["catalogue_version"], e["root"])
+            self.rule(before != self.films, "it changes nothing")
+        else:
+            need(0 < len(e["by"].encode()) <= 100 and 0 < e["position"] < e.position and bool(e["faults"]) == ("first_fault" in e.json), "a verification that cannot be")
+            self.rule(e["root"] == self.roots[e["position"] - 1], "another log was verified")
+    def state(self, upto):  # of the view of balances
+        rows = {user: struct.unpack("<1024H", hashlib.shake_128(row.encode()).digest(2048)) for at, user, row in self.moved if at <= upto}
+        return hashlib.sha256(struct.pack("<1024H", *reduce(lambda sums, row: [(a + b) % 65536 for a, b in zip(sums, row)], rows.values(), [0] * 1024))).hexdigest()
+    def note(self, e, b):  # the row of a balance, from here on
+        self.moved.append((e.position, e.user, f'user_id="{e.user}"\0available={b["available"] + b["given"]} held={b["held"] + b["given_held"]} given={b["given"]} given_held={b["given_held"]} position={e.position}'))
     def set_price(self, e):
         currency, credit = e.json.get("currency", ""), e.json.get("credit_price", 0)
-        stated = len(currency) == 3 and currency.isascii() and currency.isalpha() and currency.isupper() and 0 < credit <= 10**6
-        need(e.stream == "house-prices" and 0 < e["price"] <= 10**6 and (stated or not currency and not credit), "a price that cannot be")
+        need(0 < e["price"] <= 10**6 and (re.fullmatch("[A-Z]{3}", currency) and 0 < credit <= 10**6 or (currency, credit) == ("", 0)), "a price that cannot be")
         self.rule(e.json != self.price, "it changes nothing")
         self.price = e.json
     def adjustment(self, e):
-        need(e.stream == "house-adjustments", f"{e.type} in {e.stream}")
         admin, name = e.json.get("admin_id"), e.json.get("proposal_id")
         if e.type == "AdjustmentLimitsSet":
             self.alone, self.daily = e["four_eyes_above"], e["daily_limit"]
@@ -144,7 +151,7 @@ class Log:
         else:
             p = self.proposals.get(name)
             need(p and p.user == e.user, "no such proposal is open")
-            until, expires, self.proposals[name] = moment(p["expires_at"]), e.type == "AdjustmentExpired", None
+            until, expires, self.proposals[name] = datetime.fromisoformat(p["expires_at"]), e.type == "AdjustmentExpired", None
             self.rule(e.time + SECOND >= until and e.cause == f"position:{p.position}" if expires else e.time < until, "early, late or of another cause")
             if e.type == "AdjustmentApproved":
                 self.rule(admin != p["admin_id"], "approved by who proposed it")
@@ -155,11 +162,10 @@ class Log:
         self.rule(not self.daily or c and (c.user, c["amount"]) == (admin, abs(amount)), "not counted for the daily limit")
     def adjusted(self, a, e):
         if self.approved and self.approved.user == e.user:
-            p, by, self.approved = self.approved.proposal, self.approved["admin_id"], None
+            by, p, self.approved = self.approved["admin_id"], self.approved.proposal, None
             kind, n = p.json.get("kind"), p["amount"]
             given = 0 if kind == "bought" else n if kind or n > 0 else -min(-n, a.balance["given"])
-            have = [e.json.get(k) for k in ("admin_id", "amount", "given_amount", "reason", "reference")]
-            self.rule(have == [by, n, given, p["reason"], p.json.get("reference")], "another adjustment than was approved")
+            self.rule([e.json.get(k) for k in ("admin_id", "amount", "given_amount", "reason", "reference")] == [by, n, given, p["reason"], p.json.get("reference")], "another adjustment than was approved")
         else:
             self.rule(not self.alone or abs(e["amount"]) <= self.alone, "above the limit without another admin")
             self.count(e["admin_id"], e["amount"])
@@ -172,7 +178,7 @@ class Log:
             need(e.version == 1, "a sign-up over an account")
             self.booked["e-mail", e.user] += 1  # available and held, in a balance, are those of bought credits
             self.accounts[e.user] = SimpleNamespace(joined=e.time, has=Counter(), erased=False, erasure=None, month="", refunds=0, holds={}, paid=[], balance=Counter())
-            return
+            return self.note(e, Counter())
         a = self.accounts.get(e.user)
         need(a is not None and not a.erased, "there is no such account")
         undivided = e.schema == 1 and e.type in TWO_SCHEMAS
@@ -180,15 +186,10 @@ class Log:
         given = 0 if undivided else self.given(a, e)
         self.follow(a, e, given)
         e.type in MOVES and self.move(a, e, given)
-        if e.type == "PersonalDataErased":
-            need(not any(a.balance.values()) and not a.holds, "credits are left")
-            a.erased, a.has = True, Counter()
     def given(self, a, e):
-        if e.type in ("BonusGranted", "PredictionRequested"):
-            return e["amount"] if e.type == "BonusGranted" else min(e["price"], a.balance["given"])
-        if e.type == "PredictionRefunded":
-            return next((p["given"] for p in a.paid if p["id"] == e["prediction_id"]), 0)
-        return a.holds.get(e["prediction_id"], (0, 0))[1] if e.type in ENDS else e.json.get("given_amount", 0)
+        asked, of = e.json.get("prediction_id"), {"BonusGranted": lambda: e["amount"], "PredictionRequested": lambda: min(e["price"], a.balance["given"])}
+        of["PredictionRefunded"] = lambda: next((p["given"] for p in a.paid if p["id"] == asked), 0)
+        return of.get(e.type, lambda: a.holds.get(asked, (0, 0))[1] if e.type in ENDS else e.json.get("given_amount", 0))()
     def follow(self, a, e, given):
         if e.type == "BonusGranted":
             self.rule(e.version == 2 and self.booked["e-mail", e.user], "a bonus without a sign-up")
@@ -201,16 +202,14 @@ class Log:
             self.booked[stream, e.user] += e.schema == 2
             e.actor.startswith("system:") and self.of_erasure(a, e)
         elif e.type == "PredictionRequested":
-            need(e["prediction_id"] not in a.holds, "it is held already")
             self.rule(e["prediction_id"] not in self.predictions and len(a.holds) < 64, "the question was asked before, or too many are open")
             self.rule(not self.price or not e["price"] or e["price"] == self.price["price"], "another price than the one that was set")
             self.predictions.add(e["prediction_id"])
-            need((e["price"] == 0) == ("follow_up" in e.json), "only a follow-up is free")
-            a.holds[e["prediction_id"]] = e["price"], given, moment(e["expires_at"]), e.position, "follow_up" in e.json and self.follow_up(a, e, e["follow_up"])
+            need(e["prediction_id"] not in a.holds and (e["price"] == 0) == ("follow_up" in e.json), "it is held already, or a question is free that is no follow-up")
+            a.holds[e["prediction_id"]] = e["price"], given, datetime.fromisoformat(e["expires_at"]), e.position, "follow_up" in e.json and self.follow_up(a, e, e["follow_up"])
         elif e.type in ENDS:
-            need(e["prediction_id"] in a.holds, "no hold is open")
+            need(e["prediction_id"] in a.holds and a.holds[e["prediction_id"]][0] == e["price"], "no hold is open, or of another price")
             price, _, until, asked, first = a.holds.pop(e["prediction_id"])
-            need(price == e["price"], "another price")
             self.rule(e.cause == f"position:{asked}" and (e.type != "PredictionExpired" or e.time + SECOND >= until), "the cause is not its request, or it expires early")
             if first:
                 first["answers"] += [e["prediction_id"]] * (e.type == "PredictionCompleted")
@@ -229,23 +228,25 @@ class Log:
             a.has[state] = now
         elif e.type in ("ErasureRequested", "ErasureCancelled"):
             need(a.erasure or e.json.get("bought") in ("withdraw", "forfeit"), "no erasure was requested, or bought credits become nothing known")
-            a.erasure = (moment(e["due_at"]), e.position) if e.type == "ErasureRequested" else None
-        elif e.type in ("CreditsForfeited", "PersonalDataErased"):
+            a.erasure = (datetime.fromisoformat(e["due_at"]), e.position) if e.type == "ErasureRequested" else None
+        elif e.type == "CreditsForfeited":
             self.of_erasure(a, e)
-            need(e.type != "CreditsForfeited" or (e["amount"] - given, given) == (a.balance["available"], a.balance["given"]), "not all credits")
+            need((e["amount"] - given, given) == (a.balance["available"], a.balance["given"]), "not all credits")
+        elif e.type == "PersonalDataErased":
+            self.of_erasure(a, e)
+            need(not any(a.balance.values()) and not a.holds, "credits are left")
+            a.erased, a.has = True, Counter()
     def follow_up(self, a, e, f):
         paid = next((p for p in a.paid if p["id"] == f["of"] and "refunded" not in p), None)
-        need(paid and all(h[4] is not paid for h in a.holds.values()), "it follows no paid answer, or another follow-up is open")
-        need(paid["number"] + 1 == f["number"], "another number of follow-ups")
+        need(paid and all(h[4] is not paid for h in a.holds.values()) and paid["number"] + 1 == f["number"], "it follows no paid answer, another follow-up is open, or it has another number")
         paid["number"] += 1
         self.rule(1 <= f["within_seconds"] <= 86400 and e.time <= paid["at"] + SECOND * f["within_seconds"] and f["number"] <= f["refinements"] <= 10 and len(f.get("excluded", ())) <= 150, "too many follow-ups, or late")
         return paid
     def refund(self, a, e):
         paid = next((p for p in a.paid if p["id"] == e["prediction_id"] and p["price"] == e["price"]), {"refunded": True})
-        need("refunded" not in paid, "not the refund of a paid answer")
         was, a.month = a.month, max(a.month, e.time.strftime("%Y-%m"))
         a.refunds = a.refunds * (was == a.month) + 1
-        need(a.refunds == e["number"], "another number of refunds")
+        need("refunded" not in paid and a.refunds == e["number"], "not the refund of a paid answer, or another number of refunds")
         self.rule(a.joined + DAY * e["account_days"] <= e.time <= paid["at"] + DAY and e["number"] <= e["per_month"] <= 100 and 0 <= e["account_days"] <= 366, "too many refunds, late, or too soon")
         paid["refunded"] = True
     def of_erasure(self, a, e):
@@ -261,18 +262,18 @@ class Log:
             "PredictionRefunded": ("house:given_spent", "given", "house:revenue", "available"), "BalanceAdjusted": ("house:given_adjustments", "given", "house:adjustments", "available"),
             "BalanceMovedIn": ("house:given_moved_in", "given", "house:moved_in", "available"), "CreditsForfeited": ("given", "house:given_forfeited", "available", "house:forfeited")}[e.type]
         want = [(ways[i], sign * n) for k, n in ((0, given), (2, amount - given)) if n for i, sign in ((k, -1), (k + 1, 1))]
-        full = [{"account": w if w.startswith("house:") else f"user:{e.user}:{w}", "amount": n} for w, n in want]
-        need(e["postings"] == full, "the postings are not those of the event")
+        need(e["postings"] == [{"account": w if w.startswith("house:") else f"user:{e.user}:{w}", "amount": n} for w, n in want], "the postings are not those of the event")
         b = a.balance
         for way, n in want:
             (self.house if way.startswith("house:") else b)[way] += n
         need(min(b.values()) >= 0 and sum(b.values()) <= 10**12, "a balance is below zero, or too high")
         need((stated := (e["available"], e["held"], e.json.get("given", 0), e.json.get("given_held", 0))) == (b["available"] + b["given"], b["held"] + b["given_held"], b["given"], b["given_held"]), f"it says {stated}")
+        want and self.note(e, b)
     def report(self):
         self.end_append()
         users = sum((a.balance for a in self.accounts.values()), Counter())
-        for book in True, False:
-            need(sum(n for account, n in self.house.items() if account.startswith("house:given_") == book) + sum(users[k] for k in (("given", "given_held") if book else ("available", "held"))) == 0, "a book does not sum to zero")
+        given = sum(n for account, n in self.house.items() if account.startswith("house:given_")) + users["given"] + users["given_held"]
+        need(given == 0 == sum(self.house.values()) + sum(users.values()), "a book does not sum to zero")
         return {"size": self.size, "root": self.tree.root().hex(), "accounts": len(self.accounts), "events": dict(self.events),
                 "house": dict(self.house), "users": {k: users[k] for k in ("available", "held", "given", "given_held")}}
 def entries(lines):
@@ -294,7 +295,6 @@ def verify(lines):
     except (KeyError, ValueError, TypeError) as fault:
         log.faults.append([log.size + 1, str(fault)])
     return report | {"faults": log.faults}
-
 if __name__ == "__main__":
     print(json.dumps(found := verify(iter(open(sys.argv[1], encoding="utf-8")))))
     sys.exit(1 if found["faults"] else 0)
