@@ -9,12 +9,15 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"kassa/audit"
 	"kassa/domain"
 	"kassa/eventstore"
+	"kassa/internal/app"
+	"kassa/internal/app/apptest"
 )
 
 var update = flag.Bool("update", false, "write the table of docs/audit.md")
@@ -193,6 +196,9 @@ func cheatsOnTheLog(t *testing.T) []cheat {
 		{"A month closed with another entry than its last", byVerify, lies(func(c *logBuilder) {
 			c.by("user:u_bob", closing(func(e *domain.PeriodClosed) { e.Position = 4 }))
 		})},
+		{"A balance changed for a while where it is served, and attested meanwhile", byVerify, lies(func(c *logBuilder) {
+			c.add("system:attester", eventstore.ByPosition(10), attestedAs("balances_v2", 9))
+		})},
 		{"A price set by a person", byVerify, lies(func(c *logBuilder) { c.by("user:u_ada", domain.PriceSet{Price: 1}) })},
 	}
 }
@@ -224,6 +230,51 @@ func cheatsOnViews(h fixture) []cheat {
 	}
 }
 
+// cheatsOnFilms are played in PostgreSQL, whose films were recorded in the log.
+func cheatsOnFilms(t *testing.T, h fixture) []cheat {
+	ledger := &app.Ledger{Pool: h.pool}
+	record := sync.OnceFunc(func() {
+		apptest.SeedFilms(t, "inception-2010")(ledger)
+		e, err := ledger.Record(t.Context())
+		must(t, err)
+		_, err = h.store.Append(t.Context(), eventstore.Append{Time: time.Now(), Actor: "system:attester", Cause: eventstore.ByPosition(h.head(t)),
+			Writes: []eventstore.Write{{Stream: eventstore.CatalogueStream, Events: []domain.Event{e}}}})
+		must(t, err)
+		report, err := h.verify(t)
+		must(t, err)
+		if c := report.Catalogue; c == nil || c.Changed || e.Films < 5 || e.Vectors != e.Films {
+			t.Errorf("%+v was compared: %+v", e, c)
+		}
+	})
+	does := func(statement, undo string) func(*testing.T) error {
+		return func(t *testing.T) error {
+			record()
+			h.exec(t, statement)
+			_, err := h.verify(t)
+			h.exec(t, undo)
+			return err
+		}
+	}
+	turn := `UPDATE vectors v SET vector = (SELECT array_agg(-x ORDER BY n)::vector FROM unnest(v.vector::real[]) WITH ORDINALITY AS u (x, n))`
+	retold := func(from, to string) string {
+		return fmt.Sprintf(`UPDATE movies SET json = replace(json, '%[1]s', '%[2]s'), hash = sha256(convert_to(replace(json, '%[1]s', '%[2]s'), 'UTF8')) WHERE id = 'inception-2010'`, from, to)
+	}
+	return []cheat{
+		{"All vectors replaced", byVerify, does(turn, turn)},
+		{"A film's text changed", byVerify, does(retold("Inception", "Deception"), retold("Deception", "Inception"))},
+		{"The same, and the revision of the catalogue counted up", "the entries of `house-catalogue`, if one knows what was imported", func(t *testing.T) error {
+			record()
+			h.exec(t, retold("Inception", "Deception"))
+			h.exec(t, `UPDATE catalogue SET revision = revision + 1`)
+			report, err := h.verify(t)
+			if c := report.Catalogue; c == nil || !c.Changed {
+				t.Errorf("compared was %+v", c)
+			}
+			return err
+		}},
+	}
+}
+
 // says is what a command prints of its first finding, without expected and found values.
 func says(err error) string {
 	var f *audit.Fault
@@ -238,7 +289,7 @@ func says(err error) string {
 func TestCheats(t *testing.T) {
 	table := "| what is done with all rights | found by | which says |\n|---|---|---|\n"
 	h := newFixture(t, 60)
-	for _, c := range slices.Concat(cheatsOnTheLog(t), cheatsOnViews(h)) {
+	for _, c := range slices.Concat(cheatsOnTheLog(t), cheatsOnViews(h), cheatsOnFilms(t, h)) {
 		t.Run(c.what+" "+c.by, func(t *testing.T) {
 			err := c.play(t)
 			if found := errors.As(err, new(*audit.Fault)); found != strings.HasPrefix(c.by, "`") || err != nil && !found {

@@ -156,6 +156,18 @@ func TestForgedBesideOthers(t *testing.T) {
 			c.add("system:matcher", eventstore.ByPosition(5), domain.PriceSet{Price: 1})
 		}},
 
+		// Records of the house.
+		{"a view attested by the operator", []want{{audit.ActorNotAllowed, 11}}, func(c *logBuilder) { c.by("operator", attestedAs("seats_v1", 10)) }},
+		{"a catalogue that was recorded before", []want{{audit.RecordUnchanged, 12}}, func(c *logBuilder) {
+			c.add("system:attester", eventstore.ByPosition(10), films)
+			c.add("system:attester", eventstore.ByPosition(11), films)
+		}},
+		{"a catalogue recorded by the operator", []want{{audit.ActorNotAllowed, 11}}, func(c *logBuilder) { c.by("operator", films) }},
+		{"a verification of another log", []want{{audit.VerifiedOtherRoot, 11}}, func(c *logBuilder) { c.by("operator", looked) }},
+		{"a verification by a part of the service", []want{{audit.ActorNotAllowed, 11}, {audit.VerifiedOtherRoot, 11}}, func(c *logBuilder) {
+			c.add("system:attester", eventstore.ByPosition(10), looked)
+		}},
+
 		// Closed periods.
 		{"an entry dated into a closed period", []want{{audit.PeriodIsClosed, 12}}, func(c *logBuilder) {
 			c.by("user:u_bob", february)

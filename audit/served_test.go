@@ -16,6 +16,7 @@ import (
 	"kassa/audit"
 	"kassa/eventstore"
 	"kassa/eventstore/eventstoretest"
+	"kassa/internal/app"
 	"kassa/projections"
 	"kassa/schema/schematest"
 )
@@ -64,7 +65,7 @@ func (h fixture) verify(t testing.TB) (audit.Report, error) {
 	tables := func(ctx context.Context, begin func(projections.TableAt) func(projections.Row)) error {
 		return projections.ReadTables(ctx, h.pool, begin)
 	}
-	return audit.Ledger{Store: h.store, Tables: tables}.Verify(t.Context())
+	return audit.Ledger{Store: h.store, Tables: tables, Catalogue: (&app.Ledger{Pool: h.pool}).Record}.Verify(t.Context())
 }
 
 // exec runs a statement as the owner of the tables.

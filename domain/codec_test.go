@@ -184,7 +184,7 @@ func TestDecodeRefusesWhatItDoesNotKnow(t *testing.T) {
 				t.Errorf("%s of version %d gives %v", name, version, e)
 			}
 		}
-		for _, payload := range []string{``, `{`, `[]`, `"u_ada"`, `{"user_id":7,"by":7,"price":"5","zone":1,"four_eyes_above":"7"}`, `{"user_id":"u_ada"}{}`} {
+		for _, payload := range []string{``, `{`, `[]`, `"u_ada"`, `{"user_id":7,"by":7,"price":"5","zone":1,"four_eyes_above":"7","program":7,"films":"7"}`, `{"user_id":"u_ada"}{}`} {
 			for version := 1; version <= name.Version(); version++ {
 				if e, err := domain.Decode(name, version, []byte(payload)); err == nil {
 					t.Errorf("version %d of %s gives %v for %q", version, name, e, payload)

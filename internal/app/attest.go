@@ -35,6 +35,7 @@ var errUnrecorded = errors.New("the films or vectors are not those that were rec
 // were replaced.
 type Attestations struct {
 	service *Service
+	every   time.Duration
 	began   time.Time
 	took    time.Duration // the last reading of the views
 
@@ -43,14 +44,14 @@ type Attestations struct {
 	differs  error     // errUnrecorded, if it did
 }
 
-// NewAttestations begins with what is recorded from now on.
-func (s *Service) NewAttestations() *Attestations {
-	return &Attestations{service: s, began: s.Commands.Now(), revision: -1}
+// NewAttestations begins with what is recorded from now on, so often.
+func (s *Service) NewAttestations(every time.Duration) *Attestations {
+	return &Attestations{service: s, every: every, began: s.Commands.Now(), revision: -1}
 }
 
 // attest records what is due until ctx ends. It returns ErrNewer where this program is too old.
 func (s *Service) attest(ctx context.Context, _ *eventstore.Leadership) error {
-	a := s.NewAttestations()
+	a := s.NewAttestations(s.config.AttestEvery)
 	tick := time.NewTicker(min(attestLook, s.config.AttestEvery))
 	defer tick.Stop()
 	for {
@@ -92,7 +93,7 @@ func (a *Attestations) since(last eventstore.Recorded) time.Time {
 func (a *Attestations) views(ctx context.Context) error {
 	s := a.service
 	last, err := s.Commands.LastRecord(ctx, eventstore.AttestationsStream)
-	if err != nil || s.Commands.Now().Sub(a.since(last)) < max(s.config.AttestEvery, attestShare*a.took) {
+	if err != nil || s.Commands.Now().Sub(a.since(last)) < max(a.every, attestShare*a.took) {
 		return err
 	}
 	begin := time.Now()
@@ -117,14 +118,14 @@ func (s *Service) states(ctx context.Context) ([]domain.AttestedView, error) {
 func (a *Attestations) catalogue(ctx context.Context) error {
 	s := a.service
 	last, err := s.Commands.LastRecord(ctx, eventstore.CatalogueStream)
-	if err != nil || last.Version == 0 && s.Commands.Now().Sub(a.began) < s.config.AttestEvery {
+	if err != nil || last.Version == 0 && s.Commands.Now().Sub(a.began) < a.every {
 		return err
 	}
 	revision, err := s.Catalogue.Revision(ctx)
 	if err != nil {
 		return err
 	}
-	if revision == a.revision && s.Commands.Now().Sub(a.compared) < s.config.AttestEvery {
+	if revision == a.revision && s.Commands.Now().Sub(a.compared) < a.every {
 		return a.differs
 	}
 	head, err := s.Store.Head(ctx)

@@ -63,7 +63,7 @@ func New(t TB, o Options) *Fixture {
 	t.Helper()
 	f := &Fixture{t: t, options: o, Storage: app.Storage{Folder: o.Folder, Vault: cheapHashing}}
 	ledger := f.Open()
-	config := app.Config{Roles: app.Roles{app.Projector}, Terms: o.Terms, NotFoundBelow: o.NotFoundBelow, Mail: o.Mail, Logger: slog.New(slog.DiscardHandler)}
+	config := app.Config{Roles: app.Roles{app.Projector}, Terms: o.Terms, NotFoundBelow: o.NotFoundBelow, Mail: o.Mail, Version: "test", Logger: slog.New(slog.DiscardHandler)}
 	if o.Catalogue != nil {
 		config.Catalogue = o.Catalogue(ledger)
 	}

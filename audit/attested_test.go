@@ -1,0 +1,136 @@
+package audit_test
+
+import (
+	"errors"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"kassa/audit"
+	"kassa/domain"
+	"kassa/eventstore"
+	"kassa/projections"
+)
+
+// attest appends what the views are, as the process that leads does.
+func attest(t testing.TB, store *eventstore.Store, version eventstore.Version, views []domain.AttestedView) eventstore.Position {
+	t.Helper()
+	e := domain.ViewsAttested{Program: "test", Views: views}
+	r, err := store.Append(t.Context(), eventstore.Append{Time: time.Now(), Actor: "system:attester", Cause: eventstore.ByPosition(eventstore.Position(e.Upto())),
+		Writes: []eventstore.Write{{Stream: eventstore.AttestationsStream, Expected: version, Events: []domain.Event{e}}}})
+	must(t, err)
+	return r.Position()
+}
+
+// What the tables are, what memory is, and what a replay gives has the same state, and a row that
+// was changed between two verifications, and put back, is found by the attestation of that time.
+func TestAttestedViews(t *testing.T) {
+	h := newFixture(t, 40)
+	served := func() []domain.AttestedView {
+		must(t, h.views.CatchUp(t.Context()))
+		views, err := projections.ReadStates(t.Context(), h.pool)
+		must(t, err)
+		return views
+	}
+	memory := projections.NewMemory()
+	for version := range eventstore.Version(3) {
+		views := served()
+		must(t, memory.Replay(t.Context(), h.store))
+		inMemory := memory.States()
+		if len(views) != 5 || len(inMemory) != 3 {
+			t.Fatalf("attested are %v, in memory %v", views, inMemory)
+		}
+		for _, v := range inMemory {
+			if !slices.Contains(views, v) {
+				t.Errorf("memory has %v, the tables %v", v, views)
+			}
+		}
+		attest(t, h.store, version, views)
+		h.run(t, 10)
+	}
+	report, err := h.verify(t)
+	must(t, err)
+	if report.Attested == nil || report.Attested.States != 15 || report.Attested.Unknown != nil {
+		t.Errorf("compared were %+v", report.Attested)
+	}
+
+	version := eventstore.Version(3)
+	for view, change := range map[string]string{
+		"balances_v2": `held = held + 1`, "transactions_v2": `amount = amount + 1`, "predictions_v4": `price = price + 1`,
+		"trial_v2": `amount = amount + 1`, "users_v1": `admin = NOT admin`,
+	} {
+		h.exec(t, `UPDATE kassa_views.`+view+` SET `+change)
+		at := attest(t, h.store, version, served())
+		h.exec(t, `UPDATE kassa_views.`+view+` SET `+strings.Replace(change, "+", "-", 1))
+		version++
+		h.run(t, 1)
+		must(t, h.views.CatchUp(t.Context()))
+		_, err := h.verify(t)
+		found, ok := errors.AsType[*audit.Faults](err)
+		if !ok {
+			t.Fatalf("%s: %v", view, err)
+		}
+		last := found.List[len(found.List)-1]
+		if last.Code != audit.StateDiffers || last.View != view || last.Position != at || !strings.Contains(last.Error(), "as of position") {
+			t.Errorf("%s: found was %v", view, found)
+		}
+		if n := int(version - 3); len(found.List) != n {
+			t.Errorf("%d attestations lie, found were %v", n, found)
+		}
+	}
+}
+
+// However a log is cut, the state after an entry is that of a replay up to there.
+func TestStatesFollowTheLog(t *testing.T) {
+	h := newFixture(t, 30)
+	entries, err := h.store.After(t.Context(), 0, 1000)
+	must(t, err)
+	if len(entries) > 400 {
+		entries = entries[:400]
+	}
+	for _, view := range []string{"balances_v2", "predictions_v4", "transactions_v2", "trial_v2", "users_v1"} {
+		step, seen := projections.StatedBy(view), map[string]bool{}
+		for i := range entries {
+			must(t, step.Apply(entries[i:i+1]))
+			state := step.State()
+			seen[state] = true
+			if i%20 != 0 {
+				continue
+			}
+			whole := projections.StatedBy(view)
+			must(t, whole.Apply(entries[:i+1]))
+			if whole.State() != state {
+				t.Fatalf("%s at position %d has another state step by step", view, i+1)
+			}
+		}
+		if len(seen) < 5 {
+			t.Errorf("%s had the states %v", view, slices.Sorted(maps.Keys(seen)))
+		}
+	}
+	if projections.StatedBy("balances_v1") != nil {
+		t.Error("a view of before is known")
+	}
+}
+
+// A state is compared where all of the log is read, and a view of another program is not.
+func TestForgedAttestations(t *testing.T) {
+	c := validLog()
+	c.add("system:attester", eventstore.ByPosition(10), attestedAs("balances_v2", 9))
+	c.add("system:attester", eventstore.ByPosition(11), attestedAs("seats_v1", 10))
+	report, err := forge(t, c.log).verify(t)
+	finds(t, err, want{audit.StateDiffers, 11})
+	if a := report.Attested; a == nil || a.States != 1 || !slices.Equal(a.Unknown, []string{"seats_v1"}) {
+		t.Errorf("compared were %+v", a)
+	}
+	proved := filepath.Join(t.TempDir(), "proved")
+	for range 2 { // the second goes on from the first
+		report, err = audit.Ledger{Store: forge(t, validLog().log).read(t), Alone: true, Proved: proved}.Verify(t.Context())
+		must(t, err)
+	}
+	if report.Resumed != 10 || report.Attested != nil {
+		t.Errorf("a run that went on from position %d compared %+v", report.Resumed, report.Attested)
+	}
+}
