@@ -123,12 +123,12 @@ func (r *replay) before(rec eventstore.Recorded) eventstore.Version {
 }
 
 // result is what was compared.
-func (s *states) result() *Attested {
+func (s *states) result() Attested {
 	if s == nil {
-		return nil
+		return Attested{}
 	}
 	s.Unknown = slices.Sorted(maps.Keys(s.unknown))
-	return &s.Attested
+	return s.Attested
 }
 
 // recordCatalogue proves that a recorded catalogue is one, and another than the one before.
@@ -170,39 +170,35 @@ var ErrCatalogueHidden = errors.New("audit: the catalogue may not be read")
 // ComparedCatalogue is what came of comparing the catalogue with the last record of it.
 type ComparedCatalogue struct {
 	Recorded eventstore.Position `json:"recorded"` // where it was recorded last
-	Changed  bool                `json:"changed"`  // since then, by its revision: no entry says so yet
+	Films    int                 `json:"films"`
+	Vectors  int                 `json:"vectors"`
+	Changed  bool                `json:"changed"` // since then, by its revision: no entry says so yet
 }
 
-// compareCatalogue compares the films and vectors with the last ones that were recorded.
-func (l Ledger) compareCatalogue(ctx context.Context, r *Report, found *Faults) error {
-	if l.Catalogue == nil {
-		return nil
-	}
-	last, err := Last(ctx, l.Store, eventstore.CatalogueStream) // first: it may be changed and recorded meanwhile
+// CompareCatalogue compares the films and vectors with the last ones that were recorded; the zero
+// value where none were. The error is a *Fault where they were changed and nothing says so.
+func CompareCatalogue(ctx context.Context, log *eventstore.Store, read Catalogue) (c ComparedCatalogue, err error) {
+	last, err := Last(ctx, log, eventstore.CatalogueStream) // first: they may be changed and recorded meanwhile
 	recorded, there := last.Event.(domain.CatalogueRecorded)
 	if err != nil || !there {
-		return err
+		return c, err
 	}
-	now, err := l.Catalogue(ctx)
-	if errors.Is(err, ErrCatalogueHidden) {
-		return nil
-	}
+	now, err := read(ctx)
 	if err != nil {
-		return err
+		return c, err
 	}
-	r.Catalogue = &ComparedCatalogue{Recorded: last.Position}
-	same := now.Root == recorded.Root && now.Catalogue == recorded.Catalogue
-	switch {
+	c = ComparedCatalogue{Recorded: last.Position, Films: now.Films, Vectors: now.Vectors}
+	switch same := now.Root == recorded.Root && now.Catalogue == recorded.Catalogue; {
 	case same:
 	case now.Revision > recorded.Revision:
-		r.Catalogue.Changed = true
+		c.Changed = true
 	default:
 		f := fault(CatalogueDiffers, last.Position, "the films or vectors are not those that were recorded, and their revision says that nothing was changed").
 			between(catalogueText(recorded), catalogueText(now))
 		f.Stream = last.Stream
-		found.add(f)
+		return c, f
 	}
-	return nil
+	return c, nil
 }
 
 func catalogueText(c domain.CatalogueRecorded) string {

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -53,19 +54,17 @@ func TestAttestedViews(t *testing.T) {
 	}
 	report, err := h.verify(t)
 	must(t, err)
-	if report.Attested == nil || report.Attested.States != 15 || report.Attested.Unknown != nil {
+	if report.Attested.States != 15 || report.Attested.Unknown != nil {
 		t.Errorf("compared were %+v", report.Attested)
 	}
 
-	version := eventstore.Version(3)
-	for view, change := range map[string]string{
-		"balances_v2": `held = held + 1`, "transactions_v2": `amount = amount + 1`, "predictions_v4": `price = price + 1`,
-		"trial_v2": `amount = amount + 1`, "users_v1": `admin = NOT admin`,
-	} {
+	must(t, h.views.CatchUp(t.Context()))
+	for lies, tt := range [][2]string{{"balances_v2", `held = held + 1`}, {"transactions_v2", `amount = amount + 1`}, {"predictions_v4", `price = price + 1`},
+		{"trial_v2", `amount = amount + 1`}, {"users_v1", `admin = NOT admin`}} {
+		view, change := tt[0], tt[1]
 		h.exec(t, `UPDATE kassa_views.`+view+` SET `+change)
-		at := attest(t, h.store, version, served())
+		at := attest(t, h.store, eventstore.Version(3+lies), served())
 		h.exec(t, `UPDATE kassa_views.`+view+` SET `+strings.Replace(change, "+", "-", 1))
-		version++
 		h.run(t, 1)
 		must(t, h.views.CatchUp(t.Context()))
 		_, err := h.verify(t)
@@ -77,9 +76,27 @@ func TestAttestedViews(t *testing.T) {
 		if last.Code != audit.StateDiffers || last.View != view || last.Position != at || !strings.Contains(last.Error(), "as of position") {
 			t.Errorf("%s: found was %v", view, found)
 		}
-		if n := int(version - 3); len(found.List) != n {
-			t.Errorf("%d attestations lie, found were %v", n, found)
+		if len(found.List) != lies+1 {
+			t.Errorf("%d attestations lie, found were %v", lies+1, found)
 		}
+	}
+}
+
+// While the tables are read, payments are appended, and the views follow the log.
+func TestReadingViewsKeepsNoWriterWaiting(t *testing.T) {
+	h := newFixture(t, 10)
+	before := h.head(t)
+	var once sync.Once
+	must(t, projections.ReadTables(t.Context(), h.pool, func(at projections.TableAt) func(projections.Row) {
+		return func(projections.Row) {
+			once.Do(func() {
+				h.run(t, 3)
+				must(t, h.views.CatchUp(t.Context()))
+			})
+		}
+	}))
+	if h.head(t) == before {
+		t.Error("nothing was appended")
 	}
 }
 
@@ -122,7 +139,7 @@ func TestForgedAttestations(t *testing.T) {
 	c.add("system:attester", eventstore.ByPosition(11), attestedAs("seats_v1", 10))
 	report, err := forge(t, c.log).verify(t)
 	finds(t, err, want{audit.StateDiffers, 11})
-	if a := report.Attested; a == nil || a.States != 1 || !slices.Equal(a.Unknown, []string{"seats_v1"}) {
+	if a := report.Attested; a.States != 1 || !slices.Equal(a.Unknown, []string{"seats_v1"}) {
 		t.Errorf("compared were %+v", a)
 	}
 	proved := filepath.Join(t.TempDir(), "proved")
@@ -130,7 +147,66 @@ func TestForgedAttestations(t *testing.T) {
 		report, err = audit.Ledger{Store: forge(t, validLog().log).read(t), Alone: true, Proved: proved}.Verify(t.Context())
 		must(t, err)
 	}
-	if report.Resumed != 10 || report.Attested != nil {
+	if report.Resumed != 10 || report.Attested.States != 0 {
 		t.Errorf("a run that went on from position %d compared %+v", report.Resumed, report.Attested)
+	}
+}
+
+// recordStreams are those in which the house records what it serves.
+var recordStreams = map[domain.EventType]eventstore.Stream{domain.TypeViewsAttested: eventstore.AttestationsStream,
+	domain.TypeCatalogueRecorded: eventstore.CatalogueStream, domain.TypeLedgerVerified: eventstore.VerificationsStream}
+
+// attestedAs is an attestation of one view.
+func attestedAs(view string, at eventstore.Position) domain.ViewsAttested {
+	return domain.ViewsAttested{Program: "p", Views: []domain.AttestedView{{View: view, Position: int64(at), State: february.Digest}}}
+}
+
+var (
+	films  = domain.CatalogueRecorded{Catalogue: "c", Films: 2, Vectors: 2, Root: strings.Repeat("0c", 32)}
+	looked = domain.LedgerVerified{By: "olga", Program: "p", Position: 10, Root: strings.Repeat("0d", 32)}
+)
+
+func recordLies() []lie {
+	return []lie{
+		{"a view attested by the operator", []want{{audit.ActorNotAllowed, 11}}, func(c *logBuilder) { c.by("operator", attestedAs("seats_v1", 10)) }},
+		{"a catalogue that was recorded before", []want{{audit.RecordUnchanged, 12}}, func(c *logBuilder) {
+			c.add("system:attester", eventstore.ByPosition(10), films)
+			c.add("system:attester", eventstore.ByPosition(11), films)
+		}},
+		{"a catalogue recorded by the operator", []want{{audit.ActorNotAllowed, 11}}, func(c *logBuilder) { c.by("operator", films) }},
+		{"a verification of another log", []want{{audit.VerifiedOtherRoot, 11}}, func(c *logBuilder) { c.by("operator", looked) }},
+		{"a verification by a part of the service", []want{{audit.ActorNotAllowed, 11}, {audit.VerifiedOtherRoot, 11}}, func(c *logBuilder) {
+			c.add("system:attester", eventstore.ByPosition(10), looked)
+		}},
+	}
+}
+
+// Records that contradict the log before them, or their own place.
+func TestForgedRecords(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		want    audit.Code
+		stream  eventstore.Stream
+		version eventstore.Version
+		event   domain.Event
+	}{
+		{"an attestation of its own entry", audit.FactBroken, eventstore.AttestationsStream, 1, attestedAs("balances_v2", 11)},
+		{"an attestation in another stream", audit.WrongStream, eventstore.PeriodsStream, 1, attestedAs("balances_v2", 10)},
+		{"a second attestation without a first", audit.VersionGap, eventstore.AttestationsStream, 2, attestedAs("balances_v2", 10)},
+		{"a catalogue without a root", audit.FactBroken, eventstore.CatalogueStream, 1, domain.CatalogueRecorded{}},
+		{"a verification by nobody", audit.FactBroken, eventstore.VerificationsStream, 1, domain.LedgerVerified{Position: 10, Root: february.Digest}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c := validLog()
+			record := forged{tt.stream, tt.version, tt.event, "system:attester", eventstore.ByPosition(10), day, ""}
+			if tt.event.Type() == domain.TypeLedgerVerified {
+				record.actor, record.cause, record.command = "operator", caused("c11"), "c11"
+			}
+			c.log = append(c.log, record)
+			l := forge(t, c.log)
+			_, err := l.verify(t)
+			finds(t, err, want{tt.want, 11})
+			exportFinds(t, l, err)
+		})
 	}
 }

@@ -242,7 +242,7 @@ func cheatsOnFilms(t *testing.T, h fixture) []cheat {
 		must(t, err)
 		report, err := h.verify(t)
 		must(t, err)
-		if c := report.Catalogue; c == nil || c.Changed || e.Films < 5 || e.Vectors != e.Films {
+		if c := report.Catalogue; c.Recorded == 0 || c.Changed || e.Films < 5 || e.Vectors != e.Films {
 			t.Errorf("%+v was compared: %+v", e, c)
 		}
 	})
@@ -267,7 +267,7 @@ func cheatsOnFilms(t *testing.T, h fixture) []cheat {
 			h.exec(t, retold("Inception", "Deception"))
 			h.exec(t, `UPDATE catalogue SET revision = revision + 1`)
 			report, err := h.verify(t)
-			if c := report.Catalogue; c == nil || !c.Changed {
+			if c := report.Catalogue; !c.Changed {
 				t.Errorf("compared was %+v", c)
 			}
 			return err

@@ -147,20 +147,6 @@ func (c *logBuilder) add(actor string, cause eventstore.Cause, events ...domain.
 	return &c.log[first]
 }
 
-// recordStreams are those in which the house records what it serves.
-var recordStreams = map[domain.EventType]eventstore.Stream{domain.TypeViewsAttested: eventstore.AttestationsStream,
-	domain.TypeCatalogueRecorded: eventstore.CatalogueStream, domain.TypeLedgerVerified: eventstore.VerificationsStream}
-
-// attestedAs is an attestation of one view.
-func attestedAs(view string, at eventstore.Position) domain.ViewsAttested {
-	return domain.ViewsAttested{Program: "p", Views: []domain.AttestedView{{View: view, Position: int64(at), State: february.Digest}}}
-}
-
-var (
-	films  = domain.CatalogueRecorded{Catalogue: "c", Films: 2, Vectors: 2, Root: strings.Repeat("0c", 32)}
-	looked = domain.LedgerVerified{By: "olga", Program: "p", Position: 10, Root: strings.Repeat("0d", 32)}
-)
-
 // paymentOf is the stream of the payment that the event books.
 func paymentOf(e domain.Event) eventstore.Stream {
 	switch e := e.(type) {
@@ -271,11 +257,6 @@ func TestForgedFacts(t *testing.T) {
 			c.log = append(c.log, forged{stream, version, e, actor, caused(command), day, command})
 		}
 	}
-	follows := func(stream eventstore.Stream, version eventstore.Version, e domain.Event) func(*logBuilder) {
-		return func(c *logBuilder) {
-			c.log = append(c.log, forged{stream, version, e, "system:attester", eventstore.ByPosition(10), day, ""})
-		}
-	}
 	edit := func(at eventstore.Position, change func(*forged)) func(*logBuilder) {
 		return func(c *logBuilder) { change(&c.log[at-1]) }
 	}
@@ -342,11 +323,6 @@ func TestForgedFacts(t *testing.T) {
 		{"a period closed in an account's stream", want{audit.WrongStream, 11}, more(stream, 6, "user:u_bob", february)},
 		{"a closed period that does not follow in its stream", want{audit.VersionGap, 11}, more(eventstore.PeriodsStream, 2, "user:u_bob", february)},
 		{"a period closed before its end", want{audit.FactBroken, 11}, more(eventstore.PeriodsStream, 1, "user:u_bob", closing(func(e *domain.PeriodClosed) { e.Until = day.Add(1) }))},
-		{"an attestation of its own entry", want{audit.FactBroken, 11}, follows(eventstore.AttestationsStream, 1, attestedAs("balances_v2", 11))},
-		{"an attestation in another stream", want{audit.WrongStream, 11}, follows(eventstore.PeriodsStream, 1, attestedAs("balances_v2", 10))},
-		{"a second attestation without a first", want{audit.VersionGap, 11}, follows(eventstore.AttestationsStream, 2, attestedAs("balances_v2", 10))},
-		{"a catalogue without a root", want{audit.FactBroken, 11}, follows(eventstore.CatalogueStream, 1, domain.CatalogueRecorded{})},
-		{"a verification by nobody", want{audit.FactBroken, 11}, more(eventstore.VerificationsStream, 1, "operator", domain.LedgerVerified{Position: 10, Root: february.Digest})},
 		{"a period closed up to a later entry", want{audit.FactBroken, 11}, more(eventstore.PeriodsStream, 1, "user:u_bob", closing(func(e *domain.PeriodClosed) { e.Position = 11 }))},
 		{"a period closed twice", want{audit.FactBroken, 12}, func(c *logBuilder) {
 			c.by("user:u_bob", february)

@@ -114,8 +114,11 @@ func (l Ledger) beside(ctx context.Context, r *Report, found *Faults, followers 
 	if err := l.keys(ctx, r, found); err != nil {
 		return err
 	}
-	if err := l.compareCatalogue(ctx, r, found); err != nil {
-		return err
+	if l.Catalogue != nil {
+		r.Catalogue, err = CompareCatalogue(ctx, l.Store, l.Catalogue)
+		if err := found.take(err); err != nil && !errors.Is(err, ErrCatalogueHidden) {
+			return err
+		}
 	}
 	if l.Kept != nil {
 		if err := found.take(Consistent(ctx, l.Store, *l.Kept)); err != nil {

@@ -35,7 +35,7 @@ func TestForgedBesideOthers(t *testing.T) {
 		return c.by("user:u_ada", e)
 	}
 	asIs := func(*domain.PredictionRefunded) {}
-	for _, tt := range append(append(followUpLies(), roleLies()...), []lie{
+	for _, tt := range append(append(append(followUpLies(), roleLies()...), recordLies()...), []lie{
 		// Who.
 		{"an adjustment by a user who never was an admin", []want{{audit.ActorNotAdmin, 11}},
 			func(c *logBuilder) { adjust(c, "user:u_ada", ada, bob) }},
@@ -154,18 +154,6 @@ func TestForgedBesideOthers(t *testing.T) {
 		{"a price set by an admin", []want{{audit.ActorNotAllowed, 11}}, func(c *logBuilder) { c.by("user:u_bob", domain.PriceSet{Price: 1}) }},
 		{"a price set by a part of the service", []want{{audit.ActorNotAllowed, 11}}, func(c *logBuilder) {
 			c.add("system:matcher", eventstore.ByPosition(5), domain.PriceSet{Price: 1})
-		}},
-
-		// Records of the house.
-		{"a view attested by the operator", []want{{audit.ActorNotAllowed, 11}}, func(c *logBuilder) { c.by("operator", attestedAs("seats_v1", 10)) }},
-		{"a catalogue that was recorded before", []want{{audit.RecordUnchanged, 12}}, func(c *logBuilder) {
-			c.add("system:attester", eventstore.ByPosition(10), films)
-			c.add("system:attester", eventstore.ByPosition(11), films)
-		}},
-		{"a catalogue recorded by the operator", []want{{audit.ActorNotAllowed, 11}}, func(c *logBuilder) { c.by("operator", films) }},
-		{"a verification of another log", []want{{audit.VerifiedOtherRoot, 11}}, func(c *logBuilder) { c.by("operator", looked) }},
-		{"a verification by a part of the service", []want{{audit.ActorNotAllowed, 11}, {audit.VerifiedOtherRoot, 11}}, func(c *logBuilder) {
-			c.add("system:attester", eventstore.ByPosition(10), looked)
 		}},
 
 		// Closed periods.

@@ -27,10 +27,10 @@ type Report struct {
 	KeysSeen  bool                                  // that no erased account has a key was looked at
 	Snapshots int                                   // of long accounts, each compared with the fold of its entries
 	Back      StepBack
-	Views     []ServedView       // the compared ones, of Ledger.Verify
-	Attested  *Attested          // nil: what was attested was not compared, because the replay did not begin with the first entry
-	Catalogue *ComparedCatalogue // nil: it was not compared, or never recorded
-	Signed    []string           // where the signed heads are kept that the log continues
+	Views     []ServedView      // the compared ones, of Ledger.Verify
+	Attested  Attested          // zero where nothing was attested, or where the replay did not begin with the first entry
+	Catalogue ComparedCatalogue // zero where it was not compared, or never recorded
+	Signed    []string          // where the signed heads are kept that the log continues
 	Archived  ArchivedPart
 	Resumed   eventstore.Position // up to here the entries were proved by an earlier run, and not read; 0 for none
 	Duration  time.Duration

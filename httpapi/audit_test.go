@@ -88,6 +88,40 @@ func TestAuditOfTheLog(t *testing.T) {
 	}
 }
 
+// What the log says of the views, the films and the last verification is shown with its entry.
+func TestAuditOfRecords(t *testing.T) {
+	w, h, _ := audited(t)
+	if state := answered[auditing.State](t, w.send(h, "GET", "/api/audit/log", "root", "")); state.Attested != nil || state.Catalogue != nil || state.Verified != nil {
+		t.Errorf("nothing was recorded, and the state is %+v", state)
+	}
+	head, err := w.store.Head(t.Context())
+	must(t, err)
+	must(t, w.env.Memory.Wait(t.Context(), head.Size))
+	views := domain.ViewsAttested{Program: "test", Views: w.env.Memory.States()}
+	films, err := w.env.Record(t.Context())
+	must(t, err)
+	verified := domain.LedgerVerified{By: "olga", Program: "test", Position: int64(head.Size), Root: head.Root.String()}
+	attested, err := w.server.Commands.AttestViews(t.Context(), views)
+	must(t, err)
+	recorded, err := w.server.Commands.RecordCatalogue(t.Context(), head.Size, films)
+	must(t, err)
+	looked, err := w.server.Commands.RecordVerification(t.Context(), verified)
+	must(t, err)
+	state := answered[auditing.State](t, w.send(h, "GET", "/api/audit/log", "root", ""))
+	at := func(position eventstore.Position) auditing.RecordedAt {
+		return auditing.RecordedAt{At: position, Time: w.clock.Now().UTC().Truncate(time.Microsecond)}
+	}
+	for name, pair := range map[string][2]any{
+		"attested":  {state.Attested, &auditing.Attested{RecordedAt: at(attested), ViewsAttested: views}},
+		"catalogue": {state.Catalogue, &auditing.Catalogue{RecordedAt: at(recorded), CatalogueRecorded: films}},
+		"verified":  {state.Verified, &auditing.Verified{RecordedAt: at(looked), LedgerVerified: verified}},
+	} {
+		if have, want := jsonOf(t, pair[0]), jsonOf(t, pair[1]); have != want {
+			t.Errorf("%s is shown as %s, want %s", name, have, want)
+		}
+	}
+}
+
 func zero(at eventstore.Position) string {
 	if at == 0 {
 		return "0"

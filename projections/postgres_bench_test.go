@@ -70,3 +70,29 @@ func (h env) empty(t testing.TB) {
 	_, err := h.pool.Exec(t.Context(), `UPDATE kassa_views.positions SET position = 0`)
 	fatal(t, err)
 }
+
+// statesAccounts is how many accounts are attested.
+const statesAccounts = 1_000_000
+
+// BenchmarkStates reads the states of the balances and of the persons, a row of each for every
+// account, as an attestation does.
+func BenchmarkStates(b *testing.B) {
+	h := newEnv(b)
+	for _, statement := range []string{
+		`INSERT INTO kassa_views.balances_v2 (user_id, available, held, given, given_held, position) SELECT 'u_' || md5(n::text), n, 5, 3, 2, n FROM generate_series(1, $1::int) n`,
+		`INSERT INTO kassa_views.users_v1 (id, email, admin, signed_up_at, position) SELECT 'u_' || md5(n::text), sha512(n::text::bytea), false, now(), n FROM generate_series(1, $1::int) n`,
+	} {
+		_, err := h.pool.Exec(b.Context(), statement, statesAccounts)
+		fatal(b, err)
+	}
+	_, err := h.pool.Exec(b.Context(), `UPDATE kassa_views.positions SET position = $1`, statesAccounts)
+	fatal(b, err)
+	for b.Loop() {
+		views, err := projections.ReadStates(b.Context(), h.pool)
+		fatal(b, err)
+		if len(views) != 5 {
+			b.Fatalf("read were %v", views)
+		}
+	}
+	b.ReportMetric(2*statesAccounts*float64(b.N)/b.Elapsed().Seconds(), "rows/s")
+}

@@ -185,7 +185,7 @@ func (d doctorCommand) checks() ([]check, error) {
 	if url == "" {
 		list = append(list, check{"ledger", d.lookAtFile})
 		if _, err := d.existing(); err == nil {
-			list = append(list, check{"guards", d.lookAtGuards})
+			list = append(list, check{"guards", d.lookAtGuards}, check{"films", d.lookAtFilms})
 		}
 	} else {
 		list = append(list, d.databaseChecks(url)...)

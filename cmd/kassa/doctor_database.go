@@ -68,6 +68,7 @@ func (d doctorCommand) databaseChecks(url string) []check {
 		{"guards", none(schema.WrongGuards, "the log's triggers and constraints are as they were made")},
 		{"partitions", inTables(lookAtPartitions)},
 		{"ledger", inTables(func(ctx context.Context, _ *pgx.Conn) (string, error) { return d.lookAtTablesOfLedger(ctx, url) })},
+		{"films", inTables(func(ctx context.Context, _ *pgx.Conn) (string, error) { return d.lookAtFilms(ctx) })},
 		{"followers", inTables(lookAtFollowers)},
 		{"pgvector", on(lookAtPgvector)},
 		{"clock", on(lookAtClock)},

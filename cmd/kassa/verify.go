@@ -80,11 +80,11 @@ type verdict struct {
 	GivenHeld domain.Credits                          `json:"users_given_held"`
 	Events    map[domain.EventType]int                `json:"events,omitempty"`
 	Erased    int                                     `json:"erased_accounts"`
-	KeysSeen  bool                                    `json:"erased_keys_looked_at"`  // none was there
-	Resumed   eventstore.Position                     `json:"resumed,omitempty"`      // up to here an earlier run proved the log
-	Archived  *archivedVerdict                        `json:"archived,omitempty"`     // nil where the whole log is in the database
-	Attested  *audit.Attested                         `json:"attested,omitempty"`     // nil: what was attested was not compared
-	Catalogue *audit.ComparedCatalogue                `json:"catalogue,omitempty"`    // nil: the catalogue was not compared, or never recorded
+	KeysSeen  bool                                    `json:"erased_keys_looked_at"` // none was there
+	Resumed   eventstore.Position                     `json:"resumed,omitempty"`     // up to here an earlier run proved the log
+	Archived  *archivedVerdict                        `json:"archived,omitempty"`    // nil where the whole log is in the database
+	Attested  audit.Attested                          `json:"attested"`
+	Catalogue audit.ComparedCatalogue                 `json:"catalogue,omitzero"`     // zero: it was not compared, or never recorded
 	Signed    []string                                `json:"signed_heads,omitempty"` // where those are kept that the log continues
 	Snapshots int                                     `json:"snapshots"`
 	Views     []audit.ServedView                      `json:"views"` // that were compared, row by row

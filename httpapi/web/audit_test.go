@@ -113,6 +113,31 @@ func TestAuditPages(t *testing.T) {
 	}
 }
 
+// The page shows what the log says of the views, of the films, and of the last verification.
+func TestAuditPageOfRecords(t *testing.T) {
+	for _, tt := range []struct {
+		language string
+		none     []string
+		shown    []string
+	}{
+		{"en", []string{"The service has not attested it yet.", "They have not been recorded yet.", "The operator has not recorded a verification."},
+			[]string{"balances_v2 up to entry", "608 films with 1216 vectors, recorded", "olga verified it up to entry %d and found faults: 2, the first “view_differs”"}},
+		{"ru", []string{"Сервис его ещё не заявлял.", "Их состав ещё не внесён в журнал.", "Оператор ещё не внёс в журнал ни одной проверки."},
+			[]string{"balances_v2 до записи", "Фильмов: 608, векторов: 1216. Внесено", "Проверяющий: olga. Журнал проверен до записи %d, найдено ошибок: 2, первая — «view_differs»."}},
+	} {
+		h, g := audited(t, tt.language, options{})
+		g.open("/web/audit").shows(tt.none...)
+		head, err := h.store.Head(t.Context())
+		h.ended(head.Size, err)
+		at, err := h.handler.AttestViews(t.Context(), domain.ViewsAttested{Program: "test", Views: h.env.Memory.States()})
+		h.ended(at, err)
+		h.ended(h.handler.RecordCatalogue(t.Context(), at, domain.CatalogueRecorded{Catalogue: "0123456789ab", Films: 608, Vectors: 1216, Root: head.Root.String()}))
+		h.ended(h.handler.RecordVerification(t.Context(), domain.LedgerVerified{By: "olga", Position: int64(head.Size), Root: head.Root.String(), Faults: 2, First: "view_differs"}))
+		tt.shown[2] = fmt.Sprintf(tt.shown[2], head.Size)
+		g.open("/web/audit").shows(append(tt.shown, "0123456789ab")...).lacks(tt.none...)
+	}
+}
+
 // What the pages offer as files is what the console writes: the month's close, exports, the table of
 // adjustments, and the proof of an entry.
 func TestAuditFiles(t *testing.T) {
