@@ -260,7 +260,7 @@ func TestDoctorMissesGuardsOfAFile(t *testing.T) {
 func TestDoctorInJSON(t *testing.T) {
 	d := newDoctored(t)
 	codes := strings.Fields(`data_folder secret_file disk port model
-		database tables login owners rights powers functions guards partitions ledger followers pgvector clock wal_archive deleted_rows`)
+		database tables login owners rights powers functions guards partitions ledger films followers pgvector clock wal_archive deleted_rows`)
 	same := func(name string, exit int, args ...string) {
 		t.Helper()
 		args = append([]string{"doctor", "--data", d.data, "--addr", "127.0.0.1:0", "--database-url", d.service}, args...)
