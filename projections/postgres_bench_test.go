@@ -79,7 +79,7 @@ const statesAccounts = 1_000_000
 func BenchmarkStates(b *testing.B) {
 	h := newEnv(b)
 	for _, statement := range []string{
-		`INSERT INTO kassa_views.balances_v2 (user_id, available, held, given, given_held, position) SELECT 'u_' || md5(n::text), n, 5, 3, 2, n FROM generate_series(1, $1::int) n`,
+		`INSERT INTO kassa_views.balances_v2 (user_id, available, held, given, given_held, position) SELECT 'u_' || md5(n::text), n + 3, 5, 3, 2, n FROM generate_series(1, $1::int) n`,
 		`INSERT INTO kassa_views.users_v1 (id, email, admin, signed_up_at, position) SELECT 'u_' || md5(n::text), sha512(n::text::bytea), false, now(), n FROM generate_series(1, $1::int) n`,
 	} {
 		_, err := h.pool.Exec(b.Context(), statement, statesAccounts)
