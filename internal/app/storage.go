@@ -229,9 +229,9 @@ func (l *Ledger) Films(ctx context.Context) (*catalog.Catalogue, error) {
 
 // Record reads what the tables of the catalogue are.
 func (l *Ledger) Record(ctx context.Context) (domain.CatalogueRecorded, error) {
-	read := func() (catalog.Record, error) { return catalog.ReadRecord(ctx, l.File) }
+	read := func() (catalog.Contents, error) { return catalog.ReadContents(ctx, l.File) }
 	if l.Pool != nil {
-		read = func() (catalog.Record, error) { return catalog.ReadPostgresRecord(ctx, l.Pool) }
+		read = func() (catalog.Contents, error) { return catalog.ReadPostgresContents(ctx, l.Pool) }
 	}
 	r, err := read()
 	return domain.CatalogueRecorded{Catalogue: r.Version, Revision: r.Revision, Films: r.Films, Vectors: r.Vectors, Root: hex.EncodeToString(r.Root[:])}, err

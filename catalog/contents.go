@@ -15,9 +15,9 @@ import (
 	"kassa/schema"
 )
 
-// Record is what the tables of a catalogue are, in one snapshot: enough to see later that
+// Contents are what the tables of a catalogue have, in one snapshot: enough to see later that
 // they were changed.
-type Record struct {
+type Contents struct {
 	Version  string // as answers name it
 	Revision int64
 	Films    int
@@ -25,22 +25,22 @@ type Record struct {
 	Root     [sha256.Size]byte // over all films and vectors, see docs/format.md
 }
 
-// ReadRecord reads the record of the catalogue in a database file.
-func ReadRecord(ctx context.Context, db *schema.SQLite) (Record, error) {
+// ReadContents reads the contents of the catalogue in a database file.
+func ReadContents(ctx context.Context, db *schema.SQLite) (Contents, error) {
 	return sqliteStore{db}.record(ctx)
 }
 
-// ReadPostgresRecord is ReadRecord for a PostgreSQL database.
-func ReadPostgresRecord(ctx context.Context, pool *pgxpool.Pool) (Record, error) {
+// ReadPostgresContents is ReadContents for a PostgreSQL database.
+func ReadPostgresContents(ctx context.Context, pool *pgxpool.Pool) (Contents, error) {
 	return postgresStore{pool: pool}.record(ctx)
 }
 
 // Revision changes with every change of the tables.
 func (c *Catalogue) Revision(ctx context.Context) (int64, error) { return c.store.revision(ctx) }
 
-// recording adds up a record, row by row in order.
+// recording adds up the contents, row by row in order.
 type recording struct {
-	Record
+	Contents
 	root, version hash.Hash
 }
 
@@ -73,12 +73,12 @@ func (r *recording) line(format, names string, args ...any) error {
 	return err
 }
 
-// end gives the record.
-func (r *recording) end(synonyms []Synonyms) Record {
+// end gives them.
+func (r *recording) end(synonyms []Synonyms) Contents {
 	versionSynonyms(r.version, synonyms)
 	r.Version = shortVersion(r.version)
 	r.root.Sum(r.Root[:0])
-	return r.Record
+	return r.Contents
 }
 
 // versionFilm, versionSynonyms and shortVersion make the version of a catalogue.
@@ -99,15 +99,15 @@ const (
 	recordVectors = `SELECT model_id, movie_id, hash, vector FROM vectors ORDER BY model_id, movie_id`
 )
 
-func (s sqliteStore) record(ctx context.Context) (Record, error) {
+func (s sqliteStore) record(ctx context.Context) (Contents, error) {
 	tx, err := s.db.Read.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
 	if err != nil {
-		return Record{}, fmt.Errorf("read the catalogue's record: %w", err)
+		return Contents{}, fmt.Errorf("read the catalogue's contents: %w", err)
 	}
 	defer tx.Rollback()
 	r := newRecording()
 	if err := tx.QueryRowContext(ctx, `SELECT revision FROM catalogue`).Scan(&r.Revision); err != nil {
-		return Record{}, fmt.Errorf("read the catalogue's revision: %w", err)
+		return Contents{}, fmt.Errorf("read the catalogue's revision: %w", err)
 	}
 	err = eachRow(ctx, tx, recordFilms, func(rows *sql.Rows) error {
 		var id string
@@ -128,7 +128,7 @@ func (s sqliteStore) record(ctx context.Context) (Record, error) {
 		})
 	}
 	if err != nil {
-		return Record{}, fmt.Errorf("read films and vectors: %w", err)
+		return Contents{}, fmt.Errorf("read films and vectors: %w", err)
 	}
 	synonyms, err := scanSynonyms(ctx, tx)
 	return r.end(synonyms), err
@@ -148,7 +148,7 @@ func eachRow(ctx context.Context, tx *sql.Tx, query string, fn func(*sql.Rows) e
 	return rows.Err()
 }
 
-func (s postgresStore) record(ctx context.Context) (done Record, err error) {
+func (s postgresStore) record(ctx context.Context) (done Contents, err error) {
 	r := newRecording()
 	moment := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
 	err = pgx.BeginTxFunc(ctx, s.pool, moment, func(tx pgx.Tx) error {
