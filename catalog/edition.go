@@ -143,6 +143,9 @@ func recordVersion(hash [sha256.Size]byte) string { return hex.EncodeToString(ha
 
 // Record reads a film from the database: it is what was written last, by any process.
 func (c *Catalogue) Record(ctx context.Context, id string) (Record, error) {
+	if !idForm.MatchString(id) { // a database may fail on what is in it
+		return Record{}, ErrNoFilm
+	}
 	read, err := c.store.films(ctx, []string{id}, nil)
 	if err != nil {
 		return Record{}, err
@@ -183,6 +186,9 @@ func (c *Catalogue) Plan(ctx context.Context, e Edit) (Plan, error) {
 			return Plan{}, err
 		}
 		remove = slices.Concat(remove, rest)
+	}
+	if n := slices.IndexFunc(e.Remove, func(id string) bool { return !idForm.MatchString(id) }); n >= 0 {
+		return Plan{}, fmt.Errorf("remove film %q: %w", Abridge(e.Remove[n]), ErrNoFilm)
 	}
 	ids := slices.Clone(remove)
 	for _, m := range movies {
@@ -383,31 +389,6 @@ func (c *Catalogue) Undo(ctx context.Context, number int64, by string, models ..
 		p.Changes = append(p.Changes, back)
 	}
 	return c.Apply(ctx, p, Edition{Kind: Undone, By: by, undoes: number}, models...)
-}
-
-// Synonyms lists the operator's groups of words as they are stored, by id.
-func (c *Catalogue) Synonyms(ctx context.Context) ([]Synonyms, error) { return c.store.synonyms(ctx) }
-
-// AddSynonyms adds a group of words, and reports whether it is new.
-func (c *Catalogue) AddSynonyms(ctx context.Context, group Synonyms) (bool, error) {
-	c.writing.Lock()
-	defer c.writing.Unlock()
-	n, err := c.store.addSynonyms(ctx, []Synonyms{group}, time.Now())
-	if err != nil {
-		return false, err
-	}
-	return n > 0, c.refresh(context.WithoutCancel(ctx))
-}
-
-// RemoveSynonyms deletes a group by its id, and reports whether it was there.
-func (c *Catalogue) RemoveSynonyms(ctx context.Context, id string) (bool, error) {
-	c.writing.Lock()
-	defer c.writing.Unlock()
-	n, err := c.store.removeSynonyms(ctx, []string{id})
-	if err != nil {
-		return false, err
-	}
-	return n > 0, c.refresh(context.WithoutCancel(ctx))
 }
 
 // Await is Writer.Await.

@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -8,6 +9,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -117,4 +119,29 @@ func (c *Catalogue) WithSynonyms(group Synonyms) *Catalogue {
 	with := &Catalogue{store: c.store}
 	with.now.Store(newView(all))
 	return with
+}
+
+// Synonyms lists the operator's groups of words as they are stored, by id.
+func (c *Catalogue) Synonyms(ctx context.Context) ([]Synonyms, error) { return c.store.synonyms(ctx) }
+
+// AddSynonyms adds a group of words, and reports whether it is new.
+func (c *Catalogue) AddSynonyms(ctx context.Context, group Synonyms) (bool, error) {
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	n, err := c.store.addSynonyms(ctx, []Synonyms{group}, time.Now())
+	if err != nil {
+		return false, err
+	}
+	return n > 0, c.refresh(context.WithoutCancel(ctx))
+}
+
+// RemoveSynonyms deletes a group by its id, and reports whether it was there.
+func (c *Catalogue) RemoveSynonyms(ctx context.Context, id string) (bool, error) {
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	n, err := c.store.removeSynonyms(ctx, []string{id})
+	if err != nil {
+		return false, err
+	}
+	return n > 0, c.refresh(context.WithoutCancel(ctx))
 }

@@ -6,7 +6,9 @@ import (
 	"slices"
 	"strconv"
 	"time"
+	"unicode/utf8"
 
+	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/gorilla/mux"
 
@@ -40,10 +42,15 @@ func (s *Server) filmList(w http.ResponseWriter, r *http.Request) error {
 		}
 		page = n
 	}
-	if known := slices.ContainsFunc(catalog.Lacks(), func(k catalog.Lack) bool { return k.Code == l.Lack }); l.Lack != "" && !known {
+	for name, most := range map[string]int{"q": 200, "genre": 100} {
+		if utf8.RuneCountInString(q.Get(name)) > most {
+			return domain.Reject(problem.InvalidFilter, "%s may have at most %d characters", name, most)
+		}
+	}
+	if known := slices.ContainsFunc(catalog.Lacks(), func(k catalog.Lack) bool { return k.Code == l.Lack }); q.Has("lack") && !known {
 		return domain.Reject(problem.InvalidFilter, "lack is not among what films may lack")
 	}
-	if own := q.Get("own"); own != "" && own != "true" && own != "false" {
+	if own := q.Get("own"); q.Has("own") && own != "true" && own != "false" {
 		return domain.Reject(problem.InvalidFilter, "own must be true or false")
 	}
 	films := s.Editor.Catalogue.List(l)
@@ -122,7 +129,7 @@ func oneFilm(raw jsontext.Value) (catalog.Movie, error) {
 // checkFilms says what is wrong with films, and stores nothing.
 func (s *Server) checkFilms(w http.ResponseWriter, r *http.Request) error {
 	var raw jsontext.Value
-	if err := readFilms(r, fields{"films": &raw}); err != nil {
+	if err := readFilms(r, &raw, fields{}); err != nil {
 		return err
 	}
 	films, faults, err := decodeFilms(raw)
@@ -135,14 +142,41 @@ func (s *Server) checkFilms(w http.ResponseWriter, r *http.Request) error {
 	}{len(films), faults})
 }
 
-// readFilms is readBody for a body whose member films is required.
-func readFilms(r *http.Request, into fields) error {
+// readFilms is readBody for a body whose member films is required, an array of objects. What
+// is in these is for decodeFilms.
+func readFilms(r *http.Request, raw *jsontext.Value, into fields, required ...string) error {
+	into["films"] = raw
 	given, err := readBody(r, into)
-	if err == nil && !given["films"] {
-		err = domain.Reject(problem.InvalidField, "films is missing")
+	if err != nil {
+		return err
 	}
-	return err
+	for _, name := range append(required, "films") {
+		if !given[name] {
+			return domain.Reject(problem.InvalidField, "%s is missing", name)
+		}
+	}
+	var list []jsontext.Value
+	if raw.Kind() != '[' || json.Unmarshal(*raw, &list) != nil || len(list) == 0 || len(list) > catalog.EditMax ||
+		slices.ContainsFunc(list, func(one jsontext.Value) bool { return one.Kind() != '{' }) {
+		return domain.Reject(problem.InvalidField, "films must be an array of 1 to %d films", catalog.EditMax)
+	}
+	return nil
 }
+
+// tokenText refuses a text of ours, such as a version, that is longer than any.
+func tokenText(name, text string, most int) error {
+	if utf8.RuneCountInString(text) > most {
+		return domain.Reject(problem.InvalidField, "%s has at most %d characters", name, most)
+	}
+	return nil
+}
+
+// Lengths of the texts that the API has given to a client.
+const (
+	versionMost = 16
+	digestMost  = 32
+	filmIDMost  = 100
+)
 
 type doneJSON struct {
 	Edition int64 `json:"edition"` // 0: nothing differed
@@ -174,6 +208,9 @@ func (s *Server) saveFilm(w http.ResponseWriter, r *http.Request) error {
 	if !given["film"] {
 		return domain.Reject(problem.InvalidField, "film is missing")
 	}
+	if err := tokenText("version", version, versionMost); err != nil {
+		return err
+	}
 	film, err := oneFilm(raw)
 	if err != nil {
 		return err
@@ -185,7 +222,11 @@ func (s *Server) saveFilm(w http.ResponseWriter, r *http.Request) error {
 // removeFilm removes a film that an operator brought in.
 func (s *Server) removeFilm(w http.ResponseWriter, r *http.Request) error {
 	var version string
-	if _, err := readBody(r, fields{"version": &version}); err != nil {
+	given, err := readBody(r, fields{"version": &version})
+	if err == nil && !given["version"] {
+		err = domain.Reject(problem.InvalidField, "version is missing")
+	}
+	if err != nil {
 		return err
 	}
 	done, err := s.Editor.Remove(r.Context(), editor(r), mux.Vars(r)["id"], version)
@@ -227,7 +268,7 @@ func changesJSON(changes []catalog.Change) []filmChangeJSON {
 func (s *Server) previewFilms(w http.ResponseWriter, r *http.Request) error {
 	var raw jsontext.Value
 	var whole bool
-	if err := readFilms(r, fields{"films": &raw, "whole": &whole}); err != nil {
+	if err := readFilms(r, &raw, fields{"whole": &whole}); err != nil {
 		return err
 	}
 	films, faults, err := decodeFilms(raw)
@@ -251,7 +292,10 @@ func (s *Server) takeFilms(w http.ResponseWriter, r *http.Request) error {
 	var raw jsontext.Value
 	var whole bool
 	var digest string
-	if err := readFilms(r, fields{"films": &raw, "whole": &whole, "digest": &digest}); err != nil {
+	if err := readFilms(r, &raw, fields{"whole": &whole, "digest": &digest}, "digest"); err != nil {
+		return err
+	}
+	if err := tokenText("digest", digest, digestMost); err != nil {
 		return err
 	}
 	films, _, err := decodeFilms(raw)
@@ -307,6 +351,9 @@ func (s *Server) undoEdition(w http.ResponseWriter, r *http.Request) error {
 func (s *Server) tryQuestion(w http.ResponseWriter, r *http.Request) error {
 	var text, film string
 	if _, err := readBody(r, fields{"text": &text, "movie_id": &film}); err != nil {
+		return err
+	}
+	if err := tokenText("movie_id", film, filmIDMost); err != nil {
 		return err
 	}
 	tried, err := s.Editor.Try(r.Context(), text, film)

@@ -109,6 +109,11 @@ func TestFilmFilesByTheAPI(t *testing.T) {
 	k.post("catalogue/apply", films+digest, 409)
 	shown = k.post("catalogue/preview", films+"}", 200)
 	k.post("catalogue/apply", films+`,"digest":"`+shown["digest"].(string)+`"}`, 200)
+	for _, body := range []string{`{}`, `{"films":1}`, `{"films":[]}`, `{"films":[1]}`, films + `}`, films + `,"digest":"` + strings.Repeat("f", 33) + `"}`} {
+		if said := k.post("catalogue/apply", body, 422); said["code"] != "invalid_field" {
+			t.Errorf("%s is refused with %v", body, said)
+		}
+	}
 	large := `{"films":[` + strings.Repeat(" ", 4<<20+maxBody) + `]}`
 	if answer := k.send(k.h, "POST", "/api/admin/catalogue/check", "root", large); answer.Code != http.StatusRequestEntityTooLarge {
 		t.Errorf("a large body is answered %d", answer.Code)

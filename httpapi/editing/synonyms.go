@@ -3,6 +3,7 @@ package editing
 import (
 	"context"
 	"errors"
+	"regexp"
 
 	"kassa/catalog"
 	"kassa/domain"
@@ -13,6 +14,11 @@ import (
 // the catalogue.
 const synonymsMost = 1000
 
+// wordsMost is how many words of a group can be sent, the same ones counted too.
+const wordsMost = 50
+
+var synonymsID = regexp.MustCompile(`^[0-9a-f]{8}$`)
+
 // How synonyms are changed, as the security log has it.
 const (
 	addedSynonyms   catalog.EditionKind = "synonyms_added"
@@ -21,6 +27,9 @@ const (
 
 // group is the group of these words.
 func group(words []string) (catalog.Synonyms, error) {
+	if len(words) > wordsMost {
+		return catalog.Synonyms{}, domain.Reject(problem.InvalidSynonyms, "at most %d words may be in a group", wordsMost)
+	}
 	g, err := catalog.NewSynonyms(words...)
 	if errors.Is(err, catalog.ErrSynonyms) {
 		return g, domain.Reject(problem.InvalidSynonyms, "%v", err)
@@ -51,7 +60,10 @@ func (e *Editor) AddSynonyms(ctx context.Context, by domain.UserID, words []stri
 
 // RemoveSynonyms removes a group of words by its id.
 func (e *Editor) RemoveSynonyms(ctx context.Context, by domain.UserID, id string) error {
-	removed, err := e.Catalogue.RemoveSynonyms(ctx, id)
+	removed, err := false, error(nil)
+	if synonymsID.MatchString(id) { // a database may fail on what is in it
+		removed, err = e.Catalogue.RemoveSynonyms(ctx, id)
+	}
 	if err == nil && !removed {
 		return domain.Reject(problem.SynonymsNotFound, "there is no such group of words")
 	}
