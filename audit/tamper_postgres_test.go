@@ -61,6 +61,7 @@ func TestTamperedViews(t *testing.T) {
 		{"predictions_v4", `UPDATE kassa_views.predictions_v4 SET price = price + $2 WHERE position = (SELECT position FROM kassa_views.predictions_v4 ORDER BY 1 OFFSET $1 LIMIT 1)`},
 		{"users_v1", `UPDATE kassa_views.users_v1 SET signed_up_at = signed_up_at + $2 * interval '1 s' WHERE id = (SELECT id FROM kassa_views.users_v1 ORDER BY 1 OFFSET $1 % 4 LIMIT 1)`},
 		{"trial_v2", `UPDATE kassa_views.trial_v2 SET amount = amount + $2 WHERE account = (SELECT account FROM kassa_views.trial_v2 ORDER BY 1 OFFSET $1 % 4 LIMIT 1)`},
+		{"days_v1", `UPDATE kassa_views.days_v1 SET amount = amount + $2 WHERE (day, measure, item) = (SELECT day, measure, item FROM kassa_views.days_v1 ORDER BY 1, 2, 3 OFFSET $1 % 4 LIMIT 1)`},
 	}
 	for n := range 20 {
 		change, row, by := changes[n%len(changes)], rng.IntN(40), 1+rng.IntN(1000)

@@ -77,13 +77,14 @@ var (
 // an operator can act on it, and never the error itself, which names internals.
 func notReady(r *http.Request, log *slog.Logger, missing error) error {
 	log.WarnContext(r.Context(), "not ready", "error", missing)
-	if why := missingOf(missing); why != "" {
+	if why := MissingOf(missing); why != "" {
 		return domain.Reject(problem.NotReady, "Kassa is not ready: %s", why)
 	}
 	return domain.Reject(problem.NotReady, "Kassa is not ready yet")
 }
 
-func missingOf(err error) string {
+// MissingOf says what is missing, for those who run the service; "" for what they cannot act on.
+func MissingOf(err error) string {
 	switch {
 	case errors.Is(err, ErrOpening), errors.Is(err, ErrDraining):
 		return err.Error()

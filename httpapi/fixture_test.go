@@ -15,6 +15,7 @@ import (
 	"kassa/httpapi/auditing"
 	"kassa/httpapi/editing"
 	"kassa/httpapi/identity"
+	"kassa/httpapi/overview"
 	"kassa/httpapi/problem"
 	"kassa/httpapi/statement"
 	"kassa/internal/app"
@@ -53,7 +54,8 @@ func (w *fixture) newServer(v *vault.Vault, limits identity.Limits) *Server {
 	problems := &problem.Writer{Log: log, Broken: func(err error) { w.broken <- err }}
 	handler := (&app.Ledger{Store: w.store, Vault: v}).Commands(terms)
 	handler.Now = w.clock.Now
-	return &Server{Editor: w.editor(), Audit: auditing.New(w.store, w.env.SignedHeads(), w.env.ViewPositions, w.clock.Now), Commands: handler, Views: w.views, Head: w.store.Head, Films: w.env.Catalogue, FilmLinks: filmlinks.Default, Vault: v, Problems: problems, Log: log, Version: "test",
+	course := &overview.Reader{Views: w.views, Log: w.store, Now: w.clock.Now, Shown: w.env.ViewPositions, Failing: w.env.Failing, Missing: func(context.Context) string { return "" }}
+	return &Server{Overview: course, Editor: w.editor(), Audit: auditing.New(w.store, w.env.SignedHeads(), w.env.ViewPositions, w.clock.Now), Commands: handler, Views: w.views, Head: w.store.Head, Films: w.env.Catalogue, FilmLinks: filmlinks.Default, Vault: v, Problems: problems, Log: log, Version: "test",
 		PositionWait: 200 * time.Millisecond, Statements: &statement.Books{Log: w.store, Zone: time.UTC, Issuer: "Kassa Ltd\n1 Main Street"},
 		Identity: &identity.Authenticator{Users: handler, Vault: v, Accounts: w.store, Views: w.views, Problems: problems, Now: w.clock.Now, Limits: limits}}
 }

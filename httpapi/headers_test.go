@@ -105,7 +105,7 @@ func TestHeadersAreThoseOfTheContract(t *testing.T) {
 	w.to(w.server.Handler(), "GET", fmt.Sprintf("/api/users/transaction/t_%d/receipt", p.money(root)), "root", "")
 	for _, path := range []string{"users/statement?month=2026-03", "users/statement.csv?month=2026-03",
 		"audit/log", "audit/trial", "audit/course", "audit/adjustments", "audit/adjustments.csv", "audit/proposals", "audit/entries/1", "audit/entries/1/proof",
-		"audit/users/" + string(root) + "/entries", "audit/close?month=2026-03&zone=UTC", "audit/export"} {
+		"admin/overview", "audit/users/" + string(root) + "/entries", "audit/close?month=2026-03&zone=UTC", "audit/export"} {
 		w.to(w.server.Handler(), "GET", "/api/"+path, "root", "")
 	}
 	w.successes(root)

@@ -117,6 +117,7 @@ func (s *Server) routes() []route {
 		{"DELETE", "/api/admin/synonyms/{id}", adminOnly, vault.ScopeAdmin, command, s.removeSynonyms, nil},
 		{"POST", "/api/admin/catalogue/try", adminOnly, vault.ScopeAdmin, noLedger, s.tryQuestion, nil},
 		{"GET", "/api/admin/trial", auditors, vault.ScopeAudit, read, s.trial, nil},
+		{"GET", "/api/admin/overview", auditors, vault.ScopeAudit, read, s.overview, []string{"days"}},
 		{"GET", "/api/admin/adjustments", auditors, vault.ScopeAudit, noLedger, s.proposals, nil},
 		{"POST", "/api/admin/adjustments", adminOnly, vault.ScopeAdmin, command, s.propose, nil},
 		{"GET", "/api/admin/adjustments/{id}", auditors, vault.ScopeAudit, noLedger, s.proposal, nil},

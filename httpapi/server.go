@@ -20,6 +20,7 @@ import (
 	"kassa/httpapi/auditing"
 	"kassa/httpapi/editing"
 	"kassa/httpapi/identity"
+	"kassa/httpapi/overview"
 	"kassa/httpapi/problem"
 	"kassa/httpapi/statement"
 	"kassa/projections"
@@ -51,6 +52,7 @@ type Server struct {
 	Head       func(context.Context) (eventstore.Head, error) // of the log
 	Identity   *identity.Authenticator
 	Audit      *auditing.Reader
+	Overview   *overview.Reader
 	Statements *statement.Books // of the log
 	Editor     *editing.Editor  // of the catalogue
 	Problems   *problem.Writer

@@ -43,6 +43,7 @@ type folded struct {
 	open        map[domain.PredictionID]*Prediction
 	house       map[domain.LedgerAccount]domain.Credits
 	all         Balance              // of all persons together
+	days        figures              // of what is behind kept
 	changed     map[*wallet]struct{} // behind kept; nil where everything is in memory
 }
 
@@ -60,7 +61,7 @@ func NewMemory() *Memory {
 
 func newFolded() folded {
 	return folded{wallets: map[domain.UserID]*wallet{}, predictions: map[domain.PredictionID]*Prediction{},
-		open: map[domain.PredictionID]*Prediction{}, house: map[domain.LedgerAccount]domain.Credits{}}
+		open: map[domain.PredictionID]*Prediction{}, house: map[domain.LedgerAccount]domain.Credits{}, days: figures{}}
 }
 
 // Replay applies everything that the log holds behind the views' position.
@@ -157,6 +158,7 @@ func (f *folded) step(rec eventstore.Recorded) error {
 		if w != nil {
 			return fmt.Errorf("%w: %s signs up twice", domain.ErrBroken, u)
 		}
+		f.days.count(rec)
 		f.addWallet(User{ID: u, Email: e.Email, SignedUpAt: rec.Time, Position: rec.Position, Balance: Balance{User: u, Position: rec.Position}})
 		return nil
 	}
@@ -176,6 +178,7 @@ func (f *folded) step(rec eventstore.Recorded) error {
 		return err
 	}
 	f.post(w, rec)
+	f.days.count(rec)
 	if t, ok := transactionOf(rec); ok {
 		w.lines = append(w.lines, t)
 	}
@@ -235,6 +238,9 @@ func (f *folded) change(w *wallet, rec eventstore.Recorded) error {
 	next, ok := p.step(rec)
 	if !ok {
 		return fmt.Errorf("%w: %s on a prediction that is %s", domain.ErrBroken, rec.Type, p.State)
+	}
+	if s, ok := saidBy(rec); ok {
+		f.days.say(s, asked{p.RequestedAt, p.FollowUpOf != ""})
 	}
 	delete(f.open, id)
 	f.predictions[id] = &next // not in place: a read may have the one before

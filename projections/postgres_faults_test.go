@@ -165,6 +165,7 @@ func TestStoppedAtEachStep(t *testing.T) {
 		{"step 3, rows of predictions", "UPDATE predictions_v4", []moment{failing}},
 		{"step 3, rows of users", "UPDATE users_v1", []moment{failing}},
 		{"step 3, rows of the trial balance", "INTO trial_v2", []moment{failing}},
+		{"step 3, rows of days", "INTO days_v1", []moment{failing}},
 		{"step 4, move the positions", "UPDATE positions", []moment{failing}},
 		{"step 5, commit", "commit", []moment{failing, lost, answered}},
 		{"notify", "pg_notify", []moment{before, lost, answered}},

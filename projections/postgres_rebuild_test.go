@@ -147,6 +147,7 @@ func TestRebuildFindsADifference(t *testing.T) {
 		{"predictions", `UPDATE kassa_views.predictions_v4 SET movies = '[]' WHERE id = (SELECT min(id) FROM kassa_views.predictions_v4 WHERE state = 'captured')`, 1, 1},
 		{"users", `INSERT INTO kassa_views.users_v1 VALUES ('u_forged', NULL, true, now(), 1000000)`, 1, 0},
 		{"trial", `UPDATE kassa_views.trial_v2 SET amount = amount - 1`, 8, 8},
+		{"days", `UPDATE kassa_views.days_v1 SET amount = amount + 1 WHERE measure = 'sign_ups'`, 1, 1},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			h.exec(t, tt.tamper)

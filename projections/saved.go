@@ -32,7 +32,7 @@ type Entries interface {
 
 const (
 	// savedFormat rises when the tables change, or what is folded into them.
-	savedFormat = 1
+	savedFormat = 2
 
 	// saveEvery bounds what is in memory of histories, and what a start replays. A save
 	// keeps appends waiting, some ten microseconds for each entry.
@@ -123,6 +123,7 @@ func (f *folded) forget() {
 		w.predictions, w.lines = open, nil
 	}
 	clear(f.changed)
+	clear(f.days)
 	f.kept = f.position
 }
 
@@ -252,7 +253,7 @@ func (s *saved) fits(ctx context.Context, tx *sql.Tx, f *folded) (bool, error) {
 
 // empty throws away what is saved.
 func empty(ctx context.Context, tx *sql.Tx) error {
-	for _, table := range []string{savedAccounts, savedLines, savedPredictions, savedSums} {
+	for _, table := range []string{savedAccounts, savedLines, savedPredictions, savedSums, savedDays} {
 		if _, err := tx.ExecContext(ctx, `DELETE FROM `+table); err != nil {
 			return err
 		}

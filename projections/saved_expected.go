@@ -37,6 +37,15 @@ var savedTables = []savedTable{
 		err := row.Scan(&account, &amount)
 		return trialFields(domain.LedgerAccount(account), amount), err
 	}},
+	{savedDays, `day, measure, item, amount`, func() expectation { return newDayRows(true) }, func(row *sql.Rows) ([]field, error) {
+		f, amount, err := scanDay(row)
+		return dayFields(f, amount), err
+	}},
+}
+
+func scanDay(row *sql.Rows) (f figure, amount int64, err error) {
+	err = row.Scan(&f.Date, (*string)(&f.Measure), &f.Item, &amount)
+	return f, amount, err
 }
 
 // ReadSaved reads the tables of saved views as ReadTables reads those of PostgreSQL: nothing

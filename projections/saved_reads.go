@@ -221,3 +221,14 @@ func (s *saved) having(ctx context.Context, kept eventstore.Position, column str
 	}
 	return found, err
 }
+
+// savedDay is a row of the table of days.
+type savedDay struct {
+	figure
+	amount int64
+}
+
+// UnmarshalJSON reads [day, measure, item, amount].
+func (s *savedDay) UnmarshalJSON(b []byte) error {
+	return json.Unmarshal(b, &[]any{&s.Date, &s.Measure, &s.Item, &s.amount})
+}

@@ -17,6 +17,7 @@ const (
 	savedLines       = "saved_lines"
 	savedPredictions = "saved_predictions"
 	savedSums        = "saved_sums"
+	savedDays        = "saved_days"
 )
 
 const (
@@ -30,6 +31,7 @@ const (
 		VALUES (?,?,?,?,?,?,?,?) ON CONFLICT (position) DO UPDATE SET state = excluded.state, end_position = excluded.end_position, refund_position = excluded.refund_position,
 			confirm_position = excluded.confirm_position`
 	saveSum = `INSERT INTO ` + savedSums + ` (account, amount) VALUES (?,?) ON CONFLICT (account) DO UPDATE SET amount = excluded.amount`
+	saveDay = `INSERT INTO ` + savedDays + ` (day, measure, item, amount) VALUES (?,?,?,?) ON CONFLICT (day, measure, item) DO UPDATE SET amount = amount + excluded.amount`
 )
 
 // writeFolded puts into the tables what is behind kept. Its error is errMoved where the tables
@@ -43,16 +45,21 @@ func writeFolded(ctx context.Context, tx *sql.Tx, f *folded) error {
 	if n, err := done.RowsAffected(); err != nil || n != 1 {
 		return cmp.Or(err, errMoved)
 	}
-	var statements [4]*sql.Stmt
-	for i, query := range []string{saveAccount, saveLine, savePrediction, saveSum} {
+	var statements [5]*sql.Stmt
+	for i, query := range []string{saveAccount, saveLine, savePrediction, saveSum, saveDay} {
 		if statements[i], err = tx.PrepareContext(ctx, query); err != nil {
 			return err
 		}
 		defer statements[i].Close()
 	}
-	account, line, prediction, sum := statements[0], statements[1], statements[2], statements[3]
+	account, line, prediction, sum, day := statements[0], statements[1], statements[2], statements[3], statements[4]
 	for w := range f.changed {
 		if err := writeWallet(ctx, w, f.kept, account, line, prediction); err != nil {
+			return err
+		}
+	}
+	for row, amount := range f.days {
+		if _, err := day.ExecContext(ctx, row.Date, string(row.Measure), row.Item, amount); err != nil {
 			return err
 		}
 	}

@@ -53,6 +53,11 @@ type Views interface {
 	// OpenHolds lists predictions that have not ended and expire before the time,
 	// at most limit of them, the oldest expiry first.
 	OpenHolds(ctx context.Context, before time.Time, limit int) ([]Prediction, error)
+	// Days gives what was counted on n days in a row.
+	Days(ctx context.Context, from Date, n int, least eventstore.Position) (Course, eventstore.Position, error)
+	// Refunders lists those to whom questions were refunded behind the position, at most limit
+	// of them, those with most refunds first, then by the last.
+	Refunders(ctx context.Context, since eventstore.Position, limit int) ([]Refunder, error)
 }
 
 // ErrNotFound: there is no such thing, or it is another's.
@@ -205,6 +210,13 @@ func (t Trial) house(given bool) (sum domain.Credits) {
 		}
 	}
 	return sum
+}
+
+// Refunder is a person to whom questions were refunded.
+type Refunder struct {
+	User    domain.UserID
+	Refunds int
+	Last    eventstore.Position
 }
 
 // PageQuery asks for one page of a list. Cursor is empty for the first page, else

@@ -26,7 +26,7 @@ func Replaying() (*projections.Memory, audit.Check) {
 const mostBehind = 30 * time.Second
 
 // CompareViews reports whether two implementations of the views return the same at the
-// position of want: every user, every line of both histories, and the trial balance. So
+// position of want: every user, every line of both histories, the trial balance, and what is counted by day. So
 // served views are compared with a replay.
 func CompareViews(ctx context.Context, got, want projections.Views) error {
 	ctx, cancel := context.WithTimeout(ctx, mostBehind)
@@ -36,6 +36,20 @@ func CompareViews(ctx context.Context, got, want projections.Views) error {
 		return fmt.Errorf("read to where the views are compared: %w", err)
 	}
 	_, err = same("trial balance", got, want, func(v projections.Views) (projections.Trial, error) { return v.Trial(ctx, at) })
+	if err != nil {
+		return err
+	}
+	_, err = same("figures of days", got, want, func(v projections.Views) (projections.Course, error) {
+		course, _, err := v.Days(ctx, 0, 30000, at)
+		return course, err
+	})
+	if err != nil {
+		return err
+	}
+	_, err = same("list of refunds", got, want, func(v projections.Views) ([]projections.Refunder, error) {
+		list, err := v.Refunders(ctx, 0, 1000)
+		return append([]projections.Refunder(nil), list...), err // none is nil
+	})
 	if err != nil {
 		return err
 	}

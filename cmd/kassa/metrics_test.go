@@ -112,7 +112,7 @@ func TestMetricsPage(t *testing.T) {
 	s.story(t)
 	s.shows(t, map[string]string{`kassa_predictions_ended_total{end="answered"}`: "1", `kassa_ready`: "1", `kassa_users`: "1", `kassa_ledger_total_credits`: "0",
 		`kassa_http_request_duration_seconds_count{method="GET",route="/api/admin/users",status="4xx"}`: "1", `kassa_security_events_total{event="access_refused",outcome="refused"}`: "1",
-		`kassa_broker_queue_messages{queue="kept"}`: "0", `kassa_prediction_age_seconds_count`: "1", `kassa_worker_texts_total{cache="miss",language="en"}`: "1",
+		`kassa_broker_queue_messages{queue="kept"}`: "0", `kassa_prediction_age_seconds_count`: "1", `kassa_day_questions{said="answered"}`: "1", `kassa_worker_texts_total{cache="miss",language="en"}`: "1",
 		`kassa_events_appended_total{type="SignedUp"}`: "1", `kassa_scrape_errors_total{part="ledger"}`: "0", `kassa_scrape_errors_total{part="broker"}`: "0"})
 	families, _ := s.scrape(t)
 	watching := opened(t, command(t, "witness", "run", "--state", t.TempDir(), "--key", publicKey(t), "--url", s.url, "--metrics-addr", "127.0.0.1:0", "--log-format", "json"))

@@ -56,18 +56,21 @@ type viewLine struct {
 	Behind eventstore.Position
 }
 
-// Age is how long ago a time is, in whole units of which there are at least two.
-func (p auditPage) Age(t time.Time) string {
-	age := max(0, time.Since(t))
+// Age is how long ago a time is.
+func (p auditPage) Age(t time.Time) string { return p.Ago(time.Since(t)) }
+
+// Ago writes how long ago something was, in whole units of which there are at least two.
+func (l *Language) Ago(age time.Duration) string {
+	age = max(0, age)
 	for _, unit := range []struct {
 		name string
 		long time.Duration
 	}{{"audit.ago.days", 24 * time.Hour}, {"audit.ago.hours", time.Hour}, {"audit.ago.minutes", time.Minute}} {
 		if age >= 2*unit.long {
-			return p.T(unit.name, p.Number(int64(age/unit.long)))
+			return l.T(unit.name, l.Number(int64(age/unit.long)))
 		}
 	}
-	return p.T("audit.ago.seconds", p.Number(int64(age/time.Second)))
+	return l.T("audit.ago.seconds", l.Number(int64(age/time.Second)))
 }
 
 // Count is a number of things, as the language writes it.

@@ -232,7 +232,7 @@ const overhanging = `(() => {
 		const box = e.getBoundingClientRect();
 		if (!box.width || !box.height || !e.checkVisibility() || e.closest('.unseen, .skip, svg')) continue;
 		const sheet = e.parentElement.closest('.panel, .ticket, section, main')?.getBoundingClientRect();
-		if (sheet && (box.right > sheet.right + 1 || box.left < sheet.left - 1)) found.push(e.outerHTML.slice(0, 80) + ' hangs over its sheet');
+		if (sheet && !e.parentElement.closest('.chart-table') && (box.right > sheet.right + 1 || box.left < sheet.left - 1)) found.push(e.outerHTML.slice(0, 80) + ' hangs over its sheet');
 		const style = getComputedStyle(e);
 		const target = e.matches('button, select, textarea, input:not([type=hidden]), .button, .sections a, .choices a');
 		if (target && box.height < 43) found.push(e.outerHTML.slice(0, 80) + ' is ' + box.height + ' px high');

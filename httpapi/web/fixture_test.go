@@ -24,6 +24,7 @@ import (
 	"kassa/httpapi/auditing"
 	"kassa/httpapi/editing"
 	"kassa/httpapi/identity"
+	"kassa/httpapi/overview"
 	"kassa/httpapi/problem"
 	"kassa/httpapi/statement"
 	"kassa/httpapi/web"
@@ -96,6 +97,7 @@ type fixture struct {
 	vault       *vault.Vault
 	views       *projections.Memory
 	handler     *commands.Handler
+	missing     atomic.Value // a string: what the process is said to lack to be ready
 	clockAhead  atomic.Int64 // how far the clock is ahead, in nanoseconds
 	streamsCut  atomic.Bool  // event streams are not delivered
 	erased      atomic.Bool  // all keys are deleted
@@ -220,7 +222,8 @@ func (h *fixture) serve(ctx context.Context, o options, ended chan<- error) {
 	server := &httpapi.Server{Commands: h.handler, Views: h.views, Head: h.store.Head, Films: h.films, Vault: h.vault, Identity: auth,
 		Problems: problems, Log: log}
 	reader := auditing.New(h.store, h.env.SignedHeads(), h.env.ViewPositions, h.now)
-	pages := &web.Pages{Audit: reader, Commands: h.handler, Views: faulty, Films: h.films, Vault: faulty, Auth: faultyAuth{auth, h}, Problems: problems, Editor: h.editor(auth.RecordEdition),
+	pages := &web.Pages{Audit: reader, Overview: &overview.Reader{Views: h.views, Log: h.store, Now: h.now, Shown: h.env.ViewPositions, Failing: h.env.Failing,
+		Missing: func(context.Context) string { missing, _ := h.missing.Load().(string); return missing }}, Commands: h.handler, Views: faulty, Films: h.films, Vault: faulty, Auth: faultyAuth{auth, h}, Problems: problems, Editor: h.editor(auth.RecordEdition),
 		Links:      filmlinks.Default,
 		Statements: &statement.Books{Log: h.store, Zone: time.UTC}, Now: h.now,
 		Receipts: &httpapi.Transparency{Log: h.store, Heads: h.env.SignedHeads()},

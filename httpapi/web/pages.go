@@ -25,6 +25,7 @@ import (
 	"kassa/httpapi/auditing"
 	"kassa/httpapi/editing"
 	"kassa/httpapi/identity"
+	"kassa/httpapi/overview"
 	"kassa/httpapi/paths"
 	"kassa/httpapi/problem"
 	"kassa/httpapi/requestlog"
@@ -139,6 +140,7 @@ type Pages struct {
 	Auth     Authenticator
 	Audit    *auditing.Reader
 	Receipts Receipts // nil: none are given
+	Overview *overview.Reader
 	Editor   *editing.Editor
 	Problems *problem.Writer                                // maps errors to statuses, and logs faults
 	Export   func(http.ResponseWriter, *http.Request) error // sends the data of the request's user as a file
@@ -259,6 +261,7 @@ func (p *Pages) Handler() http.Handler {
 	get(auditPath+"/close", auditors, p.auditClose)
 	get(auditPath+"/export", auditors, p.auditExport)
 
+	get(overviewPath, auditors, p.overview)
 	get("/web/admin", admins, p.users)
 	post("/web/admin", admins, findFields, p.find)
 	get("/web/admin/user/{id}", admins, p.user)

@@ -68,6 +68,11 @@ func dynamicKeys() []string {
 	for _, f := range auditing.Formats {
 		keys = append(keys, "audit.format."+string(f))
 	}
+	for _, m := range projections.Measures {
+		if m != projections.BoughtChange && m != projections.GivenChange {
+			keys = append(keys, "overview."+string(m))
+		}
+	}
 	return append(append(keys, catalogueKeys()...), "signup.title", "signin.title", "forgot.title", "code.title")
 }
 

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"kassa/eventstore"
+	"kassa/projections"
 )
 
 // Progress is how far the log has come, and those who follow it.
@@ -34,6 +35,20 @@ func (s *Service) ViewPositions(ctx context.Context) (map[string]eventstore.Posi
 	}
 	at, err := s.Views.Position(ctx)
 	return map[string]eventstore.Position{"memory": at}, err
+}
+
+// Today counts the questions of this day (UTC), by what was said of them on it.
+func (s *Service) Today(ctx context.Context) (map[string]int64, error) {
+	course, _, err := s.Views.Days(ctx, projections.DateOf(s.Commands.Now()), 1, 0)
+	if err != nil {
+		return nil, err
+	}
+	counted := map[string]int64{}
+	for _, m := range []projections.Measure{projections.QuestionsAsked, projections.Answered, projections.FoundAtOnce, projections.FoundRefined,
+		projections.NotFound, projections.Refunded, projections.Failed, projections.Expired} {
+		counted[string(m)] = course.Days[0].Of(m)
+	}
+	return counted, nil
 }
 
 // OldestHold is when the oldest question that is still open was asked; zero where there is

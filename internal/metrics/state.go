@@ -59,7 +59,7 @@ func gaugeOf[N ~int | ~int64 | ~float64](d *prometheus.Desc, value N, labels ...
 // WatchService shows the state of the service, part by part: what one part lacks does not
 // hide the others.
 func (m *Metrics) WatchService(s *app.Service) {
-	m.registry.MustRegister(m.readiness(s), m.progress(s), m.holds(s), m.ledger(s), m.sessions(s), m.cosigned(s))
+	m.registry.MustRegister(m.readiness(s), m.progress(s), m.holds(s), m.today(s), m.ledger(s), m.sessions(s), m.cosigned(s))
 	m.WatchStore(s.Store)
 	m.WatchPasswords(s.Vault.Hashing)
 	if s.Pool != nil {
@@ -117,6 +117,19 @@ func (m *Metrics) holds(s *app.Service) *reading {
 		}
 		out <- gaugeOf(age, old)
 		return nil
+	}
+	return r
+}
+
+func (m *Metrics) today(s *app.Service) *reading {
+	r := m.reading("today")
+	questions := r.desc("kassa_day_questions", "Questions of this day (UTC), by what was said of them on it: questions, answered, found (a film of the first answer), found_refined, not_found, refunded, failed, expired.", "said")
+	r.read = func(ctx context.Context, out chan<- prometheus.Metric) error {
+		counted, err := s.Today(ctx)
+		for said, n := range counted {
+			out <- gaugeOf(questions, n, said)
+		}
+		return err
 	}
 	return r
 }

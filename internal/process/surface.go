@@ -1,6 +1,7 @@
 package process
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net"
@@ -13,6 +14,7 @@ import (
 	"kassa/httpapi/auditing"
 	"kassa/httpapi/editing"
 	"kassa/httpapi/identity"
+	"kassa/httpapi/overview"
 	"kassa/httpapi/problem"
 	"kassa/httpapi/statement"
 	"kassa/httpapi/web"
@@ -43,11 +45,12 @@ func (p *process) server() *httpapi.Server {
 	}
 	log := &httpapi.Transparency{Log: s.Store, Heads: s.SignedHeads(), PublicEntries: set.PublicEntries}
 	reader := auditing.New(s.Store, s.SignedHeads(), s.ViewPositions, time.Now)
-	server := &httpapi.Server{Commands: h, Views: s.Views, Head: s.Store.Head, Films: s.Catalogue, Vault: s.Vault, Identity: door, Audit: reader,
+	course := &overview.Reader{Views: s.Views, Log: s.Store, Now: time.Now, Missing: p.missing, Failing: p.failing, Shown: s.ViewPositions}
+	server := &httpapi.Server{Commands: h, Views: s.Views, Head: s.Store.Head, Films: s.Catalogue, Vault: s.Vault, Identity: door, Audit: reader, Overview: course,
 		Statements: &statement.Books{Log: s.Store, Zone: set.Zone, Issuer: set.Issuer}, FilmLinks: set.FilmLinks, Transparency: log, Problems: problems, Log: p.log, Ready: p.ready, Failing: p.failing, Leaving: p.draining.Load,
 		Version: p.Version, Hosts: set.Hosts, Origins: set.Origins, SlowRequest: p.Watching.SlowRequest, Observer: &p.observer}
 	server.Editor = p.editor(door.RecordEdition)
-	pages := &web.Pages{Commands: h, Views: s.Views, Films: s.Catalogue, Vault: s.Vault, Auth: door, Audit: reader, Editor: server.Editor, Problems: problems, Receipts: log,
+	pages := &web.Pages{Commands: h, Views: s.Views, Films: s.Catalogue, Vault: s.Vault, Auth: door, Audit: reader, Overview: course, Editor: server.Editor, Problems: problems, Receipts: log,
 		Statements: server.Statements, Now: time.Now, Links: set.FilmLinks, Export: server.ExportZip, ErasureDelay: h.ErasureDelay, Limits: h.Limits, Mails: door.Mails, Prices: h.ShownPrices, Bonus: h.Bonus, Sandbox: h.Payments.Name() == commands.Sandbox{}.Name(), Secure: set.Secure}
 	server.Pages, server.Refusal = pages.Handler(), pages.Refusal
 	return server
@@ -74,4 +77,13 @@ func (p *process) editor(record func(context.Context, domain.UserID, catalog.Edi
 			}
 			return answer.ModelVersion, answer.Embedding, err
 		}}
+}
+
+// missing says what the process lacks to be ready, "" for nothing.
+func (p *process) missing(ctx context.Context) string {
+	err := p.ready(ctx)
+	if err == nil {
+		return ""
+	}
+	return cmp.Or(httpapi.MissingOf(err), "not yet, see the log of the process")
 }

@@ -46,6 +46,7 @@ func Suite(t *testing.T, open Open) {
 		{"Ended waits and wakes", endings},
 		{"every read gives its position, and is at least at the one that it is asked for", positions},
 		{"open holds come in the order of their expiry", holds},
+		{"what is counted by day", daysAreCounted},
 		{"a log that is read in pieces of any size", anyPieces},
 		{"several who catch up at once", manyAtOnce},
 		{"Run follows the log until it is stopped", runs},
@@ -116,6 +117,7 @@ func compare(t *testing.T, log *Log, form Form) {
 		answer(t, "transactions of "+string(u.ID), r.transactions(u.ID))(lines, err)
 		checkLines(t, lines, u.Balance)
 	}
+	compareDays(t, r, form)
 	for _, before := range []time.Time{noon, noon.Add(1000 * time.Hour)} {
 		for _, limit := range []int{1, 1000} {
 			held, err := form.OpenHolds(ctx, before, limit)

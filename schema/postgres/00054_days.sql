@@ -1,0 +1,28 @@
+-- +goose Up
+
+-- What was counted by day, for those who run the service: see docs/decisions/0093.
+ALTER FUNCTION kassa_views.definition(text) RENAME TO definition_before_days;
+
+-- +goose StatementBegin
+CREATE FUNCTION kassa_views.definition(view text) RETURNS text LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT CASE view
+    WHEN 'days_v1' THEN '
+        CREATE TABLE %1$I.days_v1 (
+            day     date   NOT NULL, -- in UTC
+            measure text COLLATE "C" NOT NULL,
+            item    text COLLATE "C" NOT NULL, -- of an answer''s time its bound, of a question its id; else empty
+            amount  bigint NOT NULL,
+            PRIMARY KEY (day, measure, item)
+        ) WITH (fillfactor = 60, autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_scale_factor = 0.05);
+        CREATE UNIQUE INDEX days_v1_questions ON %1$I.days_v1 (item) WHERE measure IN (''open'', ''follow_up'')'
+    ELSE kassa_views.definition_before_days(view)
+    END
+$$;
+-- +goose StatementEnd
+
+REVOKE ALL ON FUNCTION kassa_views.definition(text) FROM PUBLIC;
+
+SELECT kassa_views.make('kassa_views', 'days_v1');
+
+-- +goose Down
+SELECT 'the figures of days stay';
