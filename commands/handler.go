@@ -15,7 +15,7 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/hashicorp/golang-lru/v2/expirable"
+	lru "github.com/hashicorp/golang-lru/v2"
 
 	"kassa/domain"
 	"kassa/eventstore"
@@ -25,6 +25,7 @@ import (
 // Store is what commands need of the event store.
 type Store interface {
 	Account(ctx context.Context, u domain.UserID) (eventstore.Loaded, error)
+	AccountWithin(ctx context.Context, u domain.UserID, age time.Duration) (eventstore.Loaded, error)
 	Refresh(ctx context.Context, u domain.UserID) (eventstore.Loaded, error)
 	Append(ctx context.Context, a eventstore.Append) (eventstore.Receipt, error)
 	Done(ctx context.Context, c eventstore.Command) (eventstore.Receipt, bool, error)
@@ -75,12 +76,12 @@ type Handler struct {
 	adjustments folded[loadedAdjustments]
 	adjusting   keyedMutex[struct{}] // held by who writes to the stream of adjustments
 	accounts    keyedMutex[domain.UserID]
-	claims      *expirable.LRU[string, domain.UserID] // the account of an e-mail, by its hash
+	claims      *lru.Cache[string, domain.UserID] // the account that an e-mail had last, by its hash
 	ready       sync.Once
 }
 
 // maxClaims bounds the e-mails that are remembered, some two hundred bytes each; claimFor is
-// for how long, since another process may erase their accounts.
+// for how long without a look at their accounts, which another process may erase.
 const (
 	maxClaims = 100_000
 	claimFor  = time.Second
@@ -88,7 +89,10 @@ const (
 
 // prepare makes what the zero value lacks.
 func (h *Handler) prepare() {
-	h.claims = expirable.NewLRU[string, domain.UserID](maxClaims, nil, claimFor)
+	var err error
+	if h.claims, err = lru.New[string, domain.UserID](maxClaims); err != nil {
+		panic(err) // the size is a constant above zero
+	}
 }
 
 // Result is the answer to a command.

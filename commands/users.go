@@ -111,8 +111,9 @@ func (h *Handler) signedUp(ctx context.Context, r eventstore.Receipt, email, pas
 }
 
 // FindUser gives the account of an e-mail, or the refusal account_not_found. It
-// reads the e-mail's stream, not a view, so it knows of a sign-up at once. The answer
-// is cached for claimFor, since every request with Basic credentials asks.
+// reads the e-mail's stream, not a view, so it knows of a sign-up at once. Every request
+// with Basic credentials asks, so the answer is remembered: an e-mail stays its account's
+// until that is erased, which is looked at where it was not for claimFor.
 func (h *Handler) FindUser(ctx context.Context, email string) (domain.UserID, error) {
 	_, err := domain.NormalizeEmail(email)
 	for _, spelling := range domain.EmailSpellings(email) {
@@ -127,7 +128,14 @@ func (h *Handler) FindUser(ctx context.Context, email string) (domain.UserID, er
 func (h *Handler) userOf(ctx context.Context, claim string) (domain.UserID, error) {
 	h.ready.Do(h.prepare)
 	if u, ok := h.claims.Get(claim); ok {
-		return u, nil
+		l, err := h.Store.AccountWithin(ctx, u, claimFor)
+		if err != nil {
+			return "", fmt.Errorf("look whether %s still has an account: %w", u, err)
+		}
+		if l.Account.Exists() && !l.Account.Erased {
+			return u, nil
+		}
+		h.claims.Remove(claim)
 	}
 	u, _, err := h.holderOf(ctx, claim)
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 	"testing"
+	"time"
 
 	"kassa/commands"
 	"kassa/domain"
@@ -119,4 +120,45 @@ func TestFindUserRemembers(t *testing.T) {
 	if u, err := w.FindUser(left, "ada@example.org"); err != nil || u != ada {
 		t.Errorf("it was read again: %q, %v", u, err)
 	}
+}
+
+// emailReads is a log that counts the reads of e-mails' streams, and on which what is
+// remembered of an account is always too old.
+type emailReads struct {
+	commands.Store
+	n int
+}
+
+func (e *emailReads) Stream(ctx context.Context, s eventstore.Stream, after eventstore.Version, limit int) ([]eventstore.Recorded, error) {
+	e.n++
+	return e.Store.Stream(ctx, s, after, limit)
+}
+
+func (e *emailReads) AccountWithin(ctx context.Context, u domain.UserID, _ time.Duration) (eventstore.Loaded, error) {
+	return e.Store.Refresh(ctx, u)
+}
+
+// An e-mail whose account is known is not read again as long as that is not erased: the
+// account is compared. Then it can be another's, at once.
+func TestAnEmailIsReadAgainAfterAnErasure(t *testing.T) {
+	w := newFixture(t)
+	log := &emailReads{Store: w.store}
+	h := w.over(log)
+	finds := func(want domain.UserID, reads int) {
+		t.Helper()
+		log.n = 0
+		if u, err := h.FindUser(t.Context(), "ada@example.org"); err != nil || u != want || log.n != reads {
+			t.Errorf("found %q after %d reads, %v, want %q after %d", u, log.n, err, want, reads)
+		}
+	}
+	ada := w.person("ada")
+	finds(ada, 1)
+	finds(ada, 0)
+	must(t, second(w.env.Process().OrderErasure(t.Context(), commands.Erasure{User: ada, Reason: "letter 7", Bought: domain.ForfeitCredits, Now: true})))
+	w.env.Erase()
+	_, err := h.FindUser(t.Context(), "ada@example.org")
+	refused(t, err, domain.AccountNotFound)
+	other := w.person("ada")
+	finds(other, 1)
+	finds(other, 0)
 }

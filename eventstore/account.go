@@ -42,8 +42,9 @@ type Loaded struct {
 	Version Version
 	Fresh   bool // read from the database by this call; else it may be behind another process
 
-	leaf Hash // of the entry at the version; zero where that was not read, behind a snapshot
-	era  int  // of what this process remembered when it was loaded
+	leaf     Hash      // of the entry at the version; zero where that was not read, behind a snapshot
+	era      int       // of what this process remembered when it was loaded
+	compared time.Time // when the last read of it from the database began
 }
 
 // Write adds events to the account, the one of this user, as it was loaded: where another has
@@ -66,11 +67,21 @@ func (s *Store) Account(ctx context.Context, u domain.UserID) (Loaded, error) {
 	return s.Refresh(ctx, u)
 }
 
+// AccountWithin gives the account from memory where it was read from the database so short a
+// time ago; entries that this process has read since are in it. Else it is Refresh.
+func (s *Store) AccountWithin(ctx context.Context, u domain.UserID, age time.Duration) (Loaded, error) {
+	if l, ok := s.accounts.Peek(u); ok && time.Since(l.compared) < age {
+		return s.Account(ctx, u)
+	}
+	return s.Refresh(ctx, u)
+}
+
 // Refresh gives the account as the database has it now. An account from memory may be of a
 // database that was restored since: it is read on from its last entry, and where the database
 // has another one there, or none, all that is remembered is dropped, and the account loaded.
 func (s *Store) Refresh(ctx context.Context, u domain.UserID) (Loaded, error) {
 	era, _ := s.recent.end()
+	began := time.Now()
 	l, ok := s.accounts.Get(u)
 	l.Account = l.Account.Clone()
 	from, joins, err := l.Version, false, error(nil)
@@ -96,6 +107,7 @@ func (s *Store) Refresh(ctx context.Context, u domain.UserID) (Loaded, error) {
 	if err != nil {
 		return Loaded{}, err
 	}
+	l.compared = began
 	s.rememberRead(era, u, l, from)
 	l.Fresh, l.era = true, era
 	l.Account = l.Account.Clone()
@@ -154,7 +166,14 @@ func (s *Store) rememberRead(era int, u domain.UserID, l Loaded, from Version) {
 // snapshot when its version passes a multiple of snapshotEvery.
 func (s *Store) remember(u domain.UserID, l Loaded, from Version) {
 	l.Fresh = false
-	if have, ok := s.accounts.Peek(u); l.Version == 0 || ok && have.Version >= l.Version {
+	if l.Version == 0 {
+		return
+	}
+	if have, ok := s.accounts.Peek(u); ok && have.Version >= l.Version {
+		if l.compared.After(have.compared) { // and what is behind it was appended since, or read
+			have.compared = l.compared
+			s.accounts.Add(u, have)
+		}
 		return
 	}
 	s.accounts.Add(u, l)

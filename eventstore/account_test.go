@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"kassa/audit/audittest"
 	"kassa/domain"
@@ -88,6 +89,13 @@ func TestLongWalletIsReadFromItsSnapshot(t *testing.T) {
 		must(t, err)
 		if n := counted.RowsRead(); n != 1 {
 			t.Errorf("%s is in memory, and to compare its last entry %d rows were read", tt.user, n)
+		}
+		for age, rows := range map[time.Duration]int{time.Hour: 0, 0: 1} {
+			l, err := later.AccountWithin(t.Context(), tt.user, age)
+			must(t, err)
+			if n := counted.RowsRead(); n != rows || l.Fresh != (rows > 0) || l.Version != tt.events {
+				t.Errorf("%s, read within %s: version %d, fresh %t, by reading %d rows", tt.user, age, l.Version, l.Fresh, n)
+			}
 		}
 	}
 }

@@ -81,6 +81,8 @@ type engine interface {
 	// not as the migrations made it.
 	missingGuards(ctx context.Context) ([]string, error)
 
+	// unheard reports whether other processes may append of which no notification comes.
+	unheard() bool
 	// listen calls hint with the log's size when the database notifies it, until ctx
 	// ends; an engine without notifications returns at once. It reports when it cannot
 	// listen, and nil when it can again.

@@ -272,6 +272,12 @@ func (f *Faults) entries(ctx context.Context, at Position, limit int) ([]row, er
 	return rows, err
 }
 
+func (f *Faults) at(ctx context.Context, at []Position) ([]row, error) {
+	rows, err := f.engine.at(ctx, at)
+	f.reads.Add(int64(len(rows)))
+	return rows, err
+}
+
 func (f *Faults) stream(ctx context.Context, s Stream, after Version, limit int) ([]row, error) {
 	rows, err := f.engine.stream(ctx, s, after, limit)
 	f.reads.Add(int64(len(rows)))

@@ -25,6 +25,9 @@ func (e *postgres) listen(ctx context.Context, hint func(Position), report func(
 	}.Run(ctx)
 }
 
+// unheard is true behind a pooler, where no process can listen.
+func (e *postgres) unheard() bool { return !e.pipeline.prepared }
+
 // takeLease counts by the server's clock: those of the processes need not agree.
 func (e *postgres) takeLease(ctx context.Context, l lease, long time.Duration) (epoch int64, err error) {
 	err = e.pool.QueryRow(ctx, `INSERT INTO leases AS l (name, holder, epoch, expires) VALUES ($1, $2, 1, clock_timestamp() + $3::interval)

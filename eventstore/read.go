@@ -280,6 +280,10 @@ func (s *Store) learn(before, at Position) {
 	s.forget()
 }
 
+// NeedsHints reports whether appends of other processes are found only by hints, or by
+// polling. Else the database notifies of them, or there are none.
+func (s *Store) NeedsHints() bool { return s.engine.unheard() }
+
 // Hint wakes those who wait for the position before they poll, if the log has come there.
 // It may be wrong and from an untrusted sender: all that it causes is a read.
 func (s *Store) Hint(at Position) {

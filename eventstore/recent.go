@@ -3,6 +3,7 @@ package eventstore
 import (
 	"context"
 	"errors"
+	"maps"
 	"sync"
 )
 
@@ -106,6 +107,35 @@ func (s *Store) Recent(ctx context.Context, at Position, limit int) ([]Recorded,
 	}
 	s.remembered(era, list)
 	return list[1:], nil
+}
+
+// RecentAt is At for those who follow the log.
+func (s *Store) RecentAt(ctx context.Context, at []Position) (map[Position]Recorded, error) {
+	found, missing := s.recent.at(at)
+	if len(missing) == 0 {
+		return found, nil
+	}
+	read, err := s.At(ctx, missing)
+	if err != nil {
+		return nil, err
+	}
+	maps.Copy(read, found)
+	return read, nil
+}
+
+// at gives the entries at these positions that are remembered, and the other positions.
+func (r *recent) at(positions []Position) (found map[Position]Recorded, missing []Position) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	found = make(map[Position]Recorded, len(positions))
+	for _, at := range positions {
+		if len(r.list) > 0 && at >= r.list[0].Position && at <= r.last() {
+			found[at] = r.list[at-r.list[0].Position]
+		} else {
+			missing = append(missing, at)
+		}
+	}
+	return found, missing
 }
 
 // restored reports whether what was read, to begin with the last entry that is remembered, does

@@ -76,6 +76,32 @@ func TestRecentIsWhatIsStored(t *testing.T) {
 	})
 }
 
+// Entries at positions are read where they are not remembered, and are the same then.
+func TestRecentAtPositions(t *testing.T) {
+	onEachEngine(t, func(t *testing.T, store *eventstore.Store, faults *eventstore.Faults, open eventstoretest.Open) {
+		fill(t, store, "u_ada", 5)
+		stored, err := open().After(t.Context(), 0, 100)
+		must(t, err)
+		end := eventstore.Position(len(stored))
+		at := []eventstore.Position{end, 1, end + 1}
+		reads := func(what string, of *eventstore.Store) {
+			t.Helper()
+			found, err := of.RecentAt(t.Context(), at)
+			must(t, err)
+			if len(found) != 2 {
+				t.Errorf("%s: %d entries", what, len(found))
+			}
+			same(t, what, []eventstore.Recorded{found[1], found[end]}, []eventstore.Recorded{stored[0], stored[end-1]})
+		}
+		faults.RowsRead()
+		reads("by who appended them", store)
+		if n := faults.RowsRead(); n != 0 {
+			t.Errorf("%d rows were read by who appended them", n)
+		}
+		reads("by another", open())
+	})
+}
+
 // What a follower has read is folded into the accounts in memory, and lets it append without
 // the lock: the database compares the head that it came to.
 func TestFollowersAppendWithoutTheLock(t *testing.T) {

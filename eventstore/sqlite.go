@@ -384,5 +384,8 @@ func (sqlite) takeLease(context.Context, lease, time.Duration) (int64, error) { 
 func (sqlite) renewLease(context.Context, lease, time.Duration) error         { return nil }
 func (sqlite) endLease(context.Context, lease) error                          { return nil }
 
+// unheard is false: each process on a file has a bus of its own, which brings no hints of others.
+func (sqlite) unheard() bool { return false }
+
 // listen does nothing: another process on the file is found by polling.
 func (sqlite) listen(context.Context, func(Position), func(error)) {}

@@ -54,4 +54,4 @@ func (v *Postgres) Listening() bool { return v.listening.Load() }
 func (v *Postgres) Waiting() int { return len(v.moves.Keys()) + len(v.ends.waiting.Keys()) }
 
 // On gives views over a pool, without what runs in the background.
-func On(pool *pgxpool.Pool) *Postgres { return &Postgres{pool: pool} }
+func On(pool *pgxpool.Pool) *Postgres { return newPostgres(pool, nil) }

@@ -59,8 +59,10 @@ var _ Views = (*Postgres)(nil)
 // show nothing later.
 type Postgres struct {
 	pool      *pgxpool.Pool
-	known     atomic.Int64 // all views were seen to have come here; a crash may have set them back
-	listening atomic.Bool  // this process gets notifications
+	known     atomic.Int64  // all views were seen to have come here; a crash may have set them back
+	listening atomic.Bool   // this process gets notifications
+	wanted    chan struct{} // closed by the first that waits: from then on it listens
+	want      sync.Once
 	moves     waiters[eventstore.Position]
 	ends      endings
 
@@ -82,12 +84,12 @@ func OpenPostgres(ctx context.Context, pool *pgxpool.Pool, events LiveEvents) (*
 		return nil, fmt.Errorf("make the tables of the views: %w", err)
 	}
 	v := newPostgres(pool, events)
-	v.start(ctx, v.listen, v.poll)
+	v.start(ctx, v.listenOnceWanted, v.poll)
 	return v, nil
 }
 
 func newPostgres(pool *pgxpool.Pool, events LiveEvents) *Postgres {
-	v := &Postgres{pool: pool}
+	v := &Postgres{pool: pool, wanted: make(chan struct{})}
 	v.ends = endings{events: events, report: func(err error) { v.report(endingsTask, err) }}
 	return v
 }
@@ -166,6 +168,7 @@ func (v *Postgres) Wait(ctx context.Context, at eventstore.Position) error {
 	if v.holds(at) {
 		return nil
 	}
+	v.want.Do(func() { close(v.wanted) })
 	moved, leave := v.moves.Wait(at) // before the read, so that no notification is missed
 	defer leave()
 	if v.holds(at) {

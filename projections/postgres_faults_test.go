@@ -167,8 +167,8 @@ func TestStoppedAtEachStep(t *testing.T) {
 		{"step 3, rows of the trial balance", "INTO trial_v2", []moment{failing}},
 		{"step 3, rows of days", "INTO days_v1", []moment{failing}},
 		{"step 4, move the positions", "UPDATE positions", []moment{failing}},
+		{"step 4, notify", "pg_notify", []moment{before, failing}},
 		{"step 5, commit", "commit", []moment{failing, lost, answered}},
-		{"notify", "pg_notify", []moment{before, lost, answered}},
 	}
 	for _, step := range steps {
 		for _, when := range step.when {

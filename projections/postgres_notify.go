@@ -21,8 +21,8 @@ const listenTask = "listen for news of the views"
 // pollInterval bounds how late a lost notification is made up for.
 const pollInterval = 250 * time.Millisecond
 
-// notifyMoved sends how far all views have come. It waits for no disk.
-const notifyMoved = `SELECT pg_notify($1, min(position)::text) FROM ` + served + `positions, set_config('synchronous_commit', 'off', true) WHERE view = ANY($2)`
+// notifyMoved sends how far all views have come, when its transaction commits.
+const notifyMoved = `SELECT pg_notify($1, min(position)::text) FROM ` + served + `positions WHERE view = ANY($2)`
 
 // onNotification wakes those who wait. Others may send on the channel too, and programs of
 // before send more than the position: what cannot be read is ignored.
@@ -48,6 +48,17 @@ func (v *Postgres) setBack(at eventstore.Position) {
 
 func (v *Postgres) holds(at eventstore.Position) bool {
 	return eventstore.Position(v.known.Load()) >= at
+}
+
+// listenOnceWanted listens from the first wait on. Each append and each batch of the views
+// wakes every session of the database that listens to any channel, so a process that only
+// writes the views, and never waits for them, does not listen for their news.
+func (v *Postgres) listenOnceWanted(ctx context.Context) {
+	select {
+	case <-v.wanted:
+		v.listen(ctx)
+	case <-ctx.Done():
+	}
 }
 
 // listen receives notifications. While there are none, and behind a pooler, waiters poll.

@@ -50,9 +50,28 @@ func (h env) decide(t testing.TB, a *domain.Account, version *eventstore.Version
 	return receipt.Position()
 }
 
+// A process listens for news of the views from its first wait on: before, it would be woken
+// for nothing by each of them.
+func TestListeningBeginsWithAWait(t *testing.T) {
+	h := newEnv(t)
+	other := openViews(t, h.pool, h.store)
+	_, _ = h.asks(t, "u_ada", 1)
+	fatal(t, h.runner(t, h.views, endless).CatchUp(t.Context()))
+	fatal(t, other.Wait(t.Context(), h.head(t)))
+	eventstoretest.Eventually(t, "the one that waited listens", other.Listening)
+	if _, _, err := h.views.Balance(t.Context(), "u_ada", 0); err != nil || h.views.Listening() {
+		t.Errorf("the one that writes the views, and reads what is there, listens too; %v", err)
+	}
+}
+
 // A connection for notifications that breaks is reported, and so is the next one that works.
 func TestListeningIsReported(t *testing.T) {
 	h := newEnv(t)
+	left, leave := context.WithCancel(t.Context())
+	leave()
+	if err := h.views.Wait(left, 1); !errors.Is(err, context.Canceled) {
+		t.Errorf("a wait that is over gives %v", err)
+	}
 	reported := make(chan error, 64)
 	h.views.ReportTo(func(_ string, err error) { reported <- err })
 	for broken := false; !broken; {

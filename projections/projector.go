@@ -87,16 +87,15 @@ func (p *projector) apply(ctx context.Context, entries []eventstore.Recorded) er
 }
 
 // commit writes the entries that the tables do not hold in one transaction, of two round
-// trips: steps 1 and 3 to 6. A crash leaves nothing behind before step 5
+// trips: steps 1 and 3 to 5. A crash leaves nothing behind before step 5
 // (TestStoppedAtEachStep stops it at each).
 //
 //  1. begin, and lock the positions: other processes that would write the views, and
 //     a rebuild that would replace one, wait
 //  2. pass over what the tables hold; what is left must begin at the next position
 //  3. write rows
-//  4. move the positions
+//  4. move the positions, and notify all processes, which the server does at the commit
 //  5. commit: FROM HERE THE BATCH COUNTS, rows and positions alike
-//  6. notify all processes; those that were not, because of a crash, poll
 func (p *projector) commit(ctx context.Context, entries []eventstore.Recorded) error {
 	if rest, err := p.at.rest(entries); err != nil || len(rest) == 0 {
 		return err
@@ -121,10 +120,10 @@ func (p *projector) commit(ctx context.Context, entries []eventstore.Recorded) e
 		return err
 	}
 	err = write(ctx, conn, p.views, entries, func(batch *pgx.Batch) { // steps 3 to 5
-		batch.Queue(`commit`)
 		if p.kept != nil {
 			batch.Queue(notifyMoved, notifyChannel, p.kept)
 		}
+		batch.Queue(`commit`)
 	})
 	if err != nil {
 		return err

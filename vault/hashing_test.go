@@ -107,6 +107,57 @@ func TestAnOldYes(t *testing.T) {
 	}
 }
 
+// counted is a database of which reads of one person are counted.
+type counted struct {
+	database
+	reads int
+}
+
+func (c *counted) key(ctx context.Context, u domain.UserID) ([]byte, error) {
+	c.reads++
+	return c.database.key(ctx, u)
+}
+
+func (c *counted) password(ctx context.Context, u domain.UserID) (string, error) {
+	c.reads++
+	return c.database.password(ctx, u)
+}
+
+func (c *counted) access(ctx context.Context, u domain.UserID) (access, error) {
+	c.reads++
+	return c.database.access(ctx, u)
+}
+
+func (c *counted) factor(ctx context.Context, u domain.UserID) (storedFactor, error) {
+	c.reads++
+	return c.database.factor(ctx, u)
+}
+
+// A request with a password that was verified before costs one query of the vault, with the
+// sealing of what it brings.
+func TestARequestReadsThePersonOnce(t *testing.T) {
+	v := busy(t)
+	const password = "a long walk home"
+	rows := &counted{database: v.db}
+	v.db = rows
+	name := v.credential("u_ada", password)
+	cached, _ := v.verified.Get(name)
+	v.verified.Add(name, verified{cached.hash, time.Now().Add(-checkedFor)})
+	v.keys.Purge()
+	if ok, err := v.Remembered(t.Context(), "u_ada", password); !ok || err != nil {
+		t.Fatal(ok, err)
+	}
+	if has, err := v.HasFactor(t.Context(), "u_ada"); has || err != nil {
+		t.Error(has, err)
+	}
+	if _, err := v.SealText(t.Context(), "u_ada", "p_1", "a whale"); err != nil {
+		t.Error(err)
+	}
+	if rows.reads != 1 {
+		t.Errorf("she was read %d times", rows.reads)
+	}
+}
+
 // A flood of sign-ins queues for as many slots as there are cores, and all of it that
 // the queue takes is answered. What it does not take is refused at once.
 func TestHashingIsBounded(t *testing.T) {

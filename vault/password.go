@@ -213,7 +213,8 @@ func (v *Vault) Verify(ctx context.Context, u domain.UserID, password string) (b
 }
 
 // Remembered reports whether Verify would return true without hashing, so that it is cheap
-// and reveals nothing new. After checkedFor it reads the stored hash again.
+// and reveals nothing new. After checkedFor it reads the stored hash again, and in the same
+// query what requests read next: the person's key, and whether they have a factor.
 func (v *Vault) Remembered(ctx context.Context, u domain.UserID, password string) (bool, error) {
 	if u == "" || len(normalized(password)) > maxPasswordBytes {
 		return false, nil
@@ -224,15 +225,19 @@ func (v *Vault) Remembered(ctx context.Context, u domain.UserID, password string
 		return ok, nil
 	}
 	at := time.Now()
-	phc, err := v.db.password(ctx, u)
+	stored, err := v.db.access(ctx, u)
 	if err != nil && !errors.Is(err, errNone) {
 		return false, fmt.Errorf("read the password of %s: %w", u, err)
 	}
-	if err != nil || phc != cached.hash {
+	if err != nil || stored.hash != cached.hash {
 		v.verified.Remove(name)
 		return false, nil
 	}
-	v.verified.Add(name, verified{phc, at})
+	v.verified.Add(name, verified{stored.hash, at})
+	v.haveFactor.Add(u, stored.factor)
+	if stored.wrappedKey != nil {
+		_, _ = v.unwrap(u, stored.wrappedKey) // its fault is met where it is used
+	}
 	return true, nil
 }
 

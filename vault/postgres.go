@@ -53,6 +53,16 @@ func (p postgres) password(ctx context.Context, u domain.UserID) (string, error)
 	return one[string](p.pool.QueryRow(ctx, `SELECT hash FROM passwords WHERE user_id = $1`, string(u)))
 }
 
+func (p postgres) access(ctx context.Context, u domain.UserID) (a access, err error) {
+	err = p.pool.QueryRow(ctx, `SELECT hash, (SELECT wrapped FROM subject_keys k WHERE k.user_id = p.user_id),
+			EXISTS (SELECT FROM factors f WHERE f.user_id = p.user_id AND confirmed)
+		FROM passwords p WHERE user_id = $1`, string(u)).Scan(&a.hash, &a.wrappedKey, &a.factor)
+	if errors.Is(err, pgx.ErrNoRows) {
+		err = errNone
+	}
+	return a, err
+}
+
 func (p postgres) rehash(ctx context.Context, u domain.UserID, was, is string) error {
 	_, err := p.pool.Exec(ctx, `UPDATE passwords SET hash = $3 WHERE user_id = $1 AND hash = $2`, string(u), was, is)
 	return err

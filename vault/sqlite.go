@@ -90,6 +90,16 @@ func (s sqlite) password(ctx context.Context, u domain.UserID) (string, error) {
 	return one[string](s.db.Read.QueryRowContext(ctx, `SELECT hash FROM passwords WHERE user_id = ?`, string(u)))
 }
 
+func (s sqlite) access(ctx context.Context, u domain.UserID) (a access, err error) {
+	err = s.db.Read.QueryRowContext(ctx, `SELECT hash, (SELECT wrapped FROM subject_keys k WHERE k.user_id = p.user_id),
+			EXISTS (SELECT 1 FROM factors f WHERE f.user_id = p.user_id AND confirmed)
+		FROM passwords p WHERE user_id = ?`, string(u)).Scan(&a.hash, &a.wrappedKey, &a.factor)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = errNone
+	}
+	return a, err
+}
+
 func (s sqlite) rehash(ctx context.Context, u domain.UserID, was, is string) error {
 	_, err := s.db.Write.ExecContext(ctx, `UPDATE passwords SET hash = ? WHERE user_id = ? AND hash = ?`, is, string(u), was)
 	return err

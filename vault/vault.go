@@ -55,6 +55,9 @@ type database interface {
 	// keys gives those of the persons who have one.
 	keys(ctx context.Context, users []domain.UserID) (map[domain.UserID][]byte, error)
 	password(ctx context.Context, u domain.UserID) (string, error)
+	// access gives what requests with a password need of a person, in one query; errNone where
+	// there is no password.
+	access(ctx context.Context, u domain.UserID) (access, error)
 	// rehash puts another hash in the place of one, if that is still there.
 	rehash(ctx context.Context, u domain.UserID, was, is string) error
 	// anyUser gives a person who has a key; errNone where there is none.
@@ -109,6 +112,13 @@ type database interface {
 	erase(ctx context.Context, users []domain.UserID) (rows int64, err error)
 	// scrub removes from the files what was deleted.
 	scrub(ctx context.Context) error
+}
+
+// access is what requests with a password need of a person.
+type access struct {
+	hash       string // of the password
+	wrappedKey []byte // nil where there is none
+	factor     bool   // an active one
 }
 
 var errNone = errors.New("vault: no such row")

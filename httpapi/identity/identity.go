@@ -68,8 +68,9 @@ type Vault interface {
 
 // Accounts reads accounts from the log.
 type Accounts interface {
-	// Account returns the account as this process remembers it, which follows the log.
-	Account(ctx context.Context, u domain.UserID) (eventstore.Loaded, error)
+	// AccountWithin returns the account as this process remembers it, which follows the log,
+	// if it was read so short a time ago, and else as Refresh does.
+	AccountWithin(ctx context.Context, u domain.UserID, age time.Duration) (eventstore.Loaded, error)
 	// Refresh returns the account as the log has it now, including writes of other
 	// processes.
 	Refresh(ctx context.Context, u domain.UserID) (eventstore.Loaded, error)

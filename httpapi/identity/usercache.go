@@ -28,8 +28,8 @@ type userCache struct {
 	views *lru.Cache[domain.UserID, seen]
 }
 
-// seen is when a user was found in the views, and when the account was last read from the log.
-type seen struct{ first, last, compared time.Time }
+// seen is when a user was found in the views, for the first and for the last time.
+type seen struct{ first, last time.Time }
 
 func (k *userCache) seenAt() *lru.Cache[domain.UserID, seen] {
 	k.once.Do(func() {
@@ -41,41 +41,37 @@ func (k *userCache) seenAt() *lru.Cache[domain.UserID, seen] {
 	return k.views
 }
 
-// unlocked refuses a user whose account is locked, as the log has it now.
+// unlocked refuses a user whose account is locked. A lock by another process is known as soon
+// as this one has followed the log so far, and within recheck at the latest. That there is one
+// is only believed of the log as it is now.
 func (a *Authenticator) unlocked(ctx context.Context, u domain.UserID) error {
-	loaded, err := a.Accounts.Refresh(ctx, u)
+	loaded, err := a.Accounts.AccountWithin(ctx, u, recheck)
+	if err == nil && !loaded.Fresh && loaded.Account.MayAct() != nil {
+		loaded, err = a.Accounts.Refresh(ctx, u)
+	}
 	if err != nil {
 		return fmt.Errorf("read whether %s is locked: %w", u, err)
 	}
 	return loaded.Account.MayAct()
 }
 
-// userOnly is person for UserOnly. A lock by another process is known as soon as this one has
-// followed the log so far, and within recheck at the latest. Commands are decided on the log.
+// userOnly is person for UserOnly. Commands are decided on the log.
 func (a *Authenticator) userOnly(ctx context.Context, u domain.UserID) (Person, error) {
 	people, now := a.users.seenAt(), a.Now()
 	seen, ok := people.Get(u)
-	if !ok || seen.last.Sub(seen.first) < settled && now.Sub(seen.last) >= recheck {
-		if _, err := a.person(ctx, u); err != nil {
+	if ok && (seen.last.Sub(seen.first) >= settled || now.Sub(seen.last) < recheck) {
+		if err := a.unlocked(ctx, u); err != nil {
 			return Person{}, err
 		}
-		if !ok {
-			seen.first = now
-		}
-		seen.last, seen.compared = now, now
-		people.Add(u, seen)
 		return Person{User: u}, nil
 	}
-	if now.Sub(seen.compared) < recheck {
-		remembered, err := a.Accounts.Account(ctx, u)
-		if err == nil && remembered.Account.MayAct() == nil {
-			return Person{User: u}, nil
-		}
-	}
-	if err := a.unlocked(ctx, u); err != nil {
+	if _, err := a.person(ctx, u); err != nil {
 		return Person{}, err
 	}
-	seen.compared = now
+	if !ok {
+		seen.first = now
+	}
+	seen.last = now
 	people.Add(u, seen)
 	return Person{User: u}, nil
 }

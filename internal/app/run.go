@@ -100,7 +100,7 @@ func (s *Service) watch(ctx context.Context) error {
 // carry takes messages off the bus, by the process's roles.
 func (s *Service) carry(ctx context.Context) error {
 	var h bus.Handlers
-	if s.Has(Projector) {
+	if s.Has(Projector) && s.Store.NeedsHints() {
 		h.Hint = s.Store.Hint
 	}
 	if s.Has(Worker) {

@@ -232,11 +232,14 @@ type hinter struct {
 	newest   chan *message.Message // one place
 	close    context.CancelFunc
 	closed   chan struct{}
+
+	channel *amqp091.Channel      // nil before the first hint
+	untaken <-chan amqp091.Return // of the channel: hints that no queue took
 }
 
 func newHinter(l *link, exchange string, logger *slog.Logger) *hinter {
 	ctx, cancel := context.WithCancel(context.Background())
-	h := &hinter{l, exchange, logger, make(chan *message.Message, 1), cancel, make(chan struct{})}
+	h := &hinter{link: l, exchange: exchange, logger: logger, newest: make(chan *message.Message, 1), close: cancel, closed: make(chan struct{})}
 	go h.run(ctx)
 	return h
 }
@@ -259,31 +262,58 @@ func (h *hinter) Publish(_ string, messages ...*message.Message) error {
 // costs the broker and both processes as much as the message of a question.
 const hintsApart = 20 * time.Millisecond
 
+// hintsUntaken is the pause after a hint that no queue took: every process gets the
+// notifications of the database. One that takes hints from then on polls meanwhile.
+const hintsUntaken = time.Second
+
 func (h *hinter) run(ctx context.Context) {
 	defer close(h.closed)
 	retry := wait.NewRetry(100*time.Millisecond, 5*time.Second)
-	var channel *amqp091.Channel
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case m := <-h.newest:
-			var err error
-			if channel == nil || channel.IsClosed() {
-				channel, err = h.link.channel()
-			}
-			if err == nil {
-				sent := marshal(h.link.broker.Key, kindHints, m)
-				sent.DeliveryMode = amqp091.Transient
-				err = channel.PublishWithContext(ctx, h.exchange, "", false, false, sent)
-			}
-			if err == nil {
-				retry.Reset()
-				wait.For(ctx, hintsApart)
+			if err := h.send(ctx, m); err != nil {
+				h.logger.Warn("hints of new entries do not reach the broker; the views poll the log", "error", err)
+				retry.Pause(ctx)
 				continue
 			}
-			h.logger.Warn("hints of new entries do not reach the broker; the views poll the log", "error", err)
-			retry.Pause(ctx)
+			retry.Reset()
+			h.rest(ctx)
+		}
+	}
+}
+
+func (h *hinter) send(ctx context.Context, m *message.Message) (err error) {
+	if h.channel == nil || h.channel.IsClosed() {
+		if h.channel, err = h.link.channel(); err != nil {
+			return err
+		}
+		h.untaken = h.channel.NotifyReturn(make(chan amqp091.Return, 1))
+	}
+	sent := marshal(h.link.broker.Key, kindHints, m)
+	sent.DeliveryMode = amqp091.Transient
+	return h.channel.PublishWithContext(ctx, h.exchange, "", true, false, sent)
+}
+
+// rest waits until the next hint may be sent. All returns are received: one that is not
+// stops the connection.
+func (h *hinter) rest(ctx context.Context) {
+	over := time.NewTimer(hintsApart)
+	defer over.Stop()
+	for untaken := h.untaken; ; {
+		select {
+		case <-over.C:
+			return
+		case <-ctx.Done():
+			return
+		case _, open := <-untaken:
+			if !open { // as is the channel
+				untaken = nil
+				continue
+			}
+			over.Reset(hintsUntaken)
 		}
 	}
 }

@@ -166,7 +166,7 @@ func Questions(ctx context.Context, store *eventstore.Store, jobs []bus.Job) (ma
 	for i, j := range jobs {
 		positions[i] = j.Position
 	}
-	entries, err := store.At(ctx, positions)
+	entries, err := store.RecentAt(ctx, positions)
 	if err != nil {
 		return nil, err
 	}
