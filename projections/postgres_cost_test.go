@@ -116,6 +116,44 @@ func TestStatementsOfAQuestionInViews(t *testing.T) {
 	q.same(t, q.views, q.head(t))
 }
 
+// The statements that write the views, and that reads balances, keep their plans: to plan
+// one of them takes longer than to run it.
+func TestPlansAreKept(t *testing.T) {
+	const rounds, reads, each = 3, 200, 5 // PostgreSQL plans a statement five times in each session at least
+	q := newQuestioning(t, 4)
+	q.runner = projections.NewRunner(q.views, q.store, nil)
+	for range rounds {
+		q.round(t, 1)
+	}
+	for range reads {
+		_, _, err := q.views.Balance(t.Context(), q.people[0].account.User, 0)
+		fatal(t, err)
+	}
+	for _, tt := range []struct {
+		what, statement    string
+		least, mostPlanned int64
+	}{
+		{"writing balances", "%UPDATE balances_v2%", rounds, 0},
+		{"moving positions", "UPDATE positions%", rounds, 0},
+		{"reading balances", "SELECT user_id, available%", reads - 16*each, each},
+	} {
+		var kept int64
+		for _, conn := range q.pool.AcquireAllIdle(t.Context()) {
+			var generic, planned int64
+			fatal(t, conn.QueryRow(t.Context(), `SELECT coalesce(sum(generic_plans), 0)::bigint, coalesce(sum(custom_plans), 0)::bigint
+				FROM pg_prepared_statements WHERE statement LIKE $1`, tt.statement).Scan(&generic, &planned))
+			conn.Release()
+			kept += generic
+			if planned > tt.mostPlanned {
+				t.Errorf("%s was planned %d times in a session", tt.what, planned)
+			}
+		}
+		if kept < tt.least {
+			t.Errorf("%s ran %d times by a kept plan, want at least %d", tt.what, kept, tt.least)
+		}
+	}
+}
+
 // BenchmarkQuestionInViews reports what the database does to take a question into the
 // views, so many at a time; the appends are not counted.
 func BenchmarkQuestionInViews(b *testing.B) {

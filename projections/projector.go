@@ -149,12 +149,13 @@ type sender interface {
 // Views need not wait for the disk: a server that crashes loses their last moments
 // together with their positions, and the log has them. Rows that are written are
 // few beside those that are there: the planner, whose numbers may stem from when
-// the tables were small, is to find them by their keys. A process that is frozen between
+// the tables were small, is to find them by their keys, and to keep that plan: with lists of
+// one or two rows it would take each new plan for the cheaper one. A process that is frozen between
 // the round trips would keep all others from writing: the server ends its session.
 func lockPositions(ctx context.Context, conn sender, batch *pgx.Batch, schema string, tables []string) (at place, err error) {
 	batch.Queue(`SELECT set_config('search_path', $1, true), set_config('synchronous_commit', 'off', true),
 		set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true),
-		set_config('idle_in_transaction_session_timeout', '5s', true)`, schema)
+		set_config('plan_cache_mode', 'force_generic_plan', true), set_config('idle_in_transaction_session_timeout', '5s', true)`, schema)
 	found := 0
 	batch.Queue(`SELECT position, leaf FROM `+schema+`.positions WHERE view = ANY($1) ORDER BY view FOR UPDATE`, tables).
 		Query(func(rows pgx.Rows) error {
