@@ -1,10 +1,12 @@
 package catalog
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"slices"
 	"strconv"
+	"sync/atomic"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -36,7 +38,15 @@ type postgresVectors struct {
 	has    []bool  // films that have a current vector of this model
 	count  int     // of them
 
-	indexFrom int // vectors from which an index is there
+	indexFrom int                    // vectors from which an index is there
+	listed    atomic.Pointer[idList] // that the last scan gave
+}
+
+// idList is a list of films as the database sent it, and their places in the view; -1 for
+// one that has no vector there.
+type idList struct {
+	sent  []byte
+	films []int
 }
 
 func (v *postgresVectors) dims() int { return v.width }
@@ -93,16 +103,14 @@ func (v *postgresVectors) nearest(ctx context.Context, directions [][]float32, l
 func (v *postgresVectors) scan(ctx context.Context, directions [][]float32) ([]similarities, error) {
 	rows, _ := v.pool.Query(ctx, scanAll, v.model, slices.Concat(directions...), v.width, len(directions))
 	var found []similarities
-	var ids, before []string
 	var similar []float32
-	var films []int // of the ids; -1 for one that is not in the view
-	_, err := pgx.ForEachRow(rows, []any{&ids, &similar}, func() error {
-		if films == nil || !slices.Equal(ids, before) {
-			films = v.numbers(ids)
-			before = slices.Clone(ids)
+	_, err := pgx.ForEachRow(rows, []any{nil, &similar}, func() error {
+		list, err := v.list(rows)
+		if err != nil {
+			return err
 		}
 		of := make([]float32, len(v.movies))
-		for i, film := range films {
+		for i, film := range list.films {
 			if film >= 0 {
 				of[film] = similar[i]
 			}
@@ -117,6 +125,23 @@ func (v *postgresVectors) scan(ctx context.Context, directions [][]float32) ([]s
 		return nil, fmt.Errorf("scan vectors: %w", err)
 	}
 	return found, nil
+}
+
+// list gives the films of the current row. As long as no film changes, all rows of all scans
+// have the same ones in the same bytes: then they are not read again.
+func (v *postgresVectors) list(rows pgx.Rows) (*idList, error) {
+	sent := rows.RawValues()[0]
+	if known := v.listed.Load(); known != nil && bytes.Equal(known.sent, sent) {
+		return known, nil
+	}
+	var ids []string
+	field := rows.FieldDescriptions()[0]
+	if err := rows.Conn().TypeMap().Scan(field.DataTypeOID, field.Format, sent, &ids); err != nil {
+		return nil, err
+	}
+	read := &idList{bytes.Clone(sent), v.numbers(ids)}
+	v.listed.Store(read)
+	return read, nil
 }
 
 // numbers are the places of films that have a vector in the view; -1 for others.

@@ -237,6 +237,39 @@ func TestIndexThatGivesTooFew(t *testing.T) {
 	}
 }
 
+// A scan takes the places of the films from the one before, as long as the database sends the
+// same films; where another process has changed them, each similarity is still its film's.
+func TestListsOfFilmsAreReadOnce(t *testing.T) {
+	movies := shipped(t)
+	db := newPostgres(t)
+	c := db.open(t)
+	mustImport(t, c, movies, small, Report{Added: len(movies), Embedded: len(movies)})
+	v := c.now.Load().vectors[small.model].(*postgresVectors)
+	direction, err := unit(query(t, small, movies[7].Description).Vector)
+	if err != nil {
+		t.Fatal(err)
+	}
+	scan := func() (similar []float32, list *idList) {
+		t.Helper()
+		found, err := v.scan(t.Context(), [][]float32{direction, direction})
+		if err != nil || !slices.Equal(found[0].of, found[1].of) {
+			t.Fatalf("the same direction twice: %v, %v", found, err)
+		}
+		return found[0].of, v.listed.Load()
+	}
+	first, list := scan()
+	if again, same := scan(); same != list || !slices.Equal(again, first) {
+		t.Error("the list of films was read again, or gave others")
+	}
+	gone := c.now.Load().movies[3].ID
+	db.mustExec(t, `DELETE FROM vectors WHERE movie_id = '`+gone+`'`)
+	less, changed := scan()
+	first[3] = 0
+	if changed == list || !slices.Equal(less, first) {
+		t.Error("after a change the similarities are not the films'")
+	}
+}
+
 // The database refuses what the program never writes.
 func TestPostgresRefuses(t *testing.T) {
 	db := newPostgres(t)
