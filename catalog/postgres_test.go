@@ -258,6 +258,16 @@ func TestListsOfFilmsAreReadOnce(t *testing.T) {
 		return found[0].of, v.listed.Load()
 	}
 	first, list := scan()
+	for range 100 { // on one connection, or on a few
+		scan()
+	}
+	for _, conn := range v.pool.AcquireAllIdle(t.Context()) {
+		var planned int
+		if err := conn.QueryRow(t.Context(), `SELECT coalesce(max(custom_plans), 0) FROM pg_prepared_statements WHERE statement LIKE 'SELECT films.ids%'`).Scan(&planned); err != nil || planned > 5 {
+			t.Errorf("a scan was planned %d times in a session, %v", planned, err)
+		}
+		conn.Release()
+	}
 	if again, same := scan(); same != list || !slices.Equal(again, first) {
 		t.Error("the list of films was read again, or gave others")
 	}
