@@ -233,8 +233,9 @@ func TestWhoIsAttached(t *testing.T) {
 // Requests of a user do not each read the log: what the process remembers is enough where it
 // was read within the last second and says that the account is not locked.
 func TestLocksAreReadOnceASecond(t *testing.T) {
-	p := &fakes{}
+	p, now := &fakes{}, time.Unix(1_700_000_000, 0)
 	a := p.authenticator()
+	a.Now = func() time.Time { return now }
 	request := func(locked bool, reads int) {
 		t.Helper()
 		p.done = nil
