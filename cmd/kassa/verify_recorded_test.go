@@ -1,0 +1,53 @@
+package main
+
+import (
+	"database/sql"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// A service attests what it serves and records its films; verify and doctor compare both, a
+// verification is recorded on the console, and films that are changed by hand are found.
+func TestWhatAServiceRecords(t *testing.T) {
+	t.Parallel()
+	data := t.TempDir()
+	s := serve(t, data, "--attest-every", "1s")
+	s.signUp(t, newHTTP(), "ada@example.com")
+	recorded := func() bool {
+		_, out, _ := kassa(t, "events", "--data", data)
+		return strings.Contains(out, "ViewsAttested") && strings.Contains(out, "CatalogueRecorded")
+	}
+	for deadline := time.Now().Add(2 * time.Minute); !recorded(); {
+		if time.Now().After(deadline) {
+			t.Fatal("nothing was recorded")
+		}
+	}
+	s.interrupt(t)
+	says := func(code int, says string, args ...string) {
+		t.Helper()
+		if got, out, complaints := kassa(t, append(args, "--data", data)...); got != code || !strings.Contains(out, says) {
+			t.Errorf("kassa %v: exit code %d, want %d and %q\n%s%s", args, got, code, says, out, complaints)
+		}
+	}
+	says(0, "and each is what the log gives", "verify")
+	says(0, "The films and vectors are those that were recorded", "verify")
+	says(0, "That is recorded at position", "verify", "--record", "olga")
+	says(0, `"by":"olga"`, "events", "--json")
+	says(exitUsage, "", "verify", "--record", strings.Repeat("o", 101))
+	says(0, "as they were recorded at position", "doctor", "--addr", "127.0.0.1:0")
+
+	db, err := sql.Open("sqlite", filepath.Join(data, "kassa.db"))
+	if err == nil {
+		_, err = db.ExecContext(t.Context(), `UPDATE vectors SET vector = (SELECT vector FROM vectors LIMIT 1)`)
+	}
+	if err == nil {
+		err = db.Close()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	says(exitFailed, "catalogue_differs", "verify")
+	says(exitFailed, "catalogue_differs", "doctor", "--addr", "127.0.0.1:0")
+}
