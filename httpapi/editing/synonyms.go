@@ -3,7 +3,7 @@ package editing
 import (
 	"context"
 	"errors"
-	"regexp"
+	"slices"
 
 	"kassa/catalog"
 	"kassa/domain"
@@ -16,8 +16,6 @@ const synonymsMost = 1000
 
 // wordsMost is how many words of a group can be sent, the same ones counted too.
 const wordsMost = 50
-
-var synonymsID = regexp.MustCompile(`^[0-9a-f]{8}$`)
 
 // How synonyms are changed, as the security log has it.
 const (
@@ -37,6 +35,10 @@ func group(words []string) (catalog.Synonyms, error) {
 	return g, err
 }
 
+func hasGroup(list []catalog.Synonyms, id string) bool {
+	return slices.ContainsFunc(list, func(g catalog.Synonyms) bool { return g.ID == id })
+}
+
 // AddSynonyms adds a group of words that mean the same. One that is there already is no
 // change.
 func (e *Editor) AddSynonyms(ctx context.Context, by domain.UserID, words []string) (catalog.Synonyms, error) {
@@ -47,6 +49,9 @@ func (e *Editor) AddSynonyms(ctx context.Context, by domain.UserID, words []stri
 	there, err := e.Catalogue.Synonyms(ctx)
 	if err != nil {
 		return g, err
+	}
+	if hasGroup(there, g.ID) { // nothing is written: each change has every process read the catalogue
+		return g, nil
 	}
 	if len(there) >= synonymsMost {
 		return g, domain.Reject(problem.TooManySynonyms, "there are %d groups of words, and no more can be added", len(there))
@@ -60,8 +65,12 @@ func (e *Editor) AddSynonyms(ctx context.Context, by domain.UserID, words []stri
 
 // RemoveSynonyms removes a group of words by its id.
 func (e *Editor) RemoveSynonyms(ctx context.Context, by domain.UserID, id string) error {
-	removed, err := false, error(nil)
-	if synonymsID.MatchString(id) { // a database may fail on what is in it
+	there, err := e.Catalogue.Synonyms(ctx)
+	if err != nil {
+		return err
+	}
+	removed := hasGroup(there, id)
+	if removed {
 		removed, err = e.Catalogue.RemoveSynonyms(ctx, id)
 	}
 	if err == nil && !removed {

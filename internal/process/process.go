@@ -105,6 +105,7 @@ func Serve(ctx context.Context, c Config) (err error) {
 	if c.App.Catalogue, err = app.OpenCatalogue(ctx, ledger, c.App.Models, c.Films); err != nil {
 		return err
 	}
+	p.App.Models = c.App.Models // with which films are embedded that admins save
 	p.watched.models(c.App.Models)
 	keys, keyLost := c.Storage.LogKeys(ctx, ledger)
 	if keyLost != nil && !errors.Is(keyLost, app.ErrKeyLost) { // without it money moves all the same
