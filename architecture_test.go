@@ -76,6 +76,7 @@ var outside = map[string][]string{
 	"net/http/pprof":               {"internal/metrics"}, // it registers itself at http.DefaultServeMux, which nobody serves
 	"github.com/gorilla":           {"httpapi"},
 	"github.com/rs/cors":           {"httpapi"},
+	"github.com/go-webauthn":       {"httpapi"},
 	"github.com/transparency-dev":  {"transparency"},
 	"github.com/knights-analytics": {"worker"},
 	"github.com/gomlx":             {"worker"},

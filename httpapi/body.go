@@ -59,6 +59,15 @@ func readBody(r *http.Request, into fields) (given map[string]bool, err error) {
 	return given, nil
 }
 
+// readNoBody accepts no body, and an object without members.
+func readNoBody(r *http.Request) error {
+	if r.ContentLength == 0 {
+		return nil
+	}
+	_, err := readBody(r, fields{})
+	return err
+}
+
 // readObject returns the single JSON object of a body.
 func readObject(body []byte) (jsontext.Value, error) {
 	dec := jsontext.NewDecoder(bytes.NewReader(body))

@@ -94,10 +94,8 @@ func (s *Server) cancelErasure(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if r.ContentLength != 0 {
-		if _, err := readBody(r, fields{}); err != nil {
-			return err
-		}
+	if err := readNoBody(r); err != nil {
+		return err
 	}
 	who, _ := identity.From(r.Context())
 	ctx, cancel := deadline.Detached(r.Context())

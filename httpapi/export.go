@@ -53,6 +53,7 @@ type personalData struct {
 	erasure domain.Erasure
 	session []sessionJSON
 	token   []tokenJSON
+	passkey []passkeyJSON
 }
 
 func (s *Server) sendExport(w http.ResponseWriter, r *http.Request, ending, media string, write func(io.Writer, *personalData) error) error {
@@ -102,7 +103,10 @@ func (s *Server) allowedExport(ctx context.Context, r *http.Request, who identit
 	if d.session, err = s.sessionsOf(ctx, who); err != nil {
 		return nil, err
 	}
-	d.token, err = s.tokensOf(ctx, d.user)
+	if d.token, err = s.tokensOf(ctx, d.user); err != nil {
+		return nil, err
+	}
+	d.passkey, err = s.passkeysOf(ctx, d.user)
 	return d, err
 }
 
@@ -116,7 +120,8 @@ func writeExport(w io.Writer, d *personalData) error {
 		Erasure  erasureJSON         `json:"erasure"`
 		Sessions []sessionJSON       `json:"sessions"`
 		Tokens   []tokenJSON         `json:"tokens"`
-	}{exportFormat, d.made, d.at, d.account, erasureOf(d.erasure), d.session, d.token}
+		Passkeys []passkeyJSON       `json:"passkeys"`
+	}{exportFormat, d.made, d.at, d.account, erasureOf(d.erasure), d.session, d.token, d.passkey}
 	start, err := json.Marshal(head)
 	if err != nil {
 		return err

@@ -80,7 +80,7 @@ func TestContractNamesItsParts(t *testing.T) {
 
 // Answers are open for new fields, requests are not, and every value has bounds.
 func TestContractIsOpenAndBounded(t *testing.T) {
-	sent := []string{"NewAccount", "Credentials", "NewPassword", "ForgottenPassword", "ResetPassword", "NewToken", "Password", "FactorCode", "NewErasure", "NewErasureOrder", "RoleOrder", "LockOrder", "NewDecision", "Move", "Correction", "Question", "Refinement", "Feedback",
+	sent := []string{"NewAccount", "Credentials", "NewPassword", "ForgottenPassword", "ResetPassword", "NewToken", "Password", "FactorCode", "NewPasskey", "PasskeyAnswer", "NewErasure", "NewErasureOrder", "RoleOrder", "LockOrder", "NewDecision", "Move", "Correction", "Question", "Refinement", "Feedback",
 		"SavedFilm", "FilmVersion", "FilmFile", "FilmsPreview", "TakenFilms", "UndoneEdition", "TriedQuestion", "NewSynonyms", "TriedSynonyms"}
 	for name, s := range theContract(t).doc.Components.Schemas {
 		checkBounds(t, name, s.Value)

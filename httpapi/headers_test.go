@@ -255,7 +255,22 @@ func (w contractRun) factor(h http.Handler, cookie string) {
 	w.to(h, "POST", "/api/users/factor/confirm", "", `{"code":"`+d.code()+`"}`, "Cookie", cookie)
 	w.to(h, "GET", "/api/users/factor", "", "", "Cookie", cookie)
 	w.to(h, "POST", "/api/users/factor/code", "", `{"code":"`+d.code()+`"}`, "Cookie", cookie)
+	w.passkeys(h, cookie)
 	w.to(h, "POST", "/api/users/factor/remove", "", password, "Cookie", cookie)
+}
+
+// passkeys are the successes of passkeys, at a name that WebAuthn allows.
+func (w contractRun) passkeys(h http.Handler, cookie string) {
+	w.t.Helper()
+	post := func(path, body string) []byte {
+		return w.to(h, "POST", local+"/api/users/"+path, "", body, "Cookie", cookie).Body.Bytes()
+	}
+	password, phone := `{"password":"`+password("ada")+`"}`, newAuthenticator(w.t)
+	var made passkeyJSON
+	decodeJSON(w.t, post("passkeys", `{"name":"phone","credential":`+phone.make(post("passkeys/offer", password))+`}`), &made)
+	post("factor/passkey", `{"credential":`+phone.sign(post("factor/passkey/ask", ""))+`}`)
+	w.to(h, "GET", "/api/users/passkeys", "", "", "Cookie", cookie)
+	post("passkeys/"+string(made.ID)+"/remove", password)
 }
 
 // proposals are the successes of adjustments that wait for another admin.

@@ -288,10 +288,8 @@ func (s *Server) noneOfThese(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if r.ContentLength != 0 {
-		if _, err := readBody(r, fields{}); err != nil {
-			return err
-		}
+	if err := readNoBody(r); err != nil {
+		return err
 	}
 	id, ok := paths.ID[domain.PredictionID](r)
 	if !ok {

@@ -13,38 +13,40 @@ import (
 // rights are the exact rights of AppRole on each table. A test compares them with what
 // the migrations grant.
 var rights = map[string]string{
-	"events":            "SELECT INSERT",
-	"event_index":       "SELECT INSERT",
-	"archives":          "SELECT",
-	"archived_events":   "SELECT",
-	"archived_accounts": "SELECT",
-	"head":              "SELECT UPDATE",
-	"signed_head":       "SELECT INSERT UPDATE",
-	"cosigned_head":     "SELECT INSERT UPDATE",
-	"snapshots":         "SELECT INSERT UPDATE DELETE",
-	"checkpoints":       "SELECT INSERT UPDATE DELETE",
-	"leases":            "SELECT INSERT UPDATE",
-	"tries":             "SELECT INSERT UPDATE DELETE",
-	"installation":      "SELECT INSERT",
-	"subject_keys":      "SELECT INSERT UPDATE DELETE",
-	"passwords":         "SELECT INSERT UPDATE DELETE",
-	"sessions":          "SELECT INSERT UPDATE DELETE",
-	"resets":            "SELECT INSERT UPDATE DELETE",
-	"reset_mails":       "SELECT INSERT UPDATE DELETE",
-	"personal_tokens":   "SELECT INSERT UPDATE DELETE",
-	"factors":           "SELECT INSERT UPDATE DELETE",
-	"recovery_codes":    "SELECT INSERT UPDATE DELETE",
-	"erasures":          "SELECT INSERT UPDATE DELETE",
-	"movies":            "SELECT INSERT UPDATE DELETE",
-	"vectors":           "SELECT INSERT UPDATE DELETE",
-	"catalogue":         "SELECT UPDATE",
-	"models":            "SELECT INSERT UPDATE DELETE",
-	"catalogue_readers": "SELECT INSERT UPDATE DELETE",
-	"synonyms":          "SELECT INSERT DELETE",
-	"editions":          "SELECT INSERT",
-	"edition_films":     "SELECT INSERT DELETE",
-	"uploads":           "SELECT INSERT DELETE",
-	"goose_db_version":  "SELECT",
+	"events":             "SELECT INSERT",
+	"event_index":        "SELECT INSERT",
+	"archives":           "SELECT",
+	"archived_events":    "SELECT",
+	"archived_accounts":  "SELECT",
+	"head":               "SELECT UPDATE",
+	"signed_head":        "SELECT INSERT UPDATE",
+	"cosigned_head":      "SELECT INSERT UPDATE",
+	"snapshots":          "SELECT INSERT UPDATE DELETE",
+	"checkpoints":        "SELECT INSERT UPDATE DELETE",
+	"leases":             "SELECT INSERT UPDATE",
+	"tries":              "SELECT INSERT UPDATE DELETE",
+	"installation":       "SELECT INSERT",
+	"subject_keys":       "SELECT INSERT UPDATE DELETE",
+	"passwords":          "SELECT INSERT UPDATE DELETE",
+	"sessions":           "SELECT INSERT UPDATE DELETE",
+	"resets":             "SELECT INSERT UPDATE DELETE",
+	"reset_mails":        "SELECT INSERT UPDATE DELETE",
+	"personal_tokens":    "SELECT INSERT UPDATE DELETE",
+	"factors":            "SELECT INSERT UPDATE DELETE",
+	"passkeys":           "SELECT INSERT UPDATE DELETE",
+	"passkey_challenges": "SELECT INSERT UPDATE DELETE",
+	"recovery_codes":     "SELECT INSERT UPDATE DELETE",
+	"erasures":           "SELECT INSERT UPDATE DELETE",
+	"movies":             "SELECT INSERT UPDATE DELETE",
+	"vectors":            "SELECT INSERT UPDATE DELETE",
+	"catalogue":          "SELECT UPDATE",
+	"models":             "SELECT INSERT UPDATE DELETE",
+	"catalogue_readers":  "SELECT INSERT UPDATE DELETE",
+	"synonyms":           "SELECT INSERT DELETE",
+	"editions":           "SELECT INSERT",
+	"edition_films":      "SELECT INSERT DELETE",
+	"uploads":            "SELECT INSERT DELETE",
+	"goose_db_version":   "SELECT",
 }
 
 // auditorRights are the exact rights of AuditorRole on each table of the log's schema: on
@@ -199,7 +201,7 @@ func WrongFunctions(ctx context.Context, conn *pgx.Conn) ([]string, error) {
 			WHERE p.prosecdef AND (n.oid = home.oid OR n.nspname IN ('kassa_views', 'kassa_views_next'))
 				AND EXISTS (SELECT FROM aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a WHERE a.grantee = 0)
 		UNION ALL SELECT format('%s cannot call the function %s: GRANT EXECUTE ON FUNCTION %2$s TO %1$s', '`+AppRole+`', f)
-			FROM unnest(ARRAY['extend_log(bigint)', 'tend_vector_indexes(bigint)', 'scrub_vault(bigint)', 'kassa_views.make(text, text)', 'kassa_views.drop(text, text)', 'kassa_views.switch(text)']) f
+			FROM unnest(ARRAY['extend_log(bigint)', 'tend_vector_indexes(bigint)', 'scrub_vault(bigint)', 'scrub_passkeys(bigint)', 'kassa_views.make(text, text)', 'kassa_views.drop(text, text)', 'kassa_views.switch(text)']) f
 			WHERE NOT coalesce(has_function_privilege('`+AppRole+`', to_regprocedure(f), 'EXECUTE'), false)
 		ORDER BY 1`, slices.Collect(maps.Keys(rights)))
 }

@@ -15,7 +15,7 @@ import (
 
 // personal are the tables with what belongs to one person, by its column user_id. An
 // erasure deletes the person's rows in all of them.
-var personal = []string{"subject_keys", "passwords", "sessions", "personal_tokens", "factors", "recovery_codes", "resets", "erasures"}
+var personal = []string{"subject_keys", "passwords", "sessions", "personal_tokens", "factors", "recovery_codes", "passkeys", "passkey_challenges", "resets", "erasures"}
 
 // ErrLarge means that tables are too large to be written again while people sign in: what
 // was deleted from them is in their files until the operator rewrites them.

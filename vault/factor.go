@@ -231,7 +231,7 @@ func (v *Vault) FactorGiven(ctx context.Context, u domain.UserID, session Sessio
 	return nil
 }
 
-// DropFactor deletes a person's factor and recovery codes; false where they have none.
+// DropFactor deletes a person's factor, recovery codes and passkeys; false where they have none.
 func (v *Vault) DropFactor(ctx context.Context, u domain.UserID) (bool, error) {
 	dropped, err := v.db.dropFactor(ctx, u)
 	if err != nil {

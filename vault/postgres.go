@@ -233,6 +233,7 @@ func (p postgres) dropExpired(ctx context.Context, now, idleSince time.Time) err
 	pipe.Queue(`DELETE FROM personal_tokens WHERE expires_at <= $1`, now)
 	pipe.Queue(`DELETE FROM resets WHERE expires_at <= $1`, now)
 	pipe.Queue(`DELETE FROM reset_mails WHERE expires_at <= $1`, now)
+	pipe.Queue(`DELETE FROM passkey_challenges WHERE expires_at <= $1`, now)
 	pipe.Queue(`DELETE FROM factors WHERE NOT confirmed AND created_at <= $1`, now.Add(-FactorSetup))
 	return p.pool.SendBatch(ctx, pipe).Close()
 }

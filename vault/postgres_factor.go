@@ -74,6 +74,8 @@ func (p postgres) dropFactor(ctx context.Context, u domain.UserID) (dropped bool
 		}
 		pipe := &pgx.Batch{}
 		pipe.Queue(`DELETE FROM recovery_codes WHERE user_id = $1`, string(u))
+		pipe.Queue(`DELETE FROM passkeys WHERE user_id = $1`, string(u))
+		pipe.Queue(`DELETE FROM passkey_challenges WHERE user_id = $1`, string(u))
 		pipe.Queue(`UPDATE sessions SET factor_at = NULL WHERE user_id = $1`, string(u))
 		return tx.SendBatch(ctx, pipe).Close()
 	})

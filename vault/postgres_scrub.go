@@ -19,7 +19,7 @@ func (p postgres) scrub(ctx context.Context) error {
 			return err
 		}
 	}
-	left, err := one[[]string](p.pool.QueryRow(ctx, `SELECT scrub_vault($1)`, scrubMost))
+	left, err := one[[]string](p.pool.QueryRow(ctx, `SELECT scrub_vault($1) || scrub_passkeys($1)`, scrubMost))
 	if err == nil && len(left) > 0 {
 		err = fmt.Errorf("%w: %s", ErrLarge, strings.Join(left, ", "))
 	}

@@ -187,8 +187,8 @@ func (v *Vault) CountSessions(ctx context.Context, now time.Time) (n int, err er
 	return n, nil
 }
 
-// DropExpired deletes the sessions, personal tokens, resets, mails and offers of a factor
-// whose time is over.
+// DropExpired deletes the sessions, personal tokens, resets, mails, challenges and offers of a
+// factor whose time is over.
 func (v *Vault) DropExpired(ctx context.Context, now time.Time) error {
 	if err := v.db.dropExpired(ctx, now, now.Add(-v.life.Idle)); err != nil {
 		return fmt.Errorf("drop what has expired: %w", err)

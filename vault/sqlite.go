@@ -249,6 +249,7 @@ func (s sqlite) dropExpired(ctx context.Context, now, idleSince time.Time) error
 		do(`DELETE FROM personal_tokens WHERE expires_at <= ?`, now.Unix())
 		do(`DELETE FROM resets WHERE expires_at <= ?`, now.Unix())
 		do(`DELETE FROM reset_mails WHERE expires_at <= ?`, now.Unix())
+		do(`DELETE FROM passkey_challenges WHERE expires_at <= ?`, now.Unix())
 		do(`DELETE FROM factors WHERE NOT confirmed AND created_at <= ?`, now.Add(-FactorSetup).Unix())
 	})
 }

@@ -63,6 +63,8 @@ func (s sqlite) dropFactor(ctx context.Context, u domain.UserID) (dropped bool, 
 	err = s.transaction(ctx, func(do statements) {
 		dropped = do(`DELETE FROM factors WHERE user_id = ?`, string(u)) > 0
 		do(`DELETE FROM recovery_codes WHERE user_id = ?`, string(u))
+		do(`DELETE FROM passkeys WHERE user_id = ?`, string(u))
+		do(`DELETE FROM passkey_challenges WHERE user_id = ?`, string(u))
 		do(`UPDATE sessions SET factor_at = NULL WHERE user_id = ?`, string(u))
 	})
 	return dropped && err == nil, err

@@ -72,6 +72,11 @@ var suite = []struct {
 	{"codes of a factor", testCodes},
 	{"sign-ins with a factor", testSignInsWithAFactor},
 	{"an erased factor", testErasedFactor},
+	{"passkeys", testPasskeys},
+	{"many passkeys", testManyPasskeys},
+	{"counts of passkeys", testCountsOfPasskeys},
+	{"challenges of passkeys", testChallenges},
+	{"passkeys that end", testPasskeysEnd},
 	{"mails", testMails},
 	{"reminders of erasures", testReminders},
 	{"expired sessions", testDropExpired},
@@ -88,7 +93,7 @@ func TestSQLite(t *testing.T) {
 func TestPostgres(t *testing.T) {
 	p := tables{schematest.Pool(t, 4)}
 	for _, s := range suite {
-		p.exec(t, `DELETE FROM subject_keys; DELETE FROM passwords; DELETE FROM sessions; DELETE FROM resets; DELETE FROM personal_tokens; DELETE FROM factors; DELETE FROM recovery_codes; DELETE FROM reset_mails`)
+		p.exec(t, `DELETE FROM subject_keys; DELETE FROM passwords; DELETE FROM sessions; DELETE FROM resets; DELETE FROM personal_tokens; DELETE FROM factors; DELETE FROM recovery_codes; DELETE FROM passkeys; DELETE FROM passkey_challenges; DELETE FROM reset_mails`)
 		t.Run(s.name, func(t *testing.T) { s.test(t, p) })
 	}
 }

@@ -36,7 +36,7 @@ var ErrUnknown = errors.New("vault: it is not known whether this was stored")
 
 // written is the error of a write. It wraps ErrUnknown unless certainly nothing was stored.
 func written(err error) error {
-	if err == nil || errors.Is(err, ErrTooManyTokens) || schema.IsUndone(err) {
+	if err == nil || errors.Is(err, ErrTooManyTokens) || errors.Is(err, ErrTooManyPasskeys) || schema.IsUndone(err) {
 		return err
 	}
 	return fmt.Errorf("%w: %w", ErrUnknown, err)
@@ -102,6 +102,7 @@ type database interface {
 
 	tokens
 	factors
+	passkeys
 
 	// remind writes a reminder of an erasure, or moves it.
 	remind(ctx context.Context, u domain.UserID, due time.Time) error

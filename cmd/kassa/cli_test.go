@@ -115,6 +115,7 @@ func TestWrongCommandLines(t *testing.T) {
 		{"serve --smtp-url smtp://user:secret@mail.example?tls=off --mail-from a@example.org --public-url https://kassa.example", exitUsage, "without a password"},
 		{"serve --smtp-url smtp://mail.example --mail-from kassa --public-url https://kassa.example", exitUsage, "sender of mails must be like"},
 		{"serve --smtp-url smtp://mail.example --mail-from a@example.org --public-url kassa.example", exitUsage, "--public-url must be"},
+		{"serve --public-url kassa.example", exitUsage, "--public-url must be"},
 		{"admin reset a@example.org --public-url kassa.example", exitUsage, "--public-url must be"},
 		{"admin reset a@example.org --public-url https://kassa.example/web?x", exitUsage, "--public-url must be"},
 		{"serve --allow-origin *", exitUsage, "no origin as a browser sends it"},

@@ -13,7 +13,7 @@ type mailSettings struct {
 	SMTPURL     string `name:"smtp-url" placeholder:"URL" help:"Mail server for links to set another password: smtp://USER:PASSWORD@HOST:587 (STARTTLS, without which nothing is sent) or smtps://USER:PASSWORD@HOST:465; ?ca=FILE names the certificates of a private authority, and smtp://HOST:25?tls=off is for a server on the same machine. Needs --mail-from and --public-url. Default: no mail is sent."`
 	SMTPURLFile string `name:"smtp-url-file" type:"existingfile" placeholder:"FILE" help:"File that holds --smtp-url."`
 	MailFrom    string `name:"mail-from" placeholder:"ADDRESS" help:"Sender of mails, such as Kassa <no-reply@kassa.example>."`
-	PublicURL   string `name:"public-url" placeholder:"URL" help:"Address of the service as browsers have it, with which links in mails begin, such as https://kassa.example."`
+	PublicURL   string `name:"public-url" placeholder:"URL" help:"Address of the service as browsers have it, with which links in mails begin, such as https://kassa.example. Its name is that of passkeys. Default, for passkeys: the first --host, else localhost."`
 }
 
 // sender gives what sends mails; nil where no server is named.

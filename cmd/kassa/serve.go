@@ -269,6 +269,8 @@ func (s serveCommand) Validate() error {
 		return s.checkTraces()
 	case s.checkTLS() != nil:
 		return s.checkTLS()
+	case s.PublicURL != "" && checkPublicURL(s.PublicURL) != nil:
+		return checkPublicURL(s.PublicURL)
 	case s.checkOrigins() != nil:
 		return s.checkOrigins()
 	case url == "" && broker != nil:
@@ -291,6 +293,7 @@ func (s serveCommand) Run(ctx context.Context, c *console) error {
 	watching.SlowRequest, watching.SlowBatch = s.SlowRequest, s.SlowBatch
 	config := process.Config{Storage: storage, Models: s.opening(s.folder()), Films: s.Catalog, Surface: s.surface(), Version: version(), Security: c.security, Watching: watching,
 		App: app.Config{Roles: s.Roles, Terms: s.terms(), NotFoundBelow: s.NotFoundBelow, Logger: c.log, SignedHeadFile: s.SignedHeadFile, AttestEvery: s.AttestEvery, Version: version()}}
+	config.Surface.PublicURL = s.PublicURL
 	if err := s.set(&config.Surface); err != nil {
 		return err
 	}

@@ -144,6 +144,8 @@ func (a *Authenticator) confirmFactor(ctx context.Context, who Person, code stri
 	return codes, err
 }
 
+func noFactor() error { return domain.Reject(problem.NoFactor, "you have no second factor") }
+
 func wrongCode() error {
 	return domain.Reject(problem.WrongCode, "this code is wrong, was used, or is not shown any more")
 }
@@ -174,7 +176,7 @@ func (a *Authenticator) giveCode(ctx context.Context, who Person, code string) (
 	case who.Session == "":
 		return "", domain.Reject(problem.SessionRequired, "this takes a browser's session: sign in")
 	case !who.Factor:
-		return "", domain.Reject(problem.NoFactor, "you have no second factor")
+		return "", noFactor()
 	}
 	way, err = a.checkCode(ctx, who.User, code)
 	refusal := domain.RefusalIn(err)
@@ -213,7 +215,7 @@ func (a *Authenticator) DropFactor(r *http.Request, who Person, password string)
 
 func (a *Authenticator) dropFactor(r *http.Request, who Person, password string) error {
 	if who.Session != "" && !who.Factor {
-		return domain.Reject(problem.NoFactor, "you have no second factor")
+		return noFactor()
 	}
 	if err := a.bySessionAndPassword(r, who, password); err != nil {
 		return err
@@ -240,18 +242,23 @@ func (a *Authenticator) HalfSignIn(w http.ResponseWriter, r *http.Request, email
 // FinishSignIn signs a person in by a ticket and a code. Refusals: invalid_credentials, where
 // the ticket has expired; wrong_code, *problem.TooMany.
 func (a *Authenticator) FinishSignIn(w http.ResponseWriter, r *http.Request, ticket, code string) error {
-	u, way, err := a.finishSignIn(w, r, ticket, code)
+	return a.finish(w, r, ticket, func(u domain.UserID) (string, error) { return a.checkCode(r.Context(), u, code) })
+}
+
+// finish signs the person of a ticket in, once check has accepted their factor.
+func (a *Authenticator) finish(w http.ResponseWriter, r *http.Request, ticket string, check func(domain.UserID) (way string, err error)) error {
+	u, way, err := a.finishSignIn(w, r, ticket, check)
 	a.record(r.Context(), security.Event{Kind: security.SignIn, User: u, Method: way}, err)
 	return err
 }
 
-func (a *Authenticator) finishSignIn(w http.ResponseWriter, r *http.Request, ticket, code string) (u domain.UserID, way string, err error) {
+func (a *Authenticator) finishSignIn(w http.ResponseWriter, r *http.Request, ticket string, check func(domain.UserID) (way string, err error)) (u domain.UserID, way string, err error) {
 	ctx := r.Context()
 	u, ok := a.Vault.HalfSignedIn(ticket, a.Now())
 	if !ok {
-		return "", "", domain.Reject(domain.InvalidCredentials, "this sign-in took too long")
+		return "", "", signInTooLong()
 	}
-	if way, err = a.checkCode(ctx, u, code); err != nil {
+	if way, err = check(u); err != nil {
 		return u, way, err
 	}
 	if err = a.unlocked(ctx, u); err == nil {
@@ -261,6 +268,10 @@ func (a *Authenticator) finishSignIn(w http.ResponseWriter, r *http.Request, tic
 		_, err = a.startByTicket(ctx, w, r, ticket)
 	}
 	return u, way, partly(err, codeUsed)
+}
+
+func signInTooLong() error {
+	return domain.Reject(domain.InvalidCredentials, "this sign-in took too long")
 }
 
 // codeUsed is done once checkCode has accepted a code: the same one is refused the next time.

@@ -19,6 +19,7 @@ import (
 type fakes struct {
 	tokens
 	factors
+	passkeys
 	fails map[string]error
 	done  []string
 	late  int // how many reads of the views do not find her yet

@@ -57,6 +57,7 @@ type Vault interface {
 	resets
 	tokens
 	factors
+	passkeys
 	NewSession(ctx context.Context, u domain.UserID, password string, from vault.Origin, now time.Time) (token string, s vault.Session, err error)
 	Session(ctx context.Context, token, network string, now time.Time) (s vault.Session, ok bool, err error)
 	Sessions(ctx context.Context, u domain.UserID, now time.Time) ([]vault.Session, error)
@@ -94,6 +95,9 @@ type Authenticator struct {
 	Now      func() time.Time
 
 	AdminFactor bool // admins and auditors without a second factor may do nothing as such
+
+	PublicURL string   // address of the service as browsers have it; "" where it is not known
+	Hosts     []string // names by which it may be called; none: any
 
 	Mails   bool           // mails are sent: a link for a forgotten password can be asked for
 	Secure  bool           // browsers reach the server by https only: Secure cookies with the __Host- prefix

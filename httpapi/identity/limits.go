@@ -35,6 +35,7 @@ type Limits struct {
 	ForgotIP    Rate // links for forgotten passwords asked for by one address: 10, then one a minute
 	ForgotEmail Rate // and for one e-mail: 3, then one every 10 minutes
 	Code        Rate // codes of one user's second factor: 10, then one every 5 minutes
+	Passkey     Rate // challenges for one user's passkeys: 30, then one every 10 s
 	Command     Rate // commands of one user: 60, then one every 100 ms
 	Export      Rate // exports of one user's data: 5, then one a minute
 }
@@ -57,7 +58,7 @@ type limiters struct {
 	signInEmail          *limiter
 	signUp, people       *limiter
 	exports              *limiter
-	codes                *limiter
+	codes, passkeys      *limiter
 	forgotIP             *limiter
 	forgotEmail          *limiter
 }
@@ -109,6 +110,7 @@ func (a *Authenticator) limits() *limiters {
 		l.forgotEmail = newLimiter("links asked for", a.Limits.ForgotEmail, Rate{3, 10 * time.Minute}, a.Tries)
 		l.exports = newLimiter("exports of", a.Limits.Export, Rate{5, time.Minute}, a.Tries)
 		l.codes = newLimiter("codes of", a.Limits.Code, Rate{10, 5 * time.Minute}, a.Tries)
+		l.passkeys = newLimiter("challenges of", a.Limits.Passkey, Rate{30, 10 * time.Second}, a.Tries)
 		// Counted by each process: a command is far cheaper than a password check, and
 		// counting it in the database would double its cost.
 		l.people = newLimiter("commands of", a.Limits.Command, Rate{60, 100 * time.Millisecond}, nil)

@@ -26,9 +26,11 @@ type tokens interface {
 	RevokeToken(ctx context.Context, u domain.UserID, id vault.TokenID) (bool, error)
 }
 
-// Limits of a token's name, in characters, and of its life, in days.
+// maxName is how many characters the name of a token or a passkey has at most.
+const maxName = 60
+
+// Limits of a token's life, in days.
 const (
-	maxTokenName   = 60
 	MaxTokenDays   = 365
 	FirstTokenDays = 90 // of one that is given none
 )
@@ -124,10 +126,11 @@ func (a *Authenticator) makeToken(r *http.Request, who Person, order TokenOrder)
 }
 
 func (o *TokenOrder) check(who Person) error {
-	o.Name = strings.TrimSpace(o.Name)
-	if n := utf8.RuneCountInString(o.Name); n < 1 || n > maxTokenName || !utf8.ValidString(o.Name) || strings.ContainsFunc(o.Name, func(c rune) bool { return !unicode.IsPrint(c) }) {
-		return domain.Reject(problem.InvalidName, "a name has 1 to %d visible characters", maxTokenName)
+	name, err := CheckName(o.Name)
+	if err != nil {
+		return err
 	}
+	o.Name = name
 	if len(o.Scopes) == 0 {
 		return domain.Reject(problem.InvalidScope, "a token has at least one scope")
 	}
@@ -147,6 +150,16 @@ func (o *TokenOrder) check(who Person) error {
 		return domain.Reject(problem.InvalidExpiry, "a token lives for 1 to %d days", MaxTokenDays)
 	}
 	return nil
+}
+
+// CheckName gives the name of a token or a passkey without spaces around it. The refusal is
+// invalid_name.
+func CheckName(name string) (string, error) {
+	name = strings.TrimSpace(name)
+	if n := utf8.RuneCountInString(name); n < 1 || n > maxName || !utf8.ValidString(name) || strings.ContainsFunc(name, func(c rune) bool { return !unicode.IsPrint(c) }) {
+		return "", domain.Reject(problem.InvalidName, "a name has 1 to %d visible characters", maxName)
+	}
+	return name, nil
 }
 
 // RevokeToken ends one of the user's tokens, in every process at once. The refusal is

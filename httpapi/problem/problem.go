@@ -45,6 +45,12 @@ const (
 	FactorRequired         domain.Code = "factor_required"
 	FactorActive           domain.Code = "factor_active"
 	NoFactor               domain.Code = "no_factor"
+	WrongPasskey           domain.Code = "wrong_passkey"
+	PasskeyCopied          domain.Code = "passkey_copied"
+	NoPasskey              domain.Code = "no_passkey"
+	PasskeyNotFound        domain.Code = "passkey_not_found"
+	TooManyPasskeys        domain.Code = "too_many_passkeys"
+	PasskeysUnavailable    domain.Code = "passkeys_unavailable"
 	AuditorRequired        domain.Code = "auditor_required"
 	InvalidResetToken      domain.Code = "invalid_reset_token"
 	InvalidLanguage        domain.Code = "invalid_language"
@@ -109,12 +115,15 @@ var statuses = map[domain.Code]int{
 	WrongCode:            http.StatusForbidden,
 	CodeRequired:         http.StatusForbidden,
 	FactorRequired:       http.StatusForbidden,
+	WrongPasskey:         http.StatusForbidden,
+	PasskeyCopied:        http.StatusForbidden,
 
 	domain.AccountNotFound:  http.StatusNotFound,
 	domain.ProposalNotFound: http.StatusNotFound,
 	PredictionNotFound:      http.StatusNotFound,
 	SessionNotFound:         http.StatusNotFound,
 	TokenNotFound:           http.StatusNotFound,
+	PasskeyNotFound:         http.StatusNotFound,
 	NotFound:                http.StatusNotFound,
 	MailOff:                 http.StatusNotFound,
 	Archived:                http.StatusNotFound,
@@ -145,6 +154,9 @@ var statuses = map[domain.Code]int{
 	TooManySynonyms:           http.StatusConflict,
 	FactorActive:              http.StatusConflict,
 	NoFactor:                  http.StatusConflict,
+	NoPasskey:                 http.StatusConflict,
+	TooManyPasskeys:           http.StatusConflict,
+	PasskeysUnavailable:       http.StatusConflict,
 	TooManyTokens:             http.StatusConflict,
 	domain.ProposalExists:     http.StatusConflict,
 	domain.ProposalEnded:      http.StatusConflict,

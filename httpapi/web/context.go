@@ -38,6 +38,8 @@ type layout struct {
 
 	Description string // for search engines; "": that of the service
 	Addressed   bool   // the language is part of the address
+
+	acceptsPasskey func() (bool, error) // asked by forms that ask for a code; nil: no
 }
 
 // Switch is the other language.
@@ -102,6 +104,7 @@ func (p *Pages) newContext(w http.ResponseWriter, r *http.Request) (*pageContext
 	pc.Price = pc.prices.Price
 	if person, ok := identity.From(r.Context()); ok {
 		pc.Person = &person
+		pc.acceptsPasskey = func() (bool, error) { return p.Auth.CanGivePasskey(r, person) }
 	}
 	if r.Method == http.MethodPost {
 		r.Body = http.MaxBytesReader(w, r.Body, pc.formMost())

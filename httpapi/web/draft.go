@@ -45,6 +45,7 @@ var (
 	tokenFields    = &form{"token", on(tokensPath), []string{"name", "read", "spend", "admin", "audit", "days"}}
 	revokeFields   = &form{"revoke", on(tokensPath), nil}
 	factorFields   = &form{"factor", on(factorPath), nil}
+	passkeyFields  = &form{"passkey", on(newPasskeyPath), []string{"name"}}
 	codeFields     = &form{"code", on(codePath), []string{"back"}}
 	exportFields   = &form{"export", on(exportPath), nil}
 	erasureFields  = &form{"erasure", on("/web/account/erasure"), []string{"credits"}}
@@ -63,9 +64,10 @@ var (
 	synonymsFields     = &form{"synonyms", on(synonymsPath), []string{"words", "text"}}
 	dropSynonymsFields = &form{"drop_synonyms", on(synonymsPath), nil}
 	undoFields         = &form{"undo", on(editionsPath), nil}
+	dropPasskeyFields  = &form{"passkey_remove", on(passkeysPath), nil}
 	decideFields       = &form{"decide", func(r *http.Request) string { return r.URL.Path }, []string{"reason"}}
 
-	forms = []*form{askFields, depositFields, refundFields, asTypedFields, refineFields, confirmFields, searchFields, daysFields, withdrawFields, signUpFields, signInFields, passwordFields, resetFields, forgotFields, sessionsFields, tokenFields, revokeFields, factorFields, codeFields, exportFields, erasureFields, keepFields, findFields, adjustFields, orderErasureFields, orderKeepFields, accessFields, endAllFields, decideFields, filmFields, removeFields, uploadFields, takeFields, undoFields, synonymsFields, dropSynonymsFields}
+	forms = []*form{askFields, depositFields, refundFields, asTypedFields, refineFields, confirmFields, searchFields, daysFields, withdrawFields, signUpFields, signInFields, passwordFields, resetFields, forgotFields, sessionsFields, tokenFields, revokeFields, factorFields, passkeyFields, dropPasskeyFields, codeFields, exportFields, erasureFields, keepFields, findFields, adjustFields, orderErasureFields, orderKeepFields, accessFields, endAllFields, decideFields, filmFields, removeFields, uploadFields, takeFields, undoFields, synonymsFields, dropSynonymsFields}
 )
 
 // draft is what was typed into a form, and its refusal, if any. It is passed to the

@@ -150,21 +150,32 @@ func (p *Pages) codeForm(pc *pageContext) error {
 }
 
 func (pc *pageContext) showCode(status int, d draft) error {
+	pc.acceptsPasskey = func() (bool, error) { return pc.pages.Auth.CanSignInByPasskey(pc.r, pc.ticket()) }
 	return pc.showSign(codeFields, status, d)
 }
 
-// code is the second step of a sign-in. One that took too long begins again.
+// code is the second step of a sign-in, by a code or a passkey.
 func (p *Pages) code(pc *pageContext) error {
-	back := local(pc.r.PostForm.Get("back"))
-	err := p.Auth.FinishSignIn(pc.w, pc.r, pc.ticket(), pc.r.PostForm.Get("code"))
-	refusal := domain.RefusalIn(err)
-	switch {
-	case refusal != nil && refusal.Code == domain.InvalidCredentials:
-		pc.setCookie(ticketCookie, "", codePath, -1)
-		return pc.redirectAfter("/web/signin?back="+url.QueryEscape(back), flash{kind: flashSlow})
-	case err != nil:
+	var err error
+	if answer := pc.r.PostForm.Get("credential"); answer != "" {
+		err = p.Auth.FinishSignInByPasskey(pc.w, pc.r, pc.ticket(), []byte(answer))
+	} else {
+		err = p.Auth.FinishSignIn(pc.w, pc.r, pc.ticket(), pc.r.PostForm.Get("code"))
+	}
+	if err != nil {
+		return pc.unfinished(err)
+	}
+	pc.setCookie(ticketCookie, "", codePath, -1)
+	return pc.redirectAfter(local(pc.r.PostForm.Get("back")), flash{kind: flashSignedIn})
+}
+
+// unfinished is the answer to a second step that is refused. A sign-in that took too long begins
+// again.
+func (pc *pageContext) unfinished(err error) error {
+	if refusal := domain.RefusalIn(err); refusal == nil || refusal.Code != domain.InvalidCredentials {
 		return pc.refused(codeFields, err, pc.showCode)
 	}
 	pc.setCookie(ticketCookie, "", codePath, -1)
-	return pc.redirectAfter(back, flash{kind: flashSignedIn})
+	back := local(pc.r.PostForm.Get("back"))
+	return pc.redirectAfter("/web/signin?back="+url.QueryEscape(back), flash{kind: flashSlow})
 }

@@ -38,6 +38,8 @@ const (
 	flashToken     flashKind = "token"
 	flashFactor    flashKind = "factor"
 	flashNoFactor  flashKind = "nofactor"
+	flashPasskey   flashKind = "passkey"
+	flashNoPasskey flashKind = "nopasskey"
 	flashSlow      flashKind = "slow"
 	flashErasure   flashKind = "erasure"
 	flashKept      flashKind = "kept"
@@ -122,6 +124,10 @@ func (n flash) sentence(l *Language) string {
 		return l.T("note.factor")
 	case flashNoFactor:
 		return l.T("note.nofactor")
+	case flashPasskey:
+		return l.T("note.passkey")
+	case flashNoPasskey:
+		return l.T("note.nopasskey")
 	case flashSlow:
 		return l.T("note.slow")
 	case flashErasure:

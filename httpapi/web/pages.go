@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/go-webauthn/webauthn/protocol"
 	"github.com/pquerna/otp"
 
 	"kassa/catalog"
@@ -106,6 +107,15 @@ type Authenticator interface {
 	ConfirmFactor(ctx context.Context, who identity.Person, code string) ([]string, error)
 	GiveCode(ctx context.Context, who identity.Person, code string) error
 	DropFactor(r *http.Request, who identity.Person, password string) error
+	Passkeys(ctx context.Context, u domain.UserID) ([]vault.Passkey, error)
+	PasskeyAddress(r *http.Request) (address string, here bool)
+	CanGivePasskey(r *http.Request, who identity.Person) (bool, error)
+	CanSignInByPasskey(r *http.Request, ticket string) (bool, error)
+	OfferPasskey(r *http.Request, who identity.Person, password string) (*protocol.CredentialCreation, error)
+	AddPasskey(r *http.Request, who identity.Person, name string, answer []byte) (vault.Passkey, error)
+	DropPasskey(r *http.Request, who identity.Person, id vault.PasskeyID, password string) error
+	AskPasskeyAtSignIn(r *http.Request, ticket string) (*protocol.CredentialAssertion, error)
+	FinishSignInByPasskey(w http.ResponseWriter, r *http.Request, ticket string, answer []byte) error
 	RequireFactor(ctx context.Context, who identity.Person) error
 	StartSession(ctx context.Context, w http.ResponseWriter, r *http.Request, u domain.UserID, password string) (vault.SessionID, error)
 	ChangePassword(ctx context.Context, w http.ResponseWriter, r *http.Request, who identity.Person, was, password string) error
@@ -225,6 +235,13 @@ func (p *Pages) Handler() http.Handler {
 	get(factorPath+"/remove", anyone, redirectTo(factorPath))
 	post(factorPath+"/remove", members, factorFields, p.dropFactor)
 
+	get(passkeysPath, members, p.passkeys)
+	post(passkeysPath, members, passkeyFields, p.addPasskey)
+	get(newPasskeyPath, members, p.newPasskey)
+	post(newPasskeyPath, members, passkeyFields, p.offerPasskey)
+	get(passkeysPath+"/remove", anyone, redirectTo(passkeysPath))
+	post(passkeysPath+"/remove", members, dropPasskeyFields, p.dropPasskey)
+
 	get("/web/signup", anyone, p.signUpForm)
 	post("/web/signup", anyone, signUpFields, p.signUp)
 	get("/web/forgot", anyone, p.forgotForm)
@@ -235,6 +252,8 @@ func (p *Pages) Handler() http.Handler {
 	post("/web/signin", anyone, signInFields, p.signIn)
 	get(codePath, anyone, p.codeForm)
 	post(codePath, anyone, codeFields, p.code)
+	get(askPasskeyPath, anyone, redirectTo(codePath))
+	post(askPasskeyPath, anyone, codeFields, p.askPasskey)
 	get("/web/signout", anyone, redirectTo("/web"))
 	post("/web/signout", anyone, nil, p.signOut)
 	get("/web/lang", anyone, p.setLanguage)

@@ -130,6 +130,7 @@ var formRefusals = []domain.Code{domain.InvalidAmount, domain.InvalidEmail, doma
 	problem.InvalidName, problem.InvalidScope, problem.TooManyTokens,
 	problem.InvalidMoment, problem.InvalidFilter, problem.Archived,
 	problem.WrongCode, problem.CodeRequired, problem.SecondFactorRequired, problem.FactorActive, problem.NoFactor,
+	problem.WrongPasskey, problem.PasskeyCopied, problem.NoPasskey, problem.TooManyPasskeys, problem.PasskeysUnavailable,
 	domain.InvalidMovies, domain.ConversationClosed, domain.RefinementsOff, domain.RefinementLimit, domain.RefinementPending, domain.NewerAnswer,
 	domain.ProposalEnded, domain.OwnProposal, domain.TooManyProposals, domain.AdminDailyLimit}
 

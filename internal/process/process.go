@@ -49,6 +49,7 @@ type Surface struct {
 	PublicEntries bool                 // anybody may read the log's entries
 	AdminFactor   bool                 // admins need a second factor
 	Secure        bool                 // browsers come by https only
+	PublicURL     string               // address as browsers have it, for passkeys; "": not known
 	Hosts         []string             // by which it may be called; none: any
 	Origins       []string             // whose pages may use the API
 	Proxies       []netip.Prefix       // whose X-Forwarded-For counts

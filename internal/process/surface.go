@@ -39,6 +39,7 @@ func (p *process) server() *httpapi.Server {
 	door := &identity.Authenticator{Users: h, Vault: s.Vault, Accounts: s.Store, Views: s.Views, Problems: problems, Now: time.Now,
 		Secure: set.Secure, Proxies: set.Proxies, Limits: identity.Limits{Off: set.NoLimits},
 		Security: p.Security.Hashing(s.Vault.LogHash)}
+	door.PublicURL, door.Hosts = set.PublicURL, set.Hosts
 	door.Mails, door.AdminFactor = p.App.Mail != nil, set.AdminFactor
 	if s.Tries != nil {
 		door.Tries = s.Tries
