@@ -41,7 +41,7 @@ func TestAttestedViews(t *testing.T) {
 		views := served()
 		must(t, memory.Replay(t.Context(), h.store))
 		inMemory := memory.States()
-		if len(views) != 5 || len(inMemory) != 3 {
+		if len(views) != 6 || len(inMemory) != 3 {
 			t.Fatalf("attested are %v, in memory %v", views, inMemory)
 		}
 		for _, v := range inMemory {

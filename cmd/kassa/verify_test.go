@@ -107,7 +107,7 @@ func TestVerifyComparesWhatIsServed(t *testing.T) {
 	}
 	code, out, _ = kassa(t, "verify", "--database-url", reader, "--json")
 	var v verdict
-	if err := json.Unmarshal([]byte(out), &v); err != nil || code != exitFailed || v.OK || len(v.Faults) != 1 || len(v.Views) != 5 {
+	if err := json.Unmarshal([]byte(out), &v); err != nil || code != exitFailed || v.OK || len(v.Faults) != 1 || len(v.Views) != 6 {
 		t.Fatalf("exit code %d, %s", code, out)
 	}
 	if f := v.Faults[0]; f.Code != audit.ViewDiffers || f.View != "balances_v2" || f.Key != `user_id="u_1_1"` || f.Position != v.Size {
