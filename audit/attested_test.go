@@ -54,13 +54,13 @@ func TestAttestedViews(t *testing.T) {
 	}
 	report, err := h.verify(t)
 	must(t, err)
-	if report.Attested.States != 15 || report.Attested.Unknown != nil {
+	if report.Attested.States != 18 || report.Attested.Unknown != nil {
 		t.Errorf("compared were %+v", report.Attested)
 	}
 
 	must(t, h.views.CatchUp(t.Context()))
 	for lies, tt := range [][2]string{{"balances_v2", `held = held + 1`}, {"transactions_v2", `amount = amount + 1`}, {"predictions_v4", `price = price + 1`},
-		{"trial_v2", `amount = amount + 1`}, {"users_v1", `admin = NOT admin`}} {
+		{"trial_v2", `amount = amount + 1`}, {"days_v1", `amount = amount + 1`}, {"users_v1", `admin = NOT admin`}} {
 		view, change := tt[0], tt[1]
 		h.exec(t, `UPDATE kassa_views.`+view+` SET `+change)
 		at := attest(t, h.store, eventstore.Version(3+lies), served())
