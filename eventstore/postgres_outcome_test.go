@@ -53,7 +53,7 @@ func TestOutcomeOfDatabaseFaults(t *testing.T) {
 	} {
 		for i, way := range []string{"under the head's lock", "on condition"} {
 			t.Run(tt.name+", "+way, func(t *testing.T) {
-				patience := map[bool]string{true: "100", false: "0"}[tt.during == ""] // in milliseconds
+				patience := map[bool]string{true: "2000", false: "0"}[tt.during == ""] // in milliseconds
 				exec(`DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET lock_timeout = ` + patience + `', current_database()); END $$`)
 				seed += 2
 				store, workload := inPostgres(t, url)(), eventstoretest.NewWorkload(seed, 5)

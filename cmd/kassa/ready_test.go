@@ -127,7 +127,7 @@ func TestDatabaseBusy(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	exec(`DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET lock_timeout = 300', current_database()); END $$`)
+	exec(`DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET lock_timeout = 1000', current_database()); END $$`)
 	s := serve(t, data, "--database-url", database, "--amqp-url", bustest.New(t).Address)
 	ada := s.signUp(t, newHTTP(), "ada@example.com")
 	exec(`BEGIN;
