@@ -14,7 +14,6 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/go-webauthn/webauthn/protocol"
 	"github.com/pquerna/otp"
 
 	"kassa/catalog"
@@ -107,15 +106,7 @@ type Authenticator interface {
 	ConfirmFactor(ctx context.Context, who identity.Person, code string) ([]string, error)
 	GiveCode(ctx context.Context, who identity.Person, code string) error
 	DropFactor(r *http.Request, who identity.Person, password string) error
-	Passkeys(ctx context.Context, u domain.UserID) ([]vault.Passkey, error)
-	PasskeyAddress(r *http.Request) (address string, here bool)
-	CanGivePasskey(r *http.Request, who identity.Person) (bool, error)
-	CanSignInByPasskey(r *http.Request, ticket string) (bool, error)
-	OfferPasskey(r *http.Request, who identity.Person, password string) (*protocol.CredentialCreation, error)
-	AddPasskey(r *http.Request, who identity.Person, name string, answer []byte) (vault.Passkey, error)
-	DropPasskey(r *http.Request, who identity.Person, id vault.PasskeyID, password string) error
-	AskPasskeyAtSignIn(r *http.Request, ticket string) (*protocol.CredentialAssertion, error)
-	FinishSignInByPasskey(w http.ResponseWriter, r *http.Request, ticket string, answer []byte) error
+	passkeyAuthenticator
 	RequireFactor(ctx context.Context, who identity.Person) error
 	StartSession(ctx context.Context, w http.ResponseWriter, r *http.Request, u domain.UserID, password string) (vault.SessionID, error)
 	ChangePassword(ctx context.Context, w http.ResponseWriter, r *http.Request, who identity.Person, was, password string) error

@@ -1,8 +1,11 @@
 package web
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
+
+	"github.com/go-webauthn/webauthn/protocol"
 
 	"kassa/domain"
 	"kassa/httpapi/identity"
@@ -15,6 +18,19 @@ const (
 	newPasskeyPath = passkeysPath + "/new"
 	askPasskeyPath = codePath + "/passkey"
 )
+
+// passkeyAuthenticator is the part of Authenticator for passkeys.
+type passkeyAuthenticator interface {
+	Passkeys(ctx context.Context, u domain.UserID) ([]vault.Passkey, error)
+	PasskeyAddress(r *http.Request) (address string, here bool)
+	CanGivePasskey(r *http.Request, who identity.Person) (bool, error)
+	CanSignInByPasskey(r *http.Request, ticket string) (bool, error)
+	OfferPasskey(r *http.Request, who identity.Person, password string) (*protocol.CredentialCreation, error)
+	AddPasskey(r *http.Request, who identity.Person, name string, answer []byte) (vault.Passkey, error)
+	DropPasskey(r *http.Request, who identity.Person, id vault.PasskeyID, password string) error
+	AskPasskeyAtSignIn(r *http.Request, ticket string) (*protocol.CredentialAssertion, error)
+	FinishSignInByPasskey(w http.ResponseWriter, r *http.Request, ticket string, answer []byte) error
+}
 
 // passkeysPage lists a person's passkeys; its page of a new one has no list.
 type passkeysPage struct {
