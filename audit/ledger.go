@@ -20,7 +20,7 @@ type Ledger struct {
 	Kept      *eventstore.Head // an earlier head that the log must continue; nil for none
 	Signed    []SignedHead     // heads that were signed, each of which the log must continue
 	Progress  Progress         // nil, or called while the log is replayed
-	// Proved is a file in which a run that finds no fault keeps what it proved, and from
+	// Proved is a file in which a run that finds no fault of the log keeps what it proved, and from
 	// which a later one goes on; "" for none. A run that goes on proves that the log
 	// continues the log of then, by the tree. It does not read the earlier entries again,
 	// and does not compare the served tables. The file is believed: nothing signs it.
@@ -49,6 +49,7 @@ type Progress func(at, of eventstore.Position)
 
 // Verify proves the log as the function Verify does, and then that
 //
+//   - what the service attested of its views is what the log gives;
 //   - no follower of the log and no view is ahead of it;
 //   - every row of every served table is what the log gives at the table's position;
 //   - nobody whom the log says to be erased has a key in the vault;
@@ -87,7 +88,7 @@ func (l Ledger) verify(ctx context.Context, found *Faults) (Report, error) {
 		}
 		checks = append(checks, views.check)
 	}
-	report, err := verifyLog(ctx, l.Store, part, found, checks, verifyOptions{l.Progress, l.Proved})
+	report, err := verifyLog(ctx, l.Store, part, found, checks, verifyOptions{l.Progress, l.Proved, true})
 	if err != nil {
 		return report, err
 	}

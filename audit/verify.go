@@ -75,7 +75,6 @@ type Check func(eventstore.Recorded) error
 //   - every entry could have been written by its actor, for its cause; see rules.go;
 //   - questions are charged with the price that was set before them, since there are such prices;
 //   - snapshots are the fold at their version;
-//   - what the service attested of its views is what the log gives;
 //   - all credits, bought and given separately, of the house and of users, sum to zero.
 //
 // The entries of an archived part of the log are not read: see Ledger.Archives.
@@ -102,6 +101,7 @@ func Verify(ctx context.Context, store *eventstore.Store, checks ...Check) (Repo
 type verifyOptions struct {
 	progress Progress
 	proved   string // see Ledger.Proved
+	states   bool   // compare the attested states of the views with the log
 }
 
 func verifyLog(ctx context.Context, store *eventstore.Store, part archivedPart, found *Faults, checks []Check, o verifyOptions) (_ Report, err error) {
@@ -124,7 +124,7 @@ func verifyLog(ctx context.Context, store *eventstore.Store, part archivedPart, 
 	if o.proved != "" {
 		err = r.resume(ctx, o.proved)
 	}
-	if err == nil && r.at == 0 && (part.upTo() == 0 || part.files != nil) {
+	if err == nil && o.states && r.at == 0 && (part.upTo() == 0 || part.files != nil) {
 		if r.attests, err = readStates(ctx, FullLog{Store: store, Archives: part.files}); err == nil {
 			r.checks = append(slices.Clip(checks), r.attests.check)
 		}
@@ -137,6 +137,9 @@ func verifyLog(ctx context.Context, store *eventstore.Store, part archivedPart, 
 		if err := r.keep(o.proved); err != nil {
 			return r.report, fmt.Errorf("keep what was proved: %w", err)
 		}
+	}
+	if r.attests != nil { // only now: a state that was wrong once says nothing against the log
+		found.insert(r.attests.differ)
 	}
 	r.report.Duration = time.Since(start)
 	return r.report, found.take(err)

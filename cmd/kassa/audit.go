@@ -244,6 +244,6 @@ func (i auditImport) verify(ctx context.Context, each audit.Progress) error {
 	if err != nil {
 		return err
 	}
-	_, err = audit.Ledger{Store: l.Store, Alone: true}.Verify(ctx)
+	_, err = audit.Verify(ctx, l.Store)
 	return errors.Join(err, l.Close())
 }

@@ -8,11 +8,16 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
+
+	"kassa/domain"
+	"kassa/eventstore"
 )
 
 // An auditor exports the log with a login that may only read, verifies the file by itself,
 // and loads it into an empty ledger, which has the same head. A changed file is refused with
-// the position, and nothing of it is loaded.
+// the position, and nothing of it is loaded. A view that was wrong once, and attested so, is
+// found, and keeps nobody from loading the log or from recovering it.
 func TestExportVerifyImport(t *testing.T) {
 	address, _, store := lived(t)
 	head, err := store.Head(t.Context())
@@ -64,6 +69,14 @@ func TestExportVerifyImport(t *testing.T) {
 	if list, err := os.ReadDir(empty); err != nil || len(list) > 0 {
 		t.Errorf("a refused import left %v, %v", list, err)
 	}
+	wrong := domain.ViewsAttested{Program: "test", Views: []domain.AttestedView{{View: "balances_v2", Position: 1, State: strings.Repeat("0", 64)}}}
+	_, err = store.Append(t.Context(), eventstore.Append{Time: time.Now(), Actor: "system:attester", Cause: eventstore.ByPosition(1),
+		Writes: []eventstore.Write{{Stream: eventstore.AttestationsStream, Events: []domain.Event{wrong}}}})
+	must(t, err)
+	must(t, os.WriteFile(file, []byte(ok("The head at their end", "audit", "export", "--database-url", login)), 0o600))
+	refused(exitFailed, "state_differs", "verify", "--export-file", file)
+	ok("The ledger has the", "audit", "import", file, "--data", empty)
+	ok("was replayed", "recover", "--data", empty, "--unproved")
 }
 
 // askThePast tries the commands that read what was: as tables, and as JSON.
