@@ -108,7 +108,7 @@ func TestStatesFollowTheLog(t *testing.T) {
 	if len(entries) > 400 {
 		entries = entries[:400]
 	}
-	for _, view := range []string{"balances_v2", "predictions_v4", "transactions_v2", "trial_v2", "users_v1"} {
+	for _, view := range []string{"balances_v2", "days_v1", "predictions_v4", "transactions_v2", "trial_v2", "users_v1"} {
 		step, seen := projections.StatedBy(view), map[string]bool{}
 		for i := range entries {
 			must(t, step.Apply(entries[i:i+1]))

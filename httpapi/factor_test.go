@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"context"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -9,7 +10,9 @@ import (
 
 	"github.com/pquerna/otp/totp"
 
+	"kassa/commands"
 	"kassa/domain"
+	"kassa/eventstore"
 	"kassa/httpapi/identity"
 	"kassa/httpapi/problem"
 	"kassa/vault"
@@ -90,6 +93,37 @@ func TestSecondFactor(t *testing.T) {
 	if want(t, state, http.StatusOK, ""); !strings.Contains(state.Body.String(), `"active":true`) || !strings.Contains(state.Body.String(), `"recovery_codes":9`) {
 		t.Errorf("it is %s", state.Body)
 	}
+}
+
+// A lock by another process counts for the last step of a sign-in, however short a time ago this
+// one has read the account.
+func TestALockRefusesTheCode(t *testing.T) {
+	w := newFixture(t, identity.Limits{Off: true})
+	ada := w.addUser("ada")
+	h := w.server.Handler()
+	d, _ := w.setUp(h, "ada", w.cookie(w.signIn(h, "ada")))
+	code, request := d.code(), httptest.NewRequest("POST", "/", nil)
+	ticket, err := w.server.Identity.HalfSignIn(httptest.NewRecorder(), request, email("ada"), password("ada"))
+	if err != nil || ticket == "" {
+		t.Fatalf("the first step gave %q, %v", ticket, err)
+	}
+	there := w.env.Process()
+	w.server.Identity.Accounts = justRead{w.store}
+	if _, err := there.Lock(t.Context(), commands.Order{User: ada, By: "olga"}); err != nil {
+		t.Fatal(err)
+	}
+	answer := httptest.NewRecorder()
+	err = w.server.Identity.FinishSignIn(answer, request, ticket, code)
+	if refusal := domain.RefusalIn(err); refusal == nil || refusal.Code != domain.Locked || len(answer.Result().Cookies()) > 0 {
+		t.Errorf("the second step gave %v and %v", err, answer.Header())
+	}
+}
+
+// justRead remembers accounts as they were before the other process's entry.
+type justRead struct{ *eventstore.Store }
+
+func (j justRead) AccountWithin(ctx context.Context, u domain.UserID, _ time.Duration) (eventstore.Loaded, error) {
+	return eventstore.Loaded{Account: domain.Account{User: u}}, nil
 }
 
 // What could cost the account, its data or others' credits takes a code of the last ten

@@ -325,47 +325,54 @@ func (q asked) row(id domain.PredictionID) (figure, int64) {
 
 // dayRows are the rows that a log gives.
 type dayRows struct {
-	sums  figures
-	asked map[domain.PredictionID]asked
+	sums  named[figure, int64]
+	asked named[domain.PredictionID, asked]
 	saved bool // the table has sums alone
 }
 
 func newDayRows(saved bool) dayRows {
-	return dayRows{figures{}, map[domain.PredictionID]asked{}, saved}
+	return dayRows{newNamed[figure, int64](), newNamed[domain.PredictionID, asked](), saved}
 }
 
 func (r dayRows) apply(batch []eventstore.Recorded, _ func(Row)) error {
 	d := foldDays(batch)
-	for row, n := range d.sums {
-		r.sums[row] += n
-	}
 	for id, q := range d.asked {
-		r.asked[id] = q
+		r.asked.set(id, q)
 	}
 	for _, s := range slices.Concat(d.ended, d.confirmed) {
-		q, there := r.asked[s.id]
+		q, there := r.asked.now[s.id]
 		if s.ends && !there {
 			return fmt.Errorf("%w: %s", domain.ErrBroken, notOpen)
 		}
-		r.sums.say(s, q)
+		d.sums.say(s, q)
 		if s.ends && !q.followUp {
-			delete(r.asked, s.id)
+			r.asked.delete(s.id)
 		}
+	}
+	for row, n := range d.sums {
+		r.sums.set(row, r.sums.now[row]+n)
 	}
 	return nil
 }
 
 func (r dayRows) rest(each func(Row)) {
-	for row, n := range r.sums {
-		giveAll(dayFields(row, n), each)
-	}
-	if r.saved {
-		return
-	}
-	for id, q := range r.asked {
-		giveAll(dayFields(q.row(id)), each)
+	r.sums.rest(dayFields, each)
+	if !r.saved {
+		r.asked.rest(askedFields, each)
 	}
 }
+
+func (r dayRows) noted() expectation {
+	r.sums, r.asked = r.sums.noted(), r.asked.noted()
+	return r
+}
+
+func (r dayRows) changed(each func(was bool, row Row)) {
+	r.sums.changed(dayFields, each)
+	r.asked.changed(askedFields, each)
+}
+
+func askedFields(id domain.PredictionID, q asked) []field { return dayFields(q.row(id)) }
 
 func dayFields(row figure, amount int64) []field {
 	return []field{{"day", row.Date.Time(), key}, {"measure", row.Measure, key}, {"item", row.Item, key}, {"amount", amount, rest}}

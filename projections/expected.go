@@ -140,51 +140,77 @@ type wholeRows[K ~string, V any] struct {
 }
 
 // named are rows by their names.
-type named[K ~string, V any] struct {
+type named[K comparable, V any] struct {
 	now    map[K]V
 	before map[K]*V // of those that were changed since then, as they were; nil for one that is new. Without the map nothing is noted
 }
 
+func newNamed[K comparable, V any]() named[K, V] { return named[K, V]{now: map[K]V{}} }
+
 func (n named[K, V]) set(name K, row V) {
-	if n.before != nil {
-		if _, noted := n.before[name]; !noted {
-			n.before[name] = nil
-			if was, there := n.now[name]; there {
-				n.before[name] = &was
-			}
-		}
-	}
+	n.note(name)
 	n.now[name] = row
 }
 
+func (n named[K, V]) delete(name K) {
+	n.note(name)
+	delete(n.now, name)
+}
+
+func (n named[K, V]) note(name K) {
+	if n.before == nil {
+		return
+	}
+	if _, noted := n.before[name]; noted {
+		return
+	}
+	n.before[name] = nil
+	if was, there := n.now[name]; there {
+		n.before[name] = &was
+	}
+}
+
+func (n named[K, V]) noted() named[K, V] {
+	n.before = map[K]*V{}
+	return n
+}
+
+// rest gives each all rows.
+func (n named[K, V]) rest(fields func(K, V) []field, each func(Row)) {
+	for name, row := range n.now {
+		giveAll(fields(name, row), each)
+	}
+}
+
+// changed is that of noting.
+func (n named[K, V]) changed(fields func(K, V) []field, each func(was bool, row Row)) {
+	for name, before := range n.before {
+		if before != nil {
+			giveAll(fields(name, *before), func(row Row) { each(true, row) })
+		}
+		if row, there := n.now[name]; there {
+			giveAll(fields(name, row), func(row Row) { each(false, row) })
+		}
+	}
+	clear(n.before)
+}
+
 func newWholeRows[K ~string, V any](fold func(named[K, V], []eventstore.Recorded) error, fields func(K, V) []field) wholeRows[K, V] {
-	return wholeRows[K, V]{named[K, V]{now: map[K]V{}}, fold, fields}
+	return wholeRows[K, V]{newNamed[K, V](), fold, fields}
 }
 
 func (w wholeRows[K, V]) apply(batch []eventstore.Recorded, _ func(Row)) error {
 	return w.fold(w.rows, batch)
 }
 
-func (w wholeRows[K, V]) rest(each func(Row)) {
-	for name, row := range w.rows.now {
-		giveAll(w.fields(name, row), each)
-	}
-}
+func (w wholeRows[K, V]) rest(each func(Row)) { w.rows.rest(w.fields, each) }
 
 func (w wholeRows[K, V]) noted() expectation {
-	w.rows.before = map[K]*V{}
+	w.rows = w.rows.noted()
 	return w
 }
 
-func (w wholeRows[K, V]) changed(each func(was bool, row Row)) {
-	for name, before := range w.rows.before {
-		if before != nil {
-			giveAll(w.fields(name, *before), func(row Row) { each(true, row) })
-		}
-		giveAll(w.fields(name, w.rows.now[name]), func(row Row) { each(false, row) })
-	}
-	clear(w.rows.before)
-}
+func (w wholeRows[K, V]) changed(each func(was bool, row Row)) { w.rows.changed(w.fields, each) }
 
 func (balances) Expect() expectation {
 	return newWholeRows(expectBalances, balanceFields)

@@ -261,7 +261,7 @@ func (a *Authenticator) finishSignIn(w http.ResponseWriter, r *http.Request, tic
 	if way, err = check(u); err != nil {
 		return u, way, err
 	}
-	if err = a.unlocked(ctx, u); err == nil {
+	if err = a.unlockedNow(ctx, u); err == nil { // a lock ends sessions, but none that begins behind it
 		err = a.endSession(r)
 	}
 	if err == nil {

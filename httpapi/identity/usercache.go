@@ -46,13 +46,26 @@ func (k *userCache) seenAt() *lru.Cache[domain.UserID, seen] {
 // is only believed of the log as it is now.
 func (a *Authenticator) unlocked(ctx context.Context, u domain.UserID) error {
 	loaded, err := a.Accounts.AccountWithin(ctx, u, recheck)
-	if err == nil && !loaded.Fresh && loaded.Account.MayAct() != nil {
-		loaded, err = a.Accounts.Refresh(ctx, u)
-	}
-	if err != nil {
-		return fmt.Errorf("read whether %s is locked: %w", u, err)
+	switch {
+	case err != nil:
+		return lockUnread(u, err)
+	case !loaded.Fresh && loaded.Account.MayAct() != nil:
+		return a.unlockedNow(ctx, u)
 	}
 	return loaded.Account.MayAct()
+}
+
+// unlockedNow refuses a user whose account is locked in the log as it is now.
+func (a *Authenticator) unlockedNow(ctx context.Context, u domain.UserID) error {
+	loaded, err := a.Accounts.Refresh(ctx, u)
+	if err != nil {
+		return lockUnread(u, err)
+	}
+	return loaded.Account.MayAct()
+}
+
+func lockUnread(u domain.UserID, err error) error {
+	return fmt.Errorf("read whether %s is locked: %w", u, err)
 }
 
 // userOnly is person for UserOnly. Commands are decided on the log.
