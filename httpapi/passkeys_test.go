@@ -288,11 +288,13 @@ func TestAddressOfPasskeys(t *testing.T) {
 		here    bool
 	}{
 		{"no settings", &identity.Authenticator{}, "localhost:8080", "http://localhost:8080", true},
-		{"no settings, an address", &identity.Authenticator{}, "127.0.0.1:8080", "http://localhost", false},
+		{"no settings, an address", &identity.Authenticator{}, "127.0.0.1:8080", "http://localhost:8080", false},
+		{"no settings, an address of IPv6", &identity.Authenticator{}, "[::1]:8080", "http://localhost:8080", false},
 		{"no settings, a name", &identity.Authenticator{}, "kassa.example", "http://localhost", false},
 		{"a name without https", &identity.Authenticator{Hosts: []string{"kassa.example"}}, "kassa.example", "", false},
 		{"a name", &identity.Authenticator{Hosts: []string{"Kassa.example", "www.kassa.example"}, Secure: true}, "kassa.example:8443", "https://kassa.example:8443", true},
 		{"another of the names", &identity.Authenticator{Hosts: []string{"kassa.example", "www.kassa.example"}, Secure: true}, "www.kassa.example", "https://kassa.example", false},
+		{"another of the names, with a port", &identity.Authenticator{Hosts: []string{"kassa.example", "www.kassa.example"}, Secure: true}, "www.kassa.example:8443", "https://kassa.example:8443", false},
 		{"a local name", &identity.Authenticator{Hosts: []string{"kassa.localhost"}}, "kassa.localhost:80", "http://kassa.localhost:80", true},
 		{"an address as a name", &identity.Authenticator{Hosts: []string{"192.0.2.7"}, Secure: true}, "192.0.2.7", "", false},
 		{"an address of IPv6", &identity.Authenticator{PublicURL: "https://[2001:db8::1]"}, "[2001:db8::1]", "", false},

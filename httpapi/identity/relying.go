@@ -2,6 +2,7 @@ package identity
 
 import (
 	"fmt"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -24,22 +25,19 @@ func (a *Authenticator) PasskeyAddress(r *http.Request) (address string, here bo
 	if a.Secure {
 		asked.Scheme = "https"
 	}
-	own := a.ownAddress(asked.Scheme)
+	own := a.ownAddress(asked)
 	name := own.Hostname()
 	local := name == "localhost" || strings.HasSuffix(name, ".localhost")
 	switch {
 	case protocol.ValidateRPID(name) != nil, own.Scheme != "https" && !local:
 		return "", false
-	case asked.Hostname() != name:
-		return own.String(), false
-	case a.PublicURL == "": // the port is in no setting
-		return asked.String(), true
 	}
-	return own.String(), true
+	return own.String(), asked.Hostname() == name
 }
 
-// ownAddress is the address of the settings, as browsers write an origin.
-func (a *Authenticator) ownAddress(scheme string) url.URL {
+// ownAddress is the address of the settings, as browsers write an origin. Without a public one
+// its scheme and port are those of the address that was asked for: they are in no setting.
+func (a *Authenticator) ownAddress(asked url.URL) url.URL {
 	if public, err := url.Parse(strings.ToLower(a.PublicURL)); err == nil && public.Host != "" {
 		own := url.URL{Scheme: public.Scheme, Host: public.Host}
 		if own.Port() == map[string]string{"http": "80", "https": "443"}[own.Scheme] {
@@ -47,10 +45,14 @@ func (a *Authenticator) ownAddress(scheme string) url.URL {
 		}
 		return own
 	}
+	name := "localhost"
 	if len(a.Hosts) > 0 {
-		return url.URL{Scheme: scheme, Host: strings.ToLower(a.Hosts[0])}
+		name = strings.ToLower(a.Hosts[0])
 	}
-	return url.URL{Scheme: scheme, Host: "localhost"}
+	if port := asked.Port(); port != "" {
+		name = net.JoinHostPort(name, port)
+	}
+	return url.URL{Scheme: asked.Scheme, Host: name}
 }
 
 // relyingParty is the service as WebAuthn names it. The refusal is passkeys_unavailable.

@@ -22,12 +22,13 @@ func (h *fixture) byName() { h.url = strings.Replace(h.url, "127.0.0.1", "localh
 // needs; codes go on, and passkeys are listed and removed.
 func TestPasskeyPages(t *testing.T) {
 	h := newFixture(t, options{bonus: bonus})
+	local := strings.Replace(h.url, "127.0.0.1", "localhost", 1)
 	g := h.member("en", "anna@example.org")
 	g.open("/web/account/factor/passkeys").shows("First turn on the second factor.", "You have no passkeys.").follow("Set up").at("/web/account/factor")
 	g.open("/web/account/factor/passkeys/new").shows("First turn on the second factor.")
 	secret := h.setUp(g)
-	g.open("/web/account/factor").follow("Manage passkeys").at("/web/account/factor/passkeys").shows("Passkeys work only at this address: http://localhost").lacks("Add a passkey")
-	g.open("/web/account/factor/passkeys/new").shows("Passkeys work only at this address: http://localhost")
+	g.open("/web/account/factor").follow("Manage passkeys").at("/web/account/factor/passkeys").shows("Passkeys work only at this address: "+local).lacks("Add a passkey")
+	g.open("/web/account/factor/passkeys/new").shows("Passkeys work only at this address: " + local)
 	passkeys := map[string]vault.PasskeyID{}
 	for _, name := range []string{"phone", "key"} {
 		made, ok, err := h.vault.AddPasskey(t.Context(), h.env.User("anna@example.org"), vault.Passkey{Name: name, Credential: vault.Credential{ID: []byte(name), PublicKey: []byte("a key")}}, h.now())
