@@ -99,7 +99,7 @@ func (s *Server) dropPasskey(w http.ResponseWriter, r *http.Request) error {
 		return domain.Reject(problem.PasskeyNotFound, "you have no such passkey")
 	}
 	who, _ := identity.From(r.Context())
-	if err := s.Identity.DropPasskey(r, who, id, password); err != nil {
+	if _, err := s.Identity.DropPasskey(r, who, id, password); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)

@@ -80,8 +80,9 @@ type passkeys interface {
 	// for that before. markCopied has it refused from then on; false where it is not there.
 	usePasskey(ctx context.Context, u domain.UserID, credentialHash []byte, count uint32, now time.Time) (bool, error)
 	markCopied(ctx context.Context, u domain.UserID, credentialHash []byte, now time.Time) (bool, error)
-	// The prefix is that of a credential's hash.
-	dropPasskey(ctx context.Context, u domain.UserID, prefix []byte) (bool, error)
+	// The prefix is that of a credential's hash. With a copied one all sessions but that of the
+	// other prefix end, and all personal tokens.
+	dropPasskey(ctx context.Context, u domain.UserID, prefix, but []byte) (dropped, copied bool, err error)
 }
 
 // NewChallenge gives what an authenticator is to sign within ChallengeLife, in place of what
@@ -170,13 +171,14 @@ func (v *Vault) UsePasskey(ctx context.Context, u domain.UserID, credential []by
 	return ok, copied, nil
 }
 
-// DropPasskey deletes one of a person's passkeys; false where they have no such one.
-func (v *Vault) DropPasskey(ctx context.Context, u domain.UserID, id PasskeyID) (bool, error) {
-	dropped, err := v.db.dropPasskey(ctx, u, prefixOf(string(id)))
-	if err != nil {
-		return false, fmt.Errorf("delete a passkey of %s: %w", u, written(err))
+// DropPasskey deletes one of a person's passkeys; dropped is false where they have no such one.
+// With one that may have been copied, which copied reports, all of the person's sessions but one
+// end, and all their personal tokens: a copy may have opened them.
+func (v *Vault) DropPasskey(ctx context.Context, u domain.UserID, id PasskeyID, but SessionID) (dropped, copied bool, err error) {
+	if dropped, copied, err = v.db.dropPasskey(ctx, u, prefixOf(string(id)), but.prefix()); err != nil {
+		return false, false, fmt.Errorf("delete a passkey of %s: %w", u, written(err))
 	}
-	return dropped, nil
+	return dropped, copied, nil
 }
 
 func credentialHash(id []byte) []byte {

@@ -69,8 +69,8 @@ func testPasskeys(t *testing.T, p place) {
 		id   vault.PasskeyID
 		want bool
 	}{{"u_bob", first.ID, false}, {"u_ada", "", false}, {"u_ada", first.ID, true}, {"u_ada", first.ID, false}} {
-		if ok, err := v.DropPasskey(t.Context(), step.user, step.id); err != nil || ok != step.want {
-			t.Errorf("%s removes %q: %t, %v", step.user, step.id, ok, err)
+		if ok, copied, err := v.DropPasskey(t.Context(), step.user, step.id, ""); err != nil || ok != step.want || copied {
+			t.Errorf("%s removes %q: %t, %t, %v", step.user, step.id, ok, copied, err)
 		}
 	}
 	if list := passkeysOf(t, p, "u_ada"); len(list) != 1 || list[0].ID != key.ID {
@@ -157,6 +157,54 @@ func testCountsOfPasskeys(t *testing.T, p place) {
 	all.Wait()
 	if good.Load() != 1 {
 		t.Errorf("a count was good %d times at once", good.Load())
+	}
+}
+
+// With a copied passkey goes what it may have opened: the person's other sessions and their
+// tokens; with another one nothing does.
+func testCopiedPasskeys(t *testing.T, p place) {
+	here, there := opened(t, p), opened(t, p)
+	enrolled(t, here, "u_ada", "u_bob")
+	ticket, err := here.HalfSignIn(t.Context(), "u_ada", password, noon)
+	must(t, err)
+	withFactor(t, here, "u_ada")
+	byFactor := reader
+	byFactor.ByFactor = true
+	token, _ := newToken(t, here, "u_ada", byFactor)
+	bobs, _ := newToken(t, here, "u_bob", reader)
+	bob := started(t, here, "u_bob", noon)
+	signedIn := func(v *vault.Vault) (string, vault.SessionID) {
+		text, s, err := v.NewSessionByTicket(t.Context(), ticket, vault.Origin{}, noon)
+		must(t, err)
+		return text, s.ID
+	}
+	own, id := signedIn(here)
+	other, _ := signedIn(there)
+	open := func(text string) bool {
+		_, ok, err := opened(t, p).Session(t.Context(), text, "", noon)
+		must(t, err)
+		return ok
+	}
+	drop := func(k vault.Passkey, wantCopied bool) {
+		t.Helper()
+		if ok, copied, err := here.DropPasskey(t.Context(), "u_ada", k.ID, id); err != nil || !ok || copied != wantCopied {
+			t.Errorf("%s is removed: %t, %t, %v", k.Name, ok, copied, err)
+		}
+	}
+	counting := phone
+	counting.Count = 7
+	copied, good := added(t, here, "u_ada", counting, noon), added(t, here, "u_ada", another("good"), noon)
+	if ok, marked, err := there.UsePasskey(t.Context(), "u_ada", phone.Credential.ID, 7, noon); ok || !marked {
+		t.Fatal(ok, marked, err)
+	}
+	if drop(good, false); !open(own) || !open(other) || !works(t, p, token, noon) {
+		t.Error("something ends with a passkey that was not copied")
+	}
+	if drop(copied, true); !open(own) || open(other) || works(t, p, token, noon) {
+		t.Errorf("after the copied one: the own session %t, the other %t, the token %t", open(own), open(other), works(t, p, token, noon))
+	}
+	if !open(bob) || !works(t, p, bobs, noon) {
+		t.Error("another person's have ended")
 	}
 }
 
@@ -290,7 +338,7 @@ func TestPasskeysAreStoredSealed(t *testing.T) {
 		"add":       func() error { _, _, err := v.AddPasskey(left, "u_ada", another("late"), noon); return err }(),
 		"list":      second(v.Passkeys(left, "u_ada")),
 		"use":       func() error { _, _, err := v.UsePasskey(left, "u_ada", nil, 1, noon); return err }(),
-		"drop":      second(v.DropPasskey(left, "u_ada", made.ID)),
+		"drop":      func() error { _, _, err := v.DropPasskey(left, "u_ada", made.ID, ""); return err }(),
 	} {
 		if !errors.Is(err, context.Canceled) {
 			t.Errorf("%s: %v", name, err)

@@ -2,6 +2,7 @@ package vault
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -71,7 +72,23 @@ func (p postgres) markCopied(ctx context.Context, u domain.UserID, hash []byte, 
 	return tag.RowsAffected() > 0, err
 }
 
-func (p postgres) dropPasskey(ctx context.Context, u domain.UserID, prefix []byte) (bool, error) {
-	tag, err := p.pool.Exec(ctx, `DELETE FROM passkeys WHERE user_id = $1 AND substring(credential_hash FOR 10) = $2`, string(u), prefix)
-	return tag.RowsAffected() > 0, err
+// dropPasskey locks the password's row, so that it ends a session that a sign-in adds at once.
+func (p postgres) dropPasskey(ctx context.Context, u domain.UserID, prefix, but []byte) (dropped, copied bool, err error) {
+	err = pgx.BeginFunc(ctx, p.pool, func(tx pgx.Tx) error {
+		if err := lockPassword(ctx, tx, u); err != nil {
+			return err
+		}
+		copied, err = one[bool](tx.QueryRow(ctx, `DELETE FROM passkeys WHERE user_id = $1 AND substring(credential_hash FOR 10) = $2 RETURNING copied_at IS NOT NULL`, string(u), prefix))
+		if errors.Is(err, errNone) {
+			return nil
+		}
+		if dropped = err == nil; !copied || err != nil {
+			return err
+		}
+		pipe := &pgx.Batch{}
+		pipe.Queue(`DELETE FROM sessions WHERE user_id = $1 AND substring(token_hash FOR 10) <> $2`, string(u), but)
+		pipe.Queue(`DELETE FROM personal_tokens WHERE user_id = $1`, string(u))
+		return tx.SendBatch(ctx, pipe).Close()
+	})
+	return dropped && err == nil, copied && err == nil, err
 }

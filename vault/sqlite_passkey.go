@@ -73,7 +73,16 @@ func (s sqlite) markCopied(ctx context.Context, u domain.UserID, hash []byte, no
 	return n > 0, err
 }
 
-func (s sqlite) dropPasskey(ctx context.Context, u domain.UserID, prefix []byte) (bool, error) {
-	n, err := affected(s.db.Write.ExecContext(ctx, `DELETE FROM passkeys WHERE user_id = ? AND substr(credential_hash, 1, 10) = ?`, string(u), prefix))
-	return n > 0, err
+func (s sqlite) dropPasskey(ctx context.Context, u domain.UserID, prefix, but []byte) (dropped, copied bool, err error) {
+	err = s.transaction(ctx, func(do statements) {
+		const one = `DELETE FROM passkeys WHERE user_id = ? AND substr(credential_hash, 1, 10) = ?`
+		if copied = do(one+` AND copied_at IS NOT NULL`, string(u), prefix) > 0; !copied {
+			dropped = do(one, string(u), prefix) > 0
+			return
+		}
+		dropped = true
+		do(`DELETE FROM sessions WHERE user_id = ? AND substr(token_hash, 1, 10) <> ?`, string(u), but)
+		do(`DELETE FROM personal_tokens WHERE user_id = ?`, string(u))
+	})
+	return dropped && err == nil, copied && err == nil, err
 }

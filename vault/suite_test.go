@@ -77,6 +77,7 @@ var suite = []struct {
 	{"counts of passkeys", testCountsOfPasskeys},
 	{"challenges of passkeys", testChallenges},
 	{"passkeys that end", testPasskeysEnd},
+	{"copied passkeys", testCopiedPasskeys},
 	{"mails", testMails},
 	{"reminders of erasures", testReminders},
 	{"expired sessions", testDropExpired},

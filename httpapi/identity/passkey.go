@@ -23,7 +23,7 @@ type passkeys interface {
 	AddPasskey(ctx context.Context, u domain.UserID, p vault.Passkey, now time.Time) (added vault.Passkey, ok bool, err error)
 	Passkeys(ctx context.Context, u domain.UserID) ([]vault.Passkey, error)
 	UsePasskey(ctx context.Context, u domain.UserID, credential []byte, count uint32, now time.Time) (ok, copied bool, err error)
-	DropPasskey(ctx context.Context, u domain.UserID, id vault.PasskeyID) (bool, error)
+	DropPasskey(ctx context.Context, u domain.UserID, id vault.PasskeyID, but vault.SessionID) (dropped, copied bool, err error)
 }
 
 // byPasskey is the method of a passkey in the security log.
@@ -204,19 +204,19 @@ func tooManyPasskeys() error {
 	return domain.Reject(problem.TooManyPasskeys, "you have %d passkeys: remove one that is not needed any more", vault.MaxPasskeys)
 }
 
-// DropPasskey removes one of the user's passkeys, after their password and a fresh code.
-// Refusals: session_required, wrong_password, code_required, passkey_not_found,
-// *problem.TooMany.
-func (a *Authenticator) DropPasskey(r *http.Request, who Person, id vault.PasskeyID, password string) error {
-	err := a.bySessionAndPassword(r, who, password)
-	if err == nil {
+// DropPasskey removes one of the user's passkeys, after their password and a fresh code. copied
+// reports that it may have been copied, and that with it the user's other sessions ended, and
+// their personal tokens. Refusals: session_required, wrong_password, code_required,
+// passkey_not_found, *problem.TooMany.
+func (a *Authenticator) DropPasskey(r *http.Request, who Person, id vault.PasskeyID, password string) (copied bool, err error) {
+	if err = a.bySessionAndPassword(r, who, password); err == nil {
 		var dropped bool
-		if dropped, err = a.Vault.DropPasskey(r.Context(), who.User, id); err == nil && !dropped {
+		if dropped, copied, err = a.Vault.DropPasskey(r.Context(), who.User, id, who.Session); err == nil && !dropped {
 			err = domain.Reject(problem.PasskeyNotFound, "you have no such passkey")
 		}
 	}
 	a.record(r.Context(), security.Event{Kind: security.FactorRemoved, User: who.User, Method: byPasskey}, err)
-	return err
+	return copied, err
 }
 
 // AskPasskey gives what the browser needs to give one of the user's passkeys in this session.
@@ -320,7 +320,7 @@ func (a *Authenticator) checkPasskey(r *http.Request, u domain.UserID, c vault.C
 	case err != nil || good:
 		return err
 	case copied:
-		return domain.Reject(problem.PasskeyCopied, "this passkey may have been copied, and is refused: give a code, then remove the passkey")
+		return domain.Reject(problem.PasskeyCopied, "this passkey may have been copied, and is refused: give a code, then remove the passkey, which ends your other sessions and personal tokens")
 	}
 	return wrongPasskey()
 }

@@ -40,6 +40,7 @@ const (
 	flashNoFactor  flashKind = "nofactor"
 	flashPasskey   flashKind = "passkey"
 	flashNoPasskey flashKind = "nopasskey"
+	flashNoCopy    flashKind = "nocopy" // a passkey that may have been copied
 	flashSlow      flashKind = "slow"
 	flashErasure   flashKind = "erasure"
 	flashKept      flashKind = "kept"
@@ -128,6 +129,8 @@ func (n flash) sentence(l *Language) string {
 		return l.T("note.passkey")
 	case flashNoPasskey:
 		return l.T("note.nopasskey")
+	case flashNoCopy:
+		return l.T("note.nocopy")
 	case flashSlow:
 		return l.T("note.slow")
 	case flashErasure:

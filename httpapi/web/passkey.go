@@ -27,7 +27,7 @@ type passkeyAuthenticator interface {
 	CanSignInByPasskey(r *http.Request, ticket string) (bool, error)
 	OfferPasskey(r *http.Request, who identity.Person, password string) (*protocol.CredentialCreation, error)
 	AddPasskey(r *http.Request, who identity.Person, name string, answer []byte) (vault.Passkey, error)
-	DropPasskey(r *http.Request, who identity.Person, id vault.PasskeyID, password string) error
+	DropPasskey(r *http.Request, who identity.Person, id vault.PasskeyID, password string) (copied bool, err error)
 	AskPasskeyAtSignIn(r *http.Request, ticket string) (*protocol.CredentialAssertion, error)
 	FinishSignInByPasskey(w http.ResponseWriter, r *http.Request, ticket string, answer []byte) error
 }
@@ -99,14 +99,18 @@ func (p *Pages) dropPasskey(pc *pageContext) error {
 	if !id.Valid() {
 		return errMalformed
 	}
-	err := pc.giveCode()
+	copied, err := false, pc.giveCode()
 	if err == nil {
-		err = p.Auth.DropPasskey(pc.r, *pc.Person, id, pc.r.PostForm.Get("password"))
+		copied, err = p.Auth.DropPasskey(pc.r, *pc.Person, id, pc.r.PostForm.Get("password"))
 	}
 	if refusal := domain.RefusalIn(err); err != nil && (refusal == nil || refusal.Code != problem.PasskeyNotFound) {
 		return pc.refused(dropPasskeyFields, err, pc.showPasskeys)
 	}
-	return pc.redirectAfter(passkeysPath, flash{kind: flashNoPasskey})
+	done := flash{kind: flashNoPasskey}
+	if copied {
+		done.kind = flashNoCopy
+	}
+	return pc.redirectAfter(passkeysPath, done)
 }
 
 // askPasskey gives the script of the sign-in's second step what the browser needs.

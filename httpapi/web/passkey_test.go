@@ -27,7 +27,7 @@ func TestPasskeyPages(t *testing.T) {
 	g.open("/web/account/factor/passkeys").shows("First turn on the second factor.", "You have no passkeys.").follow("Set up").at("/web/account/factor")
 	g.open("/web/account/factor/passkeys/new").shows("First turn on the second factor.")
 	secret := h.setUp(g)
-	g.open("/web/account/factor").follow("Manage passkeys").at("/web/account/factor/passkeys").shows("Passkeys work only at this address: "+local).lacks("Add a passkey")
+	g.open("/web/account/factor").follow("Manage passkeys").at("/web/account/factor/passkeys").shows("Passkeys work only at this address: " + local).lacks("Add a passkey")
 	g.open("/web/account/factor/passkeys/new").shows("Passkeys work only at this address: " + local)
 	passkeys := map[string]vault.PasskeyID{}
 	for _, name := range []string{"phone", "key"} {
@@ -65,6 +65,17 @@ func TestPasskeyPages(t *testing.T) {
 	values = half.form("/web/signin/code")
 	values.Set("credential", "{}")
 	half.send("/web/signin/code", values).at("/web/signin/code").shows("The passkey was not accepted.")
+
+	for range 2 { // the second time the count does not go on
+		if _, _, err := h.vault.UsePasskey(t.Context(), h.env.User("anna@example.org"), []byte("phone"), 1, h.now()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	other := signIn().fill("/web/signin/code", "code", h.nextCode(secret)).at("/web")
+	g.open("/web/account/factor/passkeys").shows("This passkey may have been copied.", "signs you out in all other browsers").
+		fill("/web/account/factor/passkeys/remove", ":remove", string(passkeys["phone"]), "password", password, "code", h.nextCode(secret)).shows("You are signed out in all other browsers, and your personal tokens are revoked.")
+	g.open("/web/account").at("/web/account")
+	other.open("/web/account").at("/web/signin")
 }
 
 // call is a protocol command with its result.
