@@ -138,18 +138,30 @@ type tryPage struct {
 // triedShown is how many films a trial shows.
 const triedShown = 10
 
-// try shows what a question finds, without a charge.
+// tryQuestion leads to what a question finds. As that of a search, its text is not in an address.
+func (p *Pages) tryQuestion(pc *pageContext) error {
+	pc.dropDraft(trySynonymsFields) // two long ones could be more than a proxy takes
+	return pc.back(tryFields, pc.draftOf(tryFields), http.StatusOK, pc.showTrial)
+}
+
+// try shows what a question finds, or the form for one that looks for the film of the address.
 func (p *Pages) try(pc *pageContext) error {
-	q := pc.r.URL.Query()
-	page := tryPage{Text: q.Get("text"), Film: q.Get("film"), Asked: q.Has("text")}
-	if m, ok := p.Films.Movie(page.Film); ok {
+	if film := pc.r.URL.Query().Get("film"); film != "" {
+		return pc.showTrial(http.StatusOK, draft{Fields: url.Values{"film": {film}}})
+	}
+	return pc.showTrial(http.StatusOK, pc.readDraft(tryFields))
+}
+
+// showTrial shows what a question finds, without a charge.
+func (pc *pageContext) showTrial(status int, d draft) error {
+	page := tryPage{Text: d.get("text"), Film: d.get("film"), Asked: d.Fields.Has("text")}
+	if m, ok := pc.pages.Films.Movie(page.Film); ok {
 		page.Name = m.TitleIn(pc.Code)
 	} else {
 		page.Film = ""
 	}
-	status := http.StatusOK
 	if page.Asked {
-		tried, err := p.Editor.Try(pc.r.Context(), page.Text, page.Film)
+		tried, err := pc.pages.Editor.Try(pc.r.Context(), page.Text, page.Film)
 		code, refused, ok := pc.codeOf(err)
 		switch {
 		case ok:

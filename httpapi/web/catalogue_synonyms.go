@@ -32,12 +32,18 @@ const synonymsTried = 5
 
 // synonyms lists the groups of words, and tries one on a question before it counts.
 func (p *Pages) synonyms(pc *pageContext) error {
-	if d := pc.takeDraft(synonymsFields); d.Page != "" {
-		return pc.showSynonyms(http.StatusOK, d)
+	for _, f := range []*form{synonymsFields, dropSynonymsFields} {
+		if d := pc.takeDraft(f); d.Page != "" {
+			return pc.showSynonyms(http.StatusOK, d)
+		}
 	}
-	d := pc.takeDraft(dropSynonymsFields)
-	d.Fields = pc.r.URL.Query()
-	return pc.showSynonyms(http.StatusOK, d)
+	return pc.showSynonyms(http.StatusOK, pc.readDraft(trySynonymsFields))
+}
+
+// trySynonyms leads to what a question finds with a group of words; see tryQuestion.
+func (p *Pages) trySynonyms(pc *pageContext) error {
+	pc.dropDraft(tryFields)
+	return pc.back(trySynonymsFields, pc.draftOf(trySynonymsFields), http.StatusOK, pc.showSynonyms)
 }
 
 func (pc *pageContext) showSynonyms(status int, d draft) error {
@@ -80,6 +86,7 @@ func lines(text string) (list []string) {
 
 // addSynonyms adds the group of words of the form.
 func (p *Pages) addSynonyms(pc *pageContext) error {
+	pc.dropDraft(trySynonymsFields)
 	err := p.Auth.AllowCommand(pc.Person.User)
 	if err == nil {
 		_, err = p.Editor.AddSynonyms(pc.r.Context(), pc.Person.User, lines(pc.typed("words")))

@@ -61,13 +61,15 @@ var (
 	removeFields       = &form{"remove_film", func(r *http.Request) string { return strings.TrimSuffix(r.URL.Path, "/remove") }, nil}
 	uploadFields       = &form{"upload", on(uploadPath), nil}
 	takeFields         = &form{"take", func(r *http.Request) string { return r.URL.Path }, []string{"whole"}}
+	tryFields          = &form{"try", on(tryPath), []string{"text", "film"}}
 	synonymsFields     = &form{"synonyms", on(synonymsPath), []string{"words", "text"}}
+	trySynonymsFields  = &form{"try_synonyms", on(synonymsPath), []string{"words", "text"}}
 	dropSynonymsFields = &form{"drop_synonyms", on(synonymsPath), nil}
 	undoFields         = &form{"undo", on(editionsPath), nil}
 	dropPasskeyFields  = &form{"passkey_remove", on(passkeysPath), nil}
 	decideFields       = &form{"decide", func(r *http.Request) string { return r.URL.Path }, []string{"reason"}}
 
-	forms = []*form{askFields, depositFields, refundFields, asTypedFields, refineFields, confirmFields, searchFields, daysFields, withdrawFields, signUpFields, signInFields, passwordFields, resetFields, forgotFields, sessionsFields, tokenFields, revokeFields, factorFields, passkeyFields, dropPasskeyFields, codeFields, exportFields, erasureFields, keepFields, findFields, adjustFields, orderErasureFields, orderKeepFields, accessFields, endAllFields, decideFields, filmFields, removeFields, uploadFields, takeFields, undoFields, synonymsFields, dropSynonymsFields}
+	forms = []*form{askFields, depositFields, refundFields, asTypedFields, refineFields, confirmFields, searchFields, daysFields, withdrawFields, signUpFields, signInFields, passwordFields, resetFields, forgotFields, sessionsFields, tokenFields, revokeFields, factorFields, passkeyFields, dropPasskeyFields, codeFields, exportFields, erasureFields, keepFields, findFields, adjustFields, orderErasureFields, orderKeepFields, accessFields, endAllFields, decideFields, filmFields, removeFields, uploadFields, takeFields, undoFields, tryFields, synonymsFields, trySynonymsFields, dropSynonymsFields}
 )
 
 // draft is what was typed into a form, and its refusal, if any. It is passed to the
