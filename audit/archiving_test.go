@@ -138,7 +138,7 @@ func (c archiveFixture) proves(t testing.TB, upTo eventstore.Position) {
 	if without.Archived.UpTo != upTo || without.Archived.Proved || with.Archived.UpTo != upTo || with.Archived.Proved != (upTo > 0) {
 		t.Errorf("archived are %+v and %+v, want %d", without.Archived, with.Archived, upTo)
 	}
-	if upTo > 0 && len(without.Views) > 0 || len(with.Views) != 6 {
+	if upTo > 0 && len(without.Views) > 0 || len(with.Views) != 7 {
 		t.Errorf("compared are %v without the archives, and %v with them", without.Views, with.Views)
 	}
 	if without.Accounts != with.Accounts || without.Available != with.Available || without.Held != with.Held || without.Proved != with.Proved || without.Head != with.Head {

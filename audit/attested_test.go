@@ -41,7 +41,7 @@ func TestAttestedViews(t *testing.T) {
 		views := served()
 		must(t, memory.Replay(t.Context(), h.store))
 		inMemory := memory.States()
-		if len(views) != 6 || len(inMemory) != 3 {
+		if len(views) != 7 || len(inMemory) != 3 {
 			t.Fatalf("attested are %v, in memory %v", views, inMemory)
 		}
 		for _, v := range inMemory {
@@ -54,7 +54,7 @@ func TestAttestedViews(t *testing.T) {
 	}
 	report, err := h.verify(t)
 	must(t, err)
-	if report.Attested.States != 18 || report.Attested.Unknown != nil {
+	if report.Attested.States != 21 || report.Attested.Unknown != nil {
 		t.Errorf("compared were %+v", report.Attested)
 	}
 

@@ -57,7 +57,7 @@ func TestTamperedSavedViews(t *testing.T) {
 		}
 		tables[v.Table] = ""
 	}
-	if len(tables) != 5 {
+	if len(tables) != 6 {
 		t.Fatalf("the saved tables are %v", tables)
 	}
 	changes := map[string]string{

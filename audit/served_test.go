@@ -105,13 +105,13 @@ func (h fixture) noDifferences(t testing.TB) audit.Report {
 	t.Helper()
 	report, err := h.verify(t)
 	must(t, err)
-	if len(report.Views) != 6 {
+	if len(report.Views) != 7 {
 		t.Fatalf("compared were %v", report.Views)
 	}
 	return report
 }
 
-var tables = []string{"balances_v2", "transactions_v2", "predictions_v4", "users_v1", "trial_v2", "days_v1"}
+var tables = []string{"balances_v2", "transactions_v2", "predictions_v4", "users_v1", "trial_v2", "days_v1", "actions_v1"}
 
 // tamper is another value of a column.
 func tamper(column, kind string) string {
@@ -198,7 +198,7 @@ func (h fixture) rebuild(t testing.TB) {
 	t.Helper()
 	h.exec(t, `DROP TABLE IF EXISTS kassa_views.hidden CASCADE`) // and a view of the same name
 	h.exec(t, `DROP TABLE IF EXISTS kassa_views.balances_v2, kassa_views.transactions_v2, kassa_views.predictions_v4,
-		kassa_views.users_v1, kassa_views.trial_v2, kassa_views.days_v1`)
+		kassa_views.users_v1, kassa_views.trial_v2, kassa_views.days_v1, kassa_views.actions_v1`)
 	h.exec(t, `DELETE FROM kassa_views.positions`)
 	views, err := projections.OpenPostgres(t.Context(), h.pool, h.store)
 	must(t, err)
@@ -259,7 +259,7 @@ func TestRowsOfServedTables(t *testing.T) {
 		})
 	}
 	h.noDifferences(t)
-	h.exec(t, `DROP TABLE kassa_views.balances_v2, kassa_views.transactions_v2, kassa_views.predictions_v4, kassa_views.users_v1, kassa_views.trial_v2, kassa_views.days_v1`)
+	h.exec(t, `DROP TABLE kassa_views.balances_v2, kassa_views.transactions_v2, kassa_views.predictions_v4, kassa_views.users_v1, kassa_views.trial_v2, kassa_views.days_v1, kassa_views.actions_v1`)
 	_, err := h.verify(t)
 	at := h.head(t)
 	finds(t, err, want{audit.ViewMissing, at}, want{audit.ViewMissing, at}, want{audit.ViewMissing, at}, want{audit.ViewMissing, at}, want{audit.ViewMissing, at})

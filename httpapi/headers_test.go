@@ -105,7 +105,7 @@ func TestHeadersAreThoseOfTheContract(t *testing.T) {
 	w.to(w.server.Handler(), "GET", fmt.Sprintf("/api/users/transaction/t_%d/receipt", p.money(root)), "root", "")
 	for _, path := range []string{"users/statement?month=2026-03", "users/statement.csv?month=2026-03",
 		"audit/log", "audit/trial", "audit/course", "audit/adjustments", "audit/adjustments.csv", "audit/proposals", "audit/entries/1", "audit/entries/1/proof",
-		"admin/overview", "audit/users/" + string(root) + "/entries", "audit/close?month=2026-03&zone=UTC", "audit/export"} {
+		"admin/overview", "admin/actions", "admin/actions.csv", "audit/users/" + string(root) + "/entries", "audit/close?month=2026-03&zone=UTC", "audit/export"} {
 		w.to(w.server.Handler(), "GET", "/api/"+path, "root", "")
 	}
 	w.successes(root)
@@ -167,7 +167,7 @@ func (w contractRun) successes(root domain.UserID) {
 	for _, path := range []string{"/api/", "/api/health", "/api/ready", "/api/admin/users/" + string(root), "/api/admin/trial"} {
 		get(path)
 	}
-	for _, path := range []string{"/api/openapi.yaml", "/api/openapi.json", "/api/films/inception-2010", "/api/events/prediction/" + string(p.ID), "/api/users/balance",
+	for _, path := range []string{"/api/admin/actions", "/api/openapi.yaml", "/api/openapi.json", "/api/films/inception-2010", "/api/events/prediction/" + string(p.ID), "/api/users/balance",
 		"/api/users/transaction/history", "/api/events/prediction/history", "/api/admin/users"} {
 		get(path)
 		get(path, "If-None-Match", "*")

@@ -6,6 +6,7 @@ import (
 
 	"kassa/domain"
 	"kassa/httpapi/identity"
+	"kassa/httpapi/overview"
 	"kassa/httpapi/paths"
 	"kassa/httpapi/problem"
 	"kassa/httpapi/requestlog"
@@ -123,6 +124,8 @@ func (s *Server) routes() []route {
 		{"DELETE", "/api/admin/synonyms/{id}", adminOnly, vault.ScopeAdmin, command, s.removeSynonyms, nil},
 		{"POST", "/api/admin/catalogue/try", adminOnly, vault.ScopeAdmin, noLedger, s.tryQuestion, nil},
 		{"GET", "/api/admin/trial", auditors, vault.ScopeAudit, read, s.trial, nil},
+		{"GET", "/api/admin/actions", auditors, vault.ScopeAudit, read, s.actions, append([]string{"cursor", "limit"}, overview.ActionFields...)},
+		{"GET", "/api/admin/actions.csv", auditors, vault.ScopeAudit, noLedger, s.actionTable, overview.ActionFields},
 		{"GET", "/api/admin/overview", auditors, vault.ScopeAudit, read, s.overview, []string{"days"}},
 		{"GET", "/api/admin/adjustments", auditors, vault.ScopeAudit, noLedger, s.proposals, nil},
 		{"POST", "/api/admin/adjustments", adminOnly, vault.ScopeAdmin, command, s.propose, nil},

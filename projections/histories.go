@@ -50,7 +50,7 @@ func (m *Memory) Transactions(ctx context.Context, u domain.UserID, q Transactio
 	at, err = m.history(ctx, u, least, func(h history) error {
 		list, err := h.transactions(ctx, q, s)
 		if err == nil {
-			found = q.page(s, list)
+			found = pageOf(q.PageQuery, s, list, func(t *Transaction) eventstore.Position { return t.Position })
 		}
 		return err
 	})

@@ -44,6 +44,7 @@ type folded struct {
 	house       map[domain.LedgerAccount]domain.Credits
 	all         Balance              // of all persons together
 	days        figures              // of what is behind kept
+	actions     []Action             // behind kept
 	changed     map[*wallet]struct{} // behind kept; nil where everything is in memory
 }
 
@@ -147,6 +148,7 @@ func (m *Memory) fold(batch []eventstore.Recorded) error {
 // step applies one entry, or changes nothing.
 func (f *folded) step(rec eventstore.Recorded) error {
 	if ofNoAccount(rec.Event) {
+		f.act(rec)
 		return nil
 	}
 	if err := inItsStream(rec); err != nil {
@@ -179,11 +181,19 @@ func (f *folded) step(rec eventstore.Recorded) error {
 	}
 	f.post(w, rec)
 	f.days.count(rec)
+	f.act(rec)
 	if t, ok := transactionOf(rec); ok {
 		w.lines = append(w.lines, t)
 	}
 	f.touch(w)
 	return nil
+}
+
+// act notes what an admin or the operator did.
+func (f *folded) act(rec eventstore.Recorded) {
+	if a, ok := actionOf(rec); ok {
+		f.actions = append(f.actions, a)
+	}
 }
 
 func (f *folded) addWallet(u User) {

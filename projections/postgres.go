@@ -39,7 +39,7 @@ type projection interface {
 }
 
 // declared are all views that this binary knows.
-var declared = []projection{balances{}, transactions{}, predictions{}, users{}, trial{}, days{}}
+var declared = []projection{balances{}, transactions{}, predictions{}, users{}, trial{}, days{}, actions{}}
 
 var declaredTables = tablesOf(declared)
 

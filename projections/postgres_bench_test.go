@@ -90,7 +90,7 @@ func BenchmarkStates(b *testing.B) {
 	for b.Loop() {
 		views, err := projections.ReadStates(b.Context(), h.pool)
 		fatal(b, err)
-		if len(views) != 6 {
+		if len(views) != 7 {
 			b.Fatalf("read were %v", views)
 		}
 	}

@@ -105,7 +105,7 @@ func (v *Postgres) Transactions(ctx context.Context, u domain.UserID, q Transact
 	if err != nil {
 		return Page[Transaction]{}, at, failed(err, "read transactions of %s", u)
 	}
-	return q.page(s, lines), at, nil
+	return pageOf(q.PageQuery, s, lines, func(t *Transaction) eventstore.Position { return t.Position }), at, nil
 }
 
 // CountTransactions counts a wallet's lines.

@@ -32,7 +32,7 @@ type Entries interface {
 
 const (
 	// savedFormat rises when the tables change, or what is folded into them.
-	savedFormat = 2
+	savedFormat = 3
 
 	// saveEvery bounds what is in memory of histories, and what a start replays. A save
 	// keeps appends waiting, some ten microseconds for each entry.
@@ -124,6 +124,7 @@ func (f *folded) forget() {
 	}
 	clear(f.changed)
 	clear(f.days)
+	f.actions = nil
 	f.kept = f.position
 }
 
@@ -253,7 +254,7 @@ func (s *saved) fits(ctx context.Context, tx *sql.Tx, f *folded) (bool, error) {
 
 // empty throws away what is saved.
 func empty(ctx context.Context, tx *sql.Tx) error {
-	for _, table := range []string{savedAccounts, savedLines, savedPredictions, savedSums, savedDays} {
+	for _, table := range []string{savedAccounts, savedLines, savedPredictions, savedSums, savedDays, savedActions} {
 		if _, err := tx.ExecContext(ctx, `DELETE FROM `+table); err != nil {
 			return err
 		}

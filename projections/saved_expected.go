@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"time"
 
 	"kassa/domain"
 	"kassa/eventstore"
@@ -41,6 +42,18 @@ var savedTables = []savedTable{
 		f, amount, err := scanDay(row)
 		return dayFields(f, amount), err
 	}},
+	{savedActions, actionColumns + `, said`, func() expectation { return actionRows{} }, scanSavedAction},
+}
+
+func scanSavedAction(row *sql.Rows) ([]field, error) {
+	var a Action
+	var at int64
+	var said string
+	err := row.Scan(&a.Position, &at, (*string)(&a.Type), (*string)(&a.Admin), &a.Operator, (*string)(&a.User), &a.Amount, (*string)(&a.Role), &a.Reason, &a.Reference, &said)
+	a.At = time.UnixMicro(at).UTC()
+	fields := actionFields(a)
+	fields[len(fields)-1].value = said
+	return fields, err
 }
 
 func scanDay(row *sql.Rows) (f figure, amount int64, err error) {

@@ -18,6 +18,7 @@ const (
 	savedPredictions = "saved_predictions"
 	savedSums        = "saved_sums"
 	savedDays        = "saved_days"
+	savedActions     = "saved_actions"
 )
 
 const (
@@ -30,8 +31,9 @@ const (
 	savePrediction = `INSERT INTO ` + savedPredictions + ` (position, id, account, state, end_position, refund_position, confirm_position, follow_up_of)
 		VALUES (?,?,?,?,?,?,?,?) ON CONFLICT (position) DO UPDATE SET state = excluded.state, end_position = excluded.end_position, refund_position = excluded.refund_position,
 			confirm_position = excluded.confirm_position`
-	saveSum = `INSERT INTO ` + savedSums + ` (account, amount) VALUES (?,?) ON CONFLICT (account) DO UPDATE SET amount = excluded.amount`
-	saveDay = `INSERT INTO ` + savedDays + ` (day, measure, item, amount) VALUES (?,?,?,?) ON CONFLICT (day, measure, item) DO UPDATE SET amount = amount + excluded.amount`
+	saveSum    = `INSERT INTO ` + savedSums + ` (account, amount) VALUES (?,?) ON CONFLICT (account) DO UPDATE SET amount = excluded.amount`
+	saveDay    = `INSERT INTO ` + savedDays + ` (day, measure, item, amount) VALUES (?,?,?,?) ON CONFLICT (day, measure, item) DO UPDATE SET amount = amount + excluded.amount`
+	saveAction = `INSERT INTO ` + savedActions + ` (` + actionColumns + `, said) VALUES (?,?,?,?,?,?,?,?,?,?,?)`
 )
 
 // writeFolded puts into the tables what is behind kept. Its error is errMoved where the tables
@@ -45,16 +47,21 @@ func writeFolded(ctx context.Context, tx *sql.Tx, f *folded) error {
 	if n, err := done.RowsAffected(); err != nil || n != 1 {
 		return cmp.Or(err, errMoved)
 	}
-	var statements [5]*sql.Stmt
-	for i, query := range []string{saveAccount, saveLine, savePrediction, saveSum, saveDay} {
+	var statements [6]*sql.Stmt
+	for i, query := range []string{saveAccount, saveLine, savePrediction, saveSum, saveDay, saveAction} {
 		if statements[i], err = tx.PrepareContext(ctx, query); err != nil {
 			return err
 		}
 		defer statements[i].Close()
 	}
-	account, line, prediction, sum, day := statements[0], statements[1], statements[2], statements[3], statements[4]
+	account, line, prediction, sum, day, action := statements[0], statements[1], statements[2], statements[3], statements[4], statements[5]
 	for w := range f.changed {
 		if err := writeWallet(ctx, w, f.kept, account, line, prediction); err != nil {
+			return err
+		}
+	}
+	for _, a := range f.actions {
+		if _, err := action.ExecContext(ctx, a.Position, a.At.UnixMicro(), string(a.Type), string(a.Admin), a.Operator, string(a.User), a.Amount, string(a.Role), a.Reason, a.Reference, a.said()); err != nil {
 			return err
 		}
 	}

@@ -55,6 +55,8 @@ type Views interface {
 	OpenHolds(ctx context.Context, before time.Time, limit int) ([]Prediction, error)
 	// Days gives what was counted on n days in a row.
 	Days(ctx context.Context, from Date, n int, least eventstore.Position) (Course, eventstore.Position, error)
+	// Actions gives what admins and the operator did.
+	Actions(ctx context.Context, q ActionQuery, least eventstore.Position) (Page[Action], eventstore.Position, error)
 	// Refunders lists those to whom questions were refunded behind the position, at most limit
 	// of them, those with most refunds first, then by the last.
 	Refunders(ctx context.Context, since eventstore.Position, limit int) ([]Refunder, error)
@@ -245,11 +247,17 @@ type stretch struct {
 	oldest        bool
 }
 
-func (q TransactionQuery) stretch() (s stretch, err error) {
-	s = stretch{since: q.Since, before: 1<<63 - 1}
+func (q TransactionQuery) stretch() (stretch, error) {
+	before := eventstore.Position(1<<63 - 1)
 	if q.UpTo > 0 {
-		s.before = q.UpTo + 1
+		before = q.UpTo + 1
 	}
+	return q.between(q.Since, before)
+}
+
+// between is what the cursor leaves of a stretch.
+func (q PageQuery) between(since, until eventstore.Position) (s stretch, err error) {
+	s = stretch{since: since, before: until}
 	if after, ok := positionIn(q.Cursor, newerCursor); ok {
 		s.since, s.oldest = max(s.since, after), true
 		return s, nil
@@ -259,22 +267,22 @@ func (q TransactionQuery) stretch() (s stretch, err error) {
 	return s, err
 }
 
-// page makes a page of lines, the newest first, of which there may be one more than it shows, at
+// pageOf makes a page of lines, the newest first, of which there may be one more than it shows, at
 // its far end.
-func (q TransactionQuery) page(s stretch, list []Transaction) Page[Transaction] {
+func pageOf[T any](q PageQuery, s stretch, list []T, at func(*T) eventstore.Position) Page[T] {
 	more, size := len(list) > q.size(), min(len(list), q.size())
-	p := Page[Transaction]{Items: append([]Transaction{}, list[:size]...)}
+	p := Page[T]{Items: append([]T{}, list[:size]...)}
 	if s.oldest {
-		p.Items = append([]Transaction{}, list[len(list)-size:]...)
+		p.Items = append([]T{}, list[len(list)-size:]...)
 	}
 	if size == 0 {
 		return p
 	}
 	if s.oldest || more {
-		p.Next = cursorAt(p.Items[size-1].Position)
+		p.Next = cursorAt(at(&p.Items[size-1]))
 	}
 	if s.oldest && more || !s.oldest && q.Cursor != "" {
-		p.Previous = cursorOf(newerCursor, p.Items[0].Position)
+		p.Previous = cursorOf(newerCursor, at(&p.Items[0]))
 	}
 	return p
 }

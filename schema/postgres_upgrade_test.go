@@ -143,9 +143,9 @@ func TestUpgradeOfViews(t *testing.T) {
 		service := connect(t, schematest.Service(t, url))
 		var before, now int
 		err := service.QueryRow(t.Context(), `SELECT count(*) FILTER (WHERE view ^@ 'balances_v1' OR view ^@ 'transactions_v1' OR view ^@ 'trial_v1' OR view ^@ 'predictions_v1'),
-			count(*) FILTER (WHERE view IN ('balances_v2', 'transactions_v2', 'trial_v2', 'predictions_v4', 'days_v1') AND position = 0 AND to_regclass('kassa_views.' || view) IS NOT NULL)
+			count(*) FILTER (WHERE view IN ('balances_v2', 'transactions_v2', 'trial_v2', 'predictions_v4', 'days_v1', 'actions_v1') AND position = 0 AND to_regclass('kassa_views.' || view) IS NOT NULL)
 			FROM kassa_views.positions`).Scan(&before, &now)
-		if want := map[bool]int{false: 0, true: 4}[used]; err != nil || before != want || now != 5 {
+		if want := map[bool]int{false: 0, true: 4}[used]; err != nil || before != want || now != 6 {
 			t.Errorf("used %t: %d views of before, %d of now, %v", used, before, now, err)
 		}
 		var again bool

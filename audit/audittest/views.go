@@ -53,6 +53,13 @@ func CompareViews(ctx context.Context, got, want projections.Views) error {
 	if err != nil {
 		return err
 	}
+	actions := func(v projections.Views, q projections.PageQuery) (projections.Page[projections.Action], error) {
+		found, _, err := v.Actions(ctx, projections.ActionQuery{PageQuery: q}, at)
+		return found, err
+	}
+	if err := samePages("actions", got, want, actions, nil); err != nil {
+		return err
+	}
 	users := func(v projections.Views, q projections.PageQuery) (projections.Page[projections.User], error) {
 		found, _, err := v.Users(ctx, q, at)
 		return found, err

@@ -164,7 +164,7 @@ func checkArchivedByCommand(t *testing.T, data, database, folder string) {
 		t.Errorf("without the archives the verdict is %+v", v)
 	}
 	verify(0, "NOT looked at (--archive DIR looks at them)")
-	if v := verify(0, "and were read from the archive", "--archive", folder); !v.Archived.Proved || len(v.Views) != 6 {
+	if v := verify(0, "and were read from the archive", "--archive", folder); !v.Archived.Proved || len(v.Views) != 7 {
 		t.Errorf("with the archives the verdict is %+v", v)
 	}
 	verify(exitUnable, "the archive is not there", "--archive", t.TempDir())

@@ -92,7 +92,7 @@ func TestVerifyComparesWhatIsServed(t *testing.T) {
 	address, pool, _ := lived(t)
 	reader := auditor(t, address)
 	code, out, complaints := kassa(t, "verify", "--database-url", reader)
-	for _, says := range []string{"The ledger is whole", "balances_v2 is what the log gives: 10 rows at position", "transactions_v2 is", "predictions_v4 is", "users_v1 is", "trial_v2 is", "days_v1 is"} {
+	for _, says := range []string{"The ledger is whole", "balances_v2 is what the log gives: 10 rows at position", "transactions_v2 is", "predictions_v4 is", "users_v1 is", "trial_v2 is", "days_v1 is", "actions_v1 is"} {
 		if code != 0 || !strings.Contains(out, says) {
 			t.Errorf("exit code %d, want %q:\n%s%s", code, says, out, complaints)
 		}
@@ -107,7 +107,7 @@ func TestVerifyComparesWhatIsServed(t *testing.T) {
 	}
 	code, out, _ = kassa(t, "verify", "--database-url", reader, "--json")
 	var v verdict
-	if err := json.Unmarshal([]byte(out), &v); err != nil || code != exitFailed || v.OK || len(v.Faults) != 1 || len(v.Views) != 6 {
+	if err := json.Unmarshal([]byte(out), &v); err != nil || code != exitFailed || v.OK || len(v.Faults) != 1 || len(v.Views) != 7 {
 		t.Fatalf("exit code %d, %s", code, out)
 	}
 	if f := v.Faults[0]; f.Code != audit.ViewDiffers || f.View != "balances_v2" || f.Key != `user_id="u_1_1"` || f.Position != v.Size {

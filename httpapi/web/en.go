@@ -1,7 +1,7 @@
 package web
 
 // englishTexts are all texts of the pages in English.
-var englishTexts = joined(englishPages, englishFilms, englishAccount, englishAdjustments, englishAccess, englishMoney, englishAudit, englishCatalogue, englishOverview)
+var englishTexts = joined(englishPages, englishFilms, englishAccount, englishAdjustments, englishAccess, englishMoney, englishAudit, englishCatalogue, englishOverview, englishActions)
 
 // englishPages are the texts of all pages but those of films.
 var englishPages = map[string]string{

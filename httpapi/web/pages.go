@@ -74,6 +74,7 @@ type Views interface {
 	Questions(ctx context.Context, u domain.UserID, ids []domain.PredictionID) (map[domain.PredictionID]domain.Sealed, error)
 	Ended(ctx context.Context, p projections.Prediction, held eventstore.Position) (projections.Prediction, eventstore.Position, error)
 	User(ctx context.Context, u domain.UserID, least eventstore.Position) (projections.User, eventstore.Position, error)
+	Actions(ctx context.Context, q projections.ActionQuery, least eventstore.Position) (projections.Page[projections.Action], eventstore.Position, error)
 	Users(ctx context.Context, q projections.PageQuery, least eventstore.Position) (projections.Page[projections.User], eventstore.Position, error)
 }
 
@@ -272,6 +273,8 @@ func (p *Pages) Handler() http.Handler {
 	get(auditPath+"/export", auditors, p.auditExport)
 
 	get(overviewPath, auditors, p.overview)
+	get(actionsPath, auditors, p.actions)
+	get(actionsPath+".csv", auditors, p.actionTable)
 	get("/web/admin", admins, p.users)
 	post("/web/admin", admins, findFields, p.find)
 	get("/web/admin/user/{id}", admins, p.user)

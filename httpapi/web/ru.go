@@ -1,7 +1,7 @@
 package web
 
 // russianTexts are all texts of the pages in Russian.
-var russianTexts = joined(russianPages, russianFilms, russianAccount, russianAdjustments, russianAccess, russianMoney, russianAudit, russianCatalogue, russianOverview)
+var russianTexts = joined(russianPages, russianFilms, russianAccount, russianAdjustments, russianAccess, russianMoney, russianAudit, russianCatalogue, russianOverview, russianActions)
 
 // russianPages are the texts of all pages but those of films.
 var russianPages = map[string]string{

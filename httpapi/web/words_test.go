@@ -68,6 +68,10 @@ func dynamicKeys() []string {
 	for _, f := range auditing.Formats {
 		keys = append(keys, "audit.format."+string(f))
 	}
+	for _, t := range projections.ActionTypes {
+		keys = append(keys, "did."+string(t))
+	}
+	keys = append(keys, "did.role.admin", "did.role.auditor")
 	for _, m := range projections.Measures {
 		if m != projections.BoughtChange && m != projections.GivenChange {
 			keys = append(keys, "overview."+string(m))

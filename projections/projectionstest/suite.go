@@ -47,6 +47,7 @@ func Suite(t *testing.T, open Open) {
 		{"every read gives its position, and is at least at the one that it is asked for", positions},
 		{"open holds come in the order of their expiry", holds},
 		{"what is counted by day", daysAreCounted},
+		{"what admins and the operator did", actionsAreListed},
 		{"a log that is read in pieces of any size", anyPieces},
 		{"several who catch up at once", manyAtOnce},
 		{"Run follows the log until it is stopped", runs},

@@ -182,6 +182,9 @@ func positions(t *testing.T, log *Log, form Form) {
 			trial, err := form.Trial(ctx, least)
 			return trial, trial.Position, err
 		},
+		"actions": func(ctx context.Context, least eventstore.Position) (any, eventstore.Position, error) {
+			return anyOf(form.Actions(ctx, projections.ActionQuery{}, least))
+		},
 		"days": func(ctx context.Context, least eventstore.Position) (any, eventstore.Position, error) {
 			return anyOf(form.Days(ctx, projections.DateOf(noon), 2, least))
 		},
