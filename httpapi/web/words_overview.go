@@ -52,7 +52,6 @@ var englishOverview = map[string]string{
 	"overview.week":              "Week from",
 	"overview.refunders":         "Who used “None of these” in the last 30 days",
 	"overview.refunders.none":    "Nobody did.",
-	"overview.times":             "%s time|%s times",
 	"overview.last":              "last:",
 }
 
@@ -108,6 +107,5 @@ var russianOverview = map[string]string{
 	"overview.week":              "Неделя с",
 	"overview.refunders":         "Кто за последние 30 дней нажимал «Ни один не подходит»",
 	"overview.refunders.none":    "Никто.",
-	"overview.times":             "%s раз|%s раза|%s раз",
 	"overview.last":              "последний:",
 }
