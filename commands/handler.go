@@ -29,6 +29,7 @@ type Store interface {
 	Refresh(ctx context.Context, u domain.UserID) (eventstore.Loaded, error)
 	Append(ctx context.Context, a eventstore.Append) (eventstore.Receipt, error)
 	Done(ctx context.Context, c eventstore.Command) (eventstore.Receipt, bool, error)
+	Head(ctx context.Context) (eventstore.Head, error)
 	Stream(ctx context.Context, s eventstore.Stream, after eventstore.Version, limit int) ([]eventstore.Recorded, error)
 }
 

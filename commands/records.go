@@ -42,14 +42,26 @@ func (h *Handler) LastRecord(ctx context.Context, stream eventstore.Stream) (las
 // Attester writes what the service records of itself.
 const Attester = "system:attester"
 
-// AttestViews records what the served views were.
-func (h *Handler) AttestViews(ctx context.Context, e domain.ViewsAttested) (eventstore.Position, error) {
-	return h.record(ctx, eventstore.AttestationsStream, eventstore.Position(e.Upto()), e)
+// AttestViews records what the served views were, as the next version behind the last record
+// that was seen before they were read. ErrConflict: another process recorded meanwhile.
+func (h *Handler) AttestViews(ctx context.Context, seen eventstore.Version, e domain.ViewsAttested) (eventstore.Position, error) {
+	head, err := h.Store.Head(ctx)
+	if err == nil {
+		err = e.Check(int64(head.Size) + 1)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("attest the views: %w", err)
+	}
+	return h.record(ctx, eventstore.AttestationsStream, seen, eventstore.Position(e.Upto()), e)
 }
 
-// RecordCatalogue records the films, behind the newest entry that was there when they were read.
-func (h *Handler) RecordCatalogue(ctx context.Context, behind eventstore.Position, e domain.CatalogueRecorded) (eventstore.Position, error) {
-	return h.record(ctx, eventstore.CatalogueStream, behind, e)
+// RecordCatalogue records the films, behind the newest entry that was there when they were read,
+// and otherwise as AttestViews does.
+func (h *Handler) RecordCatalogue(ctx context.Context, seen eventstore.Version, behind eventstore.Position, e domain.CatalogueRecorded) (eventstore.Position, error) {
+	if err := e.Check(); err != nil {
+		return 0, fmt.Errorf("record the catalogue: %w", err)
+	}
+	return h.record(ctx, eventstore.CatalogueStream, seen, behind, e)
 }
 
 // RecordVerification records that the operator verified the ledger.
@@ -74,14 +86,11 @@ func (h *Handler) RecordVerification(ctx context.Context, e domain.LedgerVerifie
 	return r.Position(), err
 }
 
-// record is one try: whoever leads comes back to it.
-func (h *Handler) record(ctx context.Context, stream eventstore.Stream, cause eventstore.Position, e domain.Event) (eventstore.Position, error) {
-	last, err := h.LastRecord(ctx, stream)
-	if err != nil {
-		return 0, err
-	}
+// record is one try: the process that leads comes back to it. One that no longer leads does not
+// write behind the record of its successor.
+func (h *Handler) record(ctx context.Context, stream eventstore.Stream, seen eventstore.Version, cause eventstore.Position, e domain.Event) (eventstore.Position, error) {
 	r, err := h.Store.Append(ctx, eventstore.Append{Time: h.Now(), Actor: Attester, Cause: eventstore.ByPosition(cause),
-		Writes: []eventstore.Write{{Stream: stream, Expected: last.Version, Events: []domain.Event{e}}}})
+		Writes: []eventstore.Write{{Stream: stream, Expected: seen, Events: []domain.Event{e}}}})
 	if err != nil {
 		return 0, fmt.Errorf("record %s: %w", e.Type(), err)
 	}

@@ -101,9 +101,9 @@ func TestAuditOfRecords(t *testing.T) {
 	films, err := w.env.Record(t.Context())
 	must(t, err)
 	verified := domain.LedgerVerified{By: "olga", Program: "test", Position: int64(head.Size), Root: head.Root.String()}
-	attested, err := w.server.Commands.AttestViews(t.Context(), views)
+	attested, err := w.server.Commands.AttestViews(t.Context(), 0, views)
 	must(t, err)
-	recorded, err := w.server.Commands.RecordCatalogue(t.Context(), head.Size, films)
+	recorded, err := w.server.Commands.RecordCatalogue(t.Context(), 0, head.Size, films)
 	must(t, err)
 	looked, err := w.server.Commands.RecordVerification(t.Context(), verified)
 	must(t, err)

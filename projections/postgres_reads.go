@@ -178,6 +178,28 @@ func queuePositions(batch *pgx.Batch, tables []string, known *followed, at shown
 	})
 }
 
+// readServedPositions gives the positions of the views that reads do not refuse.
+func readServedPositions(ctx context.Context, db querier) (map[string]eventstore.Position, error) {
+	rows, err := db.Query(ctx, selectPositions, declaredTables, nil, nil)
+	if err != nil {
+		return nil, fmt.Errorf("read how far the views have come: %w", err)
+	}
+	found := map[string]eventstore.Position{}
+	var view string
+	var position eventstore.Position
+	var leaf []byte
+	var refused bool
+	if _, err := pgx.ForEachRow(rows, []any{&view, &position, &leaf, &refused}, func() error {
+		if !refused {
+			found[view] = position
+		}
+		return nil
+	}); err != nil {
+		return nil, fmt.Errorf("read how far the views have come: %w", err)
+	}
+	return found, nil
+}
+
 // keepFollowed keeps an entry that was found in the log, and not just known to be there.
 func (v *Postgres) keepFollowed(at shown, known *followed) {
 	for _, view := range at {

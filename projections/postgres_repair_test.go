@@ -36,7 +36,12 @@ func TestViewsThatDoNotFollowTheLog(t *testing.T) {
 			if users, at, err := h.views.Users(t.Context(), projections.PageQuery{Limit: 1}, 0); err == nil {
 				t.Errorf("%d users at position %d are served", len(users.Items), at)
 			}
+			attested, err := projections.ReadStates(t.Context(), h.pool)
+			fatal(t, err)
 			if name != "a table was dropped" {
+				if len(attested) > 0 {
+					t.Errorf("what is not served is attested: %v", attested)
+				}
 				if at, err := h.views.Position(t.Context()); !errors.Is(err, projections.ErrBehind) {
 					t.Errorf("the views say position %d, %v", at, err)
 				}

@@ -26,6 +26,13 @@ type TableAt struct {
 //
 // While it reads, a rebuild waits with putting a new table in a table's place.
 func ReadTables(ctx context.Context, pool *pgxpool.Pool, begin func(TableAt) (each func(Row))) error {
+	return readTables(ctx, pool, func(ctx context.Context, db querier) (map[string]eventstore.Position, error) {
+		return readPositions(ctx, db, servedSchema)
+	}, begin)
+}
+
+// readTables reads tables whose views are at what positions gives in the same snapshot.
+func readTables(ctx context.Context, pool *pgxpool.Pool, positions func(context.Context, querier) (map[string]eventstore.Position, error), begin func(TableAt) (each func(Row))) error {
 	there, err := servedTables(ctx, pool)
 	if err != nil {
 		return fmt.Errorf("look for the tables of the views: %w", err)
@@ -36,7 +43,7 @@ func ReadTables(ctx context.Context, pool *pgxpool.Pool, begin func(TableAt) (ea
 				return fmt.Errorf("keep the tables of the views as they are: %w", err)
 			}
 		}
-		at, err := readPositions(ctx, tx, servedSchema)
+		at, err := positions(ctx, tx)
 		if err != nil {
 			return err
 		}

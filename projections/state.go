@@ -186,11 +186,11 @@ func (s *Stated) State() string {
 }
 
 // ReadStates gives the states of the tables that this program serves from, in the order of
-// their names, as one snapshot of the database sees them. It reads every row, and keeps
-// no writer waiting.
+// their names, as one snapshot of the database sees them. Views that reads refuse are left
+// out: they serve nobody. It reads every row, and keeps no writer waiting.
 func ReadStates(ctx context.Context, pool *pgxpool.Pool) (views []domain.AttestedView, err error) {
 	var list []*gathered
-	err = ReadTables(ctx, pool, func(at TableAt) func(Row) {
+	err = readTables(ctx, pool, readServedPositions, func(at TableAt) func(Row) {
 		if at.Fault != "" || at.Position == 0 {
 			return nil
 		}

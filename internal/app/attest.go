@@ -76,6 +76,9 @@ func (a *Attestations) Look(ctx context.Context) error {
 		if errors.Is(err, eventstore.ErrNewer) {
 			return err // a newer program can
 		}
+		if errors.Is(err, eventstore.ErrConflict) {
+			err = nil // another process recorded it meanwhile: the next look sees that
+		}
 		a.service.reportUnlessEnded(ctx, part.name, err)
 	}
 	return nil
@@ -101,7 +104,7 @@ func (a *Attestations) views(ctx context.Context) error {
 	if a.took = time.Since(begin); err != nil || len(views) == 0 {
 		return err
 	}
-	_, err = s.Commands.AttestViews(ctx, domain.ViewsAttested{Program: s.config.Version, Views: views})
+	_, err = s.Commands.AttestViews(ctx, last.Version, domain.ViewsAttested{Program: s.config.Version, Views: views})
 	return err
 }
 
@@ -149,7 +152,7 @@ func (a *Attestations) catalogue(ctx context.Context) error {
 	case last.Version > 0 && now.Revision <= before.Revision:
 		a.differs = errUnrecorded
 	default:
-		if _, err := s.Commands.RecordCatalogue(ctx, head.Size, now); err != nil {
+		if _, err := s.Commands.RecordCatalogue(ctx, last.Version, head.Size, now); err != nil {
 			return err
 		}
 	}
