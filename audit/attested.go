@@ -133,7 +133,8 @@ func (s *states) result() Attested {
 	return s.Attested
 }
 
-// recordCatalogue proves that a recorded catalogue is one, and another than the one before.
+// recordCatalogue proves that a recorded catalogue is one, and that its tables were changed since
+// the one before.
 func (r *replay) recordCatalogue(rec eventstore.Recorded, e domain.CatalogueRecorded) error {
 	if err := inOrder(rec, eventstore.CatalogueStream, r.before(rec)); err != nil {
 		return err
@@ -141,7 +142,7 @@ func (r *replay) recordCatalogue(rec eventstore.Recorded, e domain.CatalogueReco
 	if err := e.Check(); err != nil {
 		return fault(FactBroken, rec.Position, "%s", err)
 	}
-	if e.Root == r.catalogue.Root && e.Catalogue == r.catalogue.Catalogue {
+	if e.Root == r.catalogue.Root && e.Catalogue == r.catalogue.Catalogue && e.Revision == r.catalogue.Revision {
 		r.broken(rec, fault(RecordUnchanged, rec.Position, "%s changes nothing", rec.Type))
 	}
 	r.catalogue = e

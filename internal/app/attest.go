@@ -37,12 +37,29 @@ type Attestations struct {
 	service *Service
 	every   time.Duration
 	began   time.Time
-	took    time.Duration // the last reading of the views
 
-	revision int64     // of the catalogue that was compared last; -1 before
-	compared time.Time // when
-	differs  error     // errUnrecorded, if it did
+	attested try   // of the views
+	compared try   // of the catalogue
+	revision int64 // of the catalogue that was compared last; -1 before, and where that failed
 }
+
+// try is the last time that something that is served was read, to be recorded.
+type try struct {
+	at   time.Time // zero before the first
+	took time.Duration
+	err  error
+}
+
+// do tries now.
+func (t *try) do(now time.Time, record func() error) error {
+	begin := time.Now()
+	t.err = record()
+	t.at, t.took = now, time.Since(begin)
+	return t.err
+}
+
+// pause is how long nothing is read after a try.
+func (t *try) pause() time.Duration { return attestShare * t.took }
 
 // NewAttestations begins with what is recorded from now on, so often.
 func (s *Service) NewAttestations(every time.Duration) *Attestations {
@@ -84,28 +101,38 @@ func (a *Attestations) Look(ctx context.Context) error {
 	return nil
 }
 
-// since is when an interval began: with the last record, or with this leadership.
-func (a *Attestations) since(last eventstore.Recorded) time.Time {
-	if last.Version > 0 {
-		return last.Time
+// since is when an interval began: with the last record, with the last try, or with this
+// leadership. A time that is still to come is of a clock that was ahead, and does not count.
+func (a *Attestations) since(last eventstore.Recorded, now time.Time) time.Time {
+	begin := a.began
+	if last.Version > 0 && !last.Time.After(now) {
+		begin = last.Time
 	}
-	return a.began
+	if tried := a.attested.at; tried.After(begin) && !tried.After(now) {
+		begin = tried
+	}
+	return begin
 }
 
 // views attests the views where that is due.
 func (a *Attestations) views(ctx context.Context) error {
 	s := a.service
 	last, err := s.Commands.LastRecord(ctx, eventstore.AttestationsStream)
-	if err != nil || s.Commands.Now().Sub(a.since(last)) < max(a.every, attestShare*a.took) {
+	if err != nil {
 		return err
 	}
-	begin := time.Now()
-	views, err := s.states(ctx)
-	if a.took = time.Since(begin); err != nil || len(views) == 0 {
-		return err
+	now := s.Commands.Now()
+	if now.Sub(a.since(last, now)) < max(a.every, a.attested.pause()) {
+		return a.attested.err
 	}
-	_, err = s.Commands.AttestViews(ctx, last.Version, domain.ViewsAttested{Program: s.config.Version, Views: views})
-	return err
+	return a.attested.do(now, func() error {
+		views, err := s.states(ctx)
+		if err != nil || len(views) == 0 {
+			return err
+		}
+		_, err = s.Commands.AttestViews(ctx, last.Version, domain.ViewsAttested{Program: s.config.Version, Views: views})
+		return err
+	})
 }
 
 // states reads what is served.
@@ -128,34 +155,43 @@ func (a *Attestations) catalogue(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if revision == a.revision && s.Commands.Now().Sub(a.compared) < a.every {
-		return a.differs
+	pause, now := a.compared.pause(), s.Commands.Now()
+	if revision == a.revision {
+		pause = max(pause, a.every)
+	}
+	if now.Sub(a.compared.at) < pause {
+		return a.compared.err
 	}
 	head, err := s.Store.Head(ctx)
 	if err != nil || head.Size == 0 { // an entry follows from an earlier one
 		return err
 	}
-	now, err := s.Record(ctx)
+	return a.compared.do(now, func() error { return a.compare(ctx, last, head.Size) })
+}
+
+// compare reads the films and vectors, and records what was changed since the last record.
+func (a *Attestations) compare(ctx context.Context, last eventstore.Recorded, behind eventstore.Position) error {
+	a.revision = -1
+	before, ok := last.Event.(domain.CatalogueRecorded)
+	if !ok && last.Version > 0 {
+		return fmt.Errorf("%w: %s among the recorded catalogues", domain.ErrBroken, last.Type)
+	}
+	now, err := a.service.Record(ctx)
 	if err != nil {
 		return err
 	}
-	var before domain.CatalogueRecorded
-	if last.Version > 0 {
-		var ok bool
-		if before, ok = last.Event.(domain.CatalogueRecorded); !ok {
-			return fmt.Errorf("%w: %s among the recorded catalogues", domain.ErrBroken, last.Type)
-		}
-	}
-	a.differs = nil
+	same := now.Root == before.Root && now.Catalogue == before.Catalogue
 	switch {
-	case now.Root == before.Root && now.Catalogue == before.Catalogue:
-	case last.Version > 0 && now.Revision <= before.Revision:
-		a.differs = errUnrecorded
+	case same && now.Revision == before.Revision:
+	case last.Version > 0 && !same && now.Revision <= before.Revision:
+		err = errUnrecorded
 	default:
-		if _, err := s.Commands.RecordCatalogue(ctx, last.Version, head.Size, now); err != nil {
+		// Also where the revision alone has moved, as by another weight: while the recorded one
+		// is older, a silent change looks like one that was made since.
+		if _, err := a.service.Commands.RecordCatalogue(ctx, last.Version, behind, now); err != nil {
 			return err
 		}
 	}
-	a.revision, a.compared = now.Revision, s.Commands.Now()
-	return a.differs
+	a.revision = now.Revision
+	return err
 }

@@ -1,6 +1,7 @@
 package app_test
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"strings"
@@ -87,10 +88,13 @@ func TestAttestations(t *testing.T) {
 	must(t, err)
 	_, err = c.Catalogue.Import(t.Context(), all[10:12], apptest.BagOfWords{})
 	must(t, err)
-	c.after(time.Second, a)
+	c.after(10*time.Minute, a)
 	c.has("after an import", 2, 2)
-	c.after(time.Second, a)
+	c.after(10*time.Minute, a)
 	c.has("after nothing", 2, 2)
+	must(t, c.Catalogue.Weigh(t.Context(), c.Catalogue.Models()[0].Version, 0.5))
+	c.after(10*time.Minute, a)
+	c.has("after a change of the revision alone", 2, 3)
 	report, err := audit.Ledger{Store: c.Store, Catalogue: c.Record}.Verify(t.Context())
 	must(t, err)
 	if report.Attested.States != 6 || report.Catalogue.Recorded == 0 || report.Catalogue.Changed {
@@ -101,7 +105,7 @@ func TestAttestations(t *testing.T) {
 	must(t, err)
 	c.after(time.Hour, a)
 	c.after(time.Second, a)
-	c.has("after the vectors were replaced", 3, 2)
+	c.has("after the vectors were replaced", 3, 3)
 	if failing := c.Failing(); !slices.ContainsFunc(failing, func(what string) bool { return strings.HasPrefix(what, "record the catalogue") }) {
 		t.Errorf("failing are %v", failing)
 	}
@@ -114,4 +118,49 @@ func TestAttestations(t *testing.T) {
 	if _, err := c.Commands.RecordVerification(t.Context(), domain.LedgerVerified{By: "olga"}); err == nil {
 		t.Error("a verification of nothing is recorded")
 	}
+}
+
+// full is a log whose disk is full.
+type full struct {
+	commands.Store
+	tried map[eventstore.Stream]int
+}
+
+var errFull = errors.New("the disk is full")
+
+func (f full) Append(_ context.Context, a eventstore.Append) (eventstore.Receipt, error) {
+	f.tried[a.Writes[0].Stream]++
+	return eventstore.Receipt{}, errFull
+}
+
+// What fails is not read again at each look, and is reported until it was tried again. A record of
+// a clock that was ahead keeps nobody from attesting.
+func TestAttestationsThatFail(t *testing.T) {
+	c := newClocked(t)
+	c.now = c.now.Add(-24 * time.Hour)
+	_, err := c.Commands.SignUp(t.Context(), commands.SignUp{Email: "ada@example.org", Password: "a till by the sea"})
+	must(t, err)
+	head, err := c.Store.Head(t.Context())
+	must(t, err)
+	must(t, c.Memory.Wait(t.Context(), head.Size))
+	a, log, disk := c.NewAttestations(time.Hour), c.Commands.Store, full{c.Commands.Store, map[eventstore.Stream]int{}}
+	c.Commands.Store = disk
+	for look, want := range []int{1, 1, 2} {
+		c.after([]time.Duration{time.Hour, 59 * time.Minute, time.Minute}[look], a)
+		if tried := disk.tried[eventstore.AttestationsStream]; tried != want {
+			t.Errorf("look %d: the views were read %d times, want %d", look+1, tried, want)
+		}
+		if failing := c.Failing(); !slices.ContainsFunc(failing, func(what string) bool { return strings.HasPrefix(what, "attest the views") }) {
+			t.Errorf("look %d: failing are %v", look+1, failing)
+		}
+	}
+	c.Commands.Store = log
+	c.after(9*time.Hour, a)
+	c.has("on a disk with room", 1, 1)
+	c.now = c.now.Add(-8 * time.Hour) // it was ahead
+	a = c.NewAttestations(time.Hour)
+	c.after(59*time.Minute, a)
+	c.has("before the interval has passed", 1, 1)
+	c.after(time.Minute, a)
+	c.has("after it", 2, 1)
 }

@@ -119,7 +119,7 @@ class Log:
             need((names := [v["view"] for v in e["views"]]) and all(names) and names == sorted(set(names)) and all(0 < v["position"] < e.position for v in e["views"]), "views that cannot be")
             self.rule(all(v["state"] == self.state(v["position"]) for v in e["views"] if v["view"] == "balances_v2"), "another state of the balances")
         elif e.type == "CatalogueRecorded":
-            before, self.films = self.films, (e["catalogue_version"], e["root"])
+            before, self.films = self.films, (e["catalogue_version"], e["root"], e["revision"])
             self.rule(before != self.films, "it changes nothing")
         else:
             need(0 < len(e["by"].encode()) <= 100 and 0 < e["position"] < e.position and bool(e["faults"]) == ("first_fault" in e.json), "a verification that cannot be")
