@@ -64,12 +64,16 @@ func (d doctorCommand) lookAtFilms(ctx context.Context) (string, error) {
 // record writes down that the ledger was verified, also where it has faults. Of what could not be
 // looked at to the end there is nothing to record.
 func (v verifyCommand) record(ctx context.Context, c *console, r audit.Report, verdict error) (err error) {
-	e := domain.LedgerVerified{By: v.Record, Program: version(), Position: int64(r.Head.Size), Root: r.Head.Root.String()}
-	var found *audit.Faults
-	if errors.As(verdict, &found) {
-		e.Faults, e.First = len(found.List)+found.More, string(found.List[0].Code)
-	} else if verdict != nil {
+	found, whole := verdict.(*audit.Faults) // alone: beside another error they are not all
+	if verdict != nil && !whole || r.Proved != r.Head.Size {
+		if !v.JSON {
+			fmt.Fprintln(c.out, "That is NOT recorded: the log was not looked at to the end.")
+		}
 		return nil
+	}
+	e := domain.LedgerVerified{By: v.Record, Program: version(), Position: int64(r.Head.Size), Root: r.Head.Root.String()}
+	if found != nil {
+		e.Faults, e.First = len(found.List)+found.More, string(found.List[0].Code)
 	}
 	l, err := v.openExisting(ctx)
 	if err != nil {

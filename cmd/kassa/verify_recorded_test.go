@@ -2,10 +2,15 @@ package main
 
 import (
 	"database/sql"
+	"errors"
+	"io"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"kassa/audit"
+	"kassa/eventstore"
 )
 
 // A service attests what it serves and records its films; verify and doctor compare both, a
@@ -50,4 +55,26 @@ func TestWhatAServiceRecords(t *testing.T) {
 	}
 	says(exitFailed, "catalogue_differs", "verify")
 	says(exitFailed, "catalogue_differs", "doctor", "--addr", "127.0.0.1:0")
+}
+
+// A run that a fault or something else ended before the log's end is not recorded, in no ledger.
+func TestVerificationsThatEndedEarly(t *testing.T) {
+	t.Parallel()
+	faults := &audit.Faults{List: []*audit.Fault{{Code: audit.EntryChanged, Position: 4}}}
+	for name, tt := range map[string]struct {
+		proved  eventstore.Position
+		verdict error
+	}{
+		"a fault ended the replay":        {3, faults},
+		"what is beside was not compared": {9, errors.Join(faults, io.ErrUnexpectedEOF)},
+		"nothing was found so far":        {3, io.ErrUnexpectedEOF},
+	} {
+		var out strings.Builder
+		v := verifyCommand{Record: "olga"}
+		v.Data = t.TempDir() // without a ledger
+		report := audit.Report{Head: eventstore.Head{Size: 9}, Proved: tt.proved}
+		if err := v.record(t.Context(), &console{out: &out}, report, tt.verdict); err != nil || !strings.Contains(out.String(), "NOT recorded") {
+			t.Errorf("%s: recording it gave %q, %v", name, out.String(), err)
+		}
+	}
 }
