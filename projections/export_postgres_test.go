@@ -33,6 +33,14 @@ const (
 	PageOfRefunded       = pageOfRefunded
 )
 
+// The statements behind the overview: of days, $1 and $2 the first and the one behind the last;
+// of a day, $1 the day and $2 measures; of refunds, $1 a position and $2 rows.
+const (
+	SelectDays      = selectDays
+	SelectDay       = selectDay
+	SelectRefunders = selectRefunders
+)
+
 // OnlyListening gives views that get notifications and never poll, OnlyPolling the
 // opposite.
 func OnlyListening(ctx context.Context, pool *pgxpool.Pool, events LiveEvents) *Postgres {

@@ -44,3 +44,6 @@ func (m *Memory) SaveUncommitted(ctx context.Context, fn func()) error {
 	fn()
 	return tx.Rollback()
 }
+
+// SavedCourse reads days from the tables: ?1 and ?2 are the first and the one behind the last.
+const SavedCourse = savedCourse

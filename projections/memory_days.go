@@ -32,26 +32,52 @@ func (m *Memory) again(ctx context.Context, least eventstore.Position, copied fu
 	}
 }
 
-// Days gives what was counted on days in a row.
-func (m *Memory) Days(ctx context.Context, from Date, n int, least eventstore.Position) (c Course, at eventstore.Position, err error) {
-	at, err = m.again(ctx, least, func() error {
-		c = newCourse(from, n)
+const (
+	savedCourse = `SELECT day, measure, item, amount FROM ` + savedDays + ` WHERE day >= ?1 AND day < ?2
+		UNION ALL SELECT ?1 - 1, measure, '', sum(amount) FROM ` + savedDays + ` WHERE day < ?1 AND ` + levels + ` GROUP BY measure`
+
+	savedDayRows = `SELECT day, measure, item, amount FROM ` + savedDays + ` WHERE day = ?1`
+)
+
+// figures calls what begin gives with the rows of memory and with those that a query finds.
+func (m *Memory) figures(ctx context.Context, least eventstore.Position, begin func() (put func(figure, int64)), query string, args ...any) (eventstore.Position, error) {
+	var put func(figure, int64)
+	return m.again(ctx, least, func() error {
+		put = begin()
 		for row, amount := range m.days {
-			c.put(row, amount)
+			put(row, amount)
 		}
 		return nil
 	}, func(kept eventstore.Position) error {
 		var rows []savedDay
-		err := m.saved.atKept(ctx, kept, &rows, `day, measure, item, amount`,
-			`SELECT day, measure, item, amount FROM `+savedDays+` WHERE day >= ?1 AND day < ?2 UNION ALL
-			SELECT ?1 - 1, measure, '', sum(amount) FROM `+savedDays+` WHERE day < ?1 AND measure IN ('`+string(BoughtChange)+`', '`+string(GivenChange)+`') GROUP BY measure`,
-			from, from+Date(n))
+		err := m.saved.atKept(ctx, kept, &rows, `day, measure, item, amount`, query, args...)
 		for _, one := range rows {
-			c.put(one.figure, one.amount)
+			put(one.figure, one.amount)
 		}
 		return err
 	})
+}
+
+// Days gives what was counted on days in a row.
+func (m *Memory) Days(ctx context.Context, from Date, n int, least eventstore.Position) (c Course, at eventstore.Position, err error) {
+	at, err = m.figures(ctx, least, func() func(figure, int64) {
+		c = newCourse(from, n)
+		return c.put
+	}, savedCourse, from, from+Date(n))
 	return c, at, err
+}
+
+// Day gives what was counted on one day.
+func (m *Memory) Day(ctx context.Context, on Date) (f Figures, err error) {
+	_, err = m.figures(ctx, 0, func() func(figure, int64) {
+		f = Figures{}
+		return func(row figure, amount int64) {
+			if row.Date == on {
+				f.put(row, amount)
+			}
+		}
+	}, savedDayRows, on)
+	return f, err
 }
 
 // Refunders gives those to whom most questions were refunded behind a position. All of them that

@@ -74,27 +74,41 @@ func saidColumns(list []said) []any {
 		column(list, func(s *said) time.Time { return DateOf(s.at).Time() })}
 }
 
-// selectDays reads the sums of a stretch of days, and what changed before it.
-const selectDays = `SELECT day, measure, item, amount FROM ` + served + daysTable + ` WHERE day >= $1::date AND day < $2::date AND measure NOT IN ('open', 'follow_up')
-	UNION ALL SELECT $1::date - 1, measure, '', sum(amount)::bigint FROM ` + served + daysTable + `
-		WHERE day < $1::date AND measure IN ('` + string(BoughtChange) + `', '` + string(GivenChange) + `') GROUP BY measure`
+// levels are the measures of which all days count. It is the condition of an index.
+const levels = `measure IN ('` + string(BoughtChange) + `', '` + string(GivenChange) + `')`
+
+const (
+	// selectDays reads the sums of a stretch of days, and what changed before it.
+	selectDays = `SELECT day, measure, item, amount FROM ` + served + daysTable + ` WHERE day >= $1::date AND day < $2::date AND measure NOT IN ('open', 'follow_up')
+	UNION ALL SELECT $1::date - 1, measure, '', sum(amount)::bigint FROM ` + served + daysTable + ` WHERE day < $1::date AND ` + levels + ` GROUP BY measure`
+
+	selectDay = `SELECT day, measure, item, amount FROM ` + served + daysTable + ` WHERE day = $1 AND measure = ANY($2)`
+
+	selectRefunders = `SELECT user_id, count(*), max(refund_position) FROM ` + served + predictionsTable + `
+		WHERE refund_position > 0 AND refund_position > $1 GROUP BY 1 ORDER BY 2 DESC, 3 DESC LIMIT $2`
+)
+
+// eachFigure calls put with each row of a result.
+func eachFigure(put func(row figure, amount int64)) func(pgx.Rows) error {
+	return func(rows pgx.Rows) error {
+		var on time.Time
+		var row figure
+		var amount int64
+		_, err := pgx.ForEachRow(rows, []any{&on, &row.Measure, &row.Item, &amount}, func() error {
+			row.Date = DateOf(on)
+			put(row, amount)
+			return nil
+		})
+		return err
+	}
+}
 
 // Days gives what was counted on days in a row.
 func (v *Postgres) Days(ctx context.Context, from Date, n int, least eventstore.Position) (c Course, at eventstore.Position, err error) {
 	at, err = v.reading(ctx, least, func() (eventstore.Position, error) {
 		read := newCourse(from, n) // by another goroutine, which ctx does not end
 		shown, err := v.snapshot(ctx, []string{daysTable}, func(batch *pgx.Batch) {
-			batch.Queue(selectDays, from.Time(), (from + Date(n)).Time()).Query(func(rows pgx.Rows) error {
-				var on time.Time
-				var row figure
-				var amount int64
-				_, err := pgx.ForEachRow(rows, []any{&on, &row.Measure, &row.Item, &amount}, func() error {
-					row.Date = DateOf(on)
-					read.put(row, amount)
-					return nil
-				})
-				return err
-			})
+			batch.Queue(selectDays, from.Time(), (from + Date(n)).Time()).Query(eachFigure(read.put))
 		})
 		if err != nil {
 			return 0, err
@@ -105,12 +119,26 @@ func (v *Postgres) Days(ctx context.Context, from Date, n int, least eventstore.
 	return c, at, failed(err, "read the figures of days")
 }
 
+// Day gives what was counted on one day.
+func (v *Postgres) Day(ctx context.Context, on Date) (Figures, error) {
+	var read Figures // by another goroutine, which ctx does not end
+	shown, err := v.snapshot(ctx, []string{daysTable}, func(batch *pgx.Batch) {
+		batch.Queue(selectDay, on.Time(), append([]Measure{answerTime}, Measures...)).Query(eachFigure(read.put))
+	})
+	if err == nil {
+		_, err = shown.upTo(daysTable)
+	}
+	if err != nil {
+		return Figures{}, failed(err, "read the figures of a day")
+	}
+	return read, nil
+}
+
 // Refunders gives those to whom most questions were refunded behind a position.
 func (v *Postgres) Refunders(ctx context.Context, since eventstore.Position, limit int) ([]Refunder, error) {
 	var read []Refunder // by another goroutine, which ctx does not end
 	shown, err := v.snapshot(ctx, []string{predictionsTable}, func(batch *pgx.Batch) {
-		batch.Queue(`SELECT user_id, count(*), max(refund_position) FROM `+served+predictionsTable+`
-			WHERE refund_position > 0 AND refund_position > $1 GROUP BY 1 ORDER BY 2 DESC, 3 DESC LIMIT $2`, int64(since), limit).
+		batch.Queue(selectRefunders, int64(since), limit).
 			Query(func(rows pgx.Rows) (err error) {
 				read, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (r Refunder, err error) {
 					err = row.Scan(&r.User, &r.Refunds, &r.Last)

@@ -76,6 +76,7 @@ var historyPages = []historyPage{
 type plan struct {
 	Node    string  `json:"Node Type"`
 	Table   string  `json:"Relation Name"`
+	Index   string  `json:"Index Name"`
 	Rows    float64 `json:"Actual Rows"`
 	Loops   float64 `json:"Actual Loops"`
 	Removed float64 `json:"Rows Removed by Filter"`

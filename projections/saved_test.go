@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"kassa/audit/audittest"
@@ -228,5 +229,23 @@ func TestSavedPredictionAskedAgain(t *testing.T) {
 	again := entry(t, at+1, eventstore.AccountStream(asked.Subject()), asked)
 	if err := views.Apply([]eventstore.Recorded{again}); !errors.Is(err, domain.ErrBroken) {
 		t.Errorf("it gave %v", err)
+	}
+}
+
+// What persons had before some days is read without all else of the days before.
+func TestSavedLevelsAreReadByAnIndex(t *testing.T) {
+	rows, err := openFile(t).Read.QueryContext(t.Context(), `EXPLAIN QUERY PLAN `+projections.SavedCourse, 20000, 20001)
+	fatal(t, err)
+	defer rows.Close()
+	var steps []string
+	for rows.Next() {
+		var id, parent, unused int
+		var step string
+		fatal(t, rows.Scan(&id, &parent, &unused, &step))
+		steps = append(steps, step)
+	}
+	fatal(t, rows.Err())
+	if plan := strings.Join(steps, "\n"); !strings.Contains(plan, "INDEX saved_days_levels") {
+		t.Errorf("the plan is\n%s", plan)
 	}
 }

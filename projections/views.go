@@ -57,6 +57,8 @@ type Views interface {
 	Days(ctx context.Context, from Date, n int, least eventstore.Position) (Course, eventstore.Position, error)
 	// Actions gives what admins and the operator did.
 	Actions(ctx context.Context, q ActionQuery, least eventstore.Position) (Page[Action], eventstore.Position, error)
+	// Day gives what was counted on one day, and reads nothing of others.
+	Day(ctx context.Context, on Date) (Figures, error)
 	// Refunders lists those to whom questions were refunded behind the position, at most limit
 	// of them, those with most refunds first, then by the last.
 	Refunders(ctx context.Context, since eventstore.Position, limit int) ([]Refunder, error)

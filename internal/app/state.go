@@ -39,14 +39,14 @@ func (s *Service) ViewPositions(ctx context.Context) (map[string]eventstore.Posi
 
 // Today counts the questions of this day (UTC), by what was said of them on it.
 func (s *Service) Today(ctx context.Context) (map[string]int64, error) {
-	course, _, err := s.Views.Days(ctx, projections.DateOf(s.Commands.Now()), 1, 0)
+	day, err := s.Views.Day(ctx, projections.DateOf(s.Commands.Now()))
 	if err != nil {
 		return nil, err
 	}
 	counted := map[string]int64{}
 	for _, m := range []projections.Measure{projections.QuestionsAsked, projections.Answered, projections.FoundAtOnce, projections.FoundRefined,
 		projections.NotFound, projections.Refunded, projections.Failed, projections.Expired} {
-		counted[string(m)] = course.Days[0].Of(m)
+		counted[string(m)] = day.Of(m)
 	}
 	return counted, nil
 }

@@ -3,6 +3,7 @@ package projectionstest
 import (
 	"context"
 	"maps"
+	"reflect"
 	"slices"
 	"testing"
 	"time"
@@ -119,6 +120,11 @@ func compareDays(t *testing.T, r reckoning, views projections.Views) {
 				}
 			}
 			compareTimes(t, day.Figures, took[i])
+			alone, err := views.Day(ctx, day.Date)
+			must(t, err)
+			if !reflect.DeepEqual(alone, day.Figures) {
+				t.Fatalf("%s alone is %+v, among others %+v", day.Date, alone, day.Figures)
+			}
 		}
 	}
 	for _, since := range []eventstore.Position{0, eventstore.Position(len(r) / 2)} {

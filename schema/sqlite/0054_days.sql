@@ -9,6 +9,8 @@ CREATE TABLE saved_days (
     PRIMARY KEY (day, measure, item)
 ) STRICT, WITHOUT ROWID;
 
+CREATE INDEX saved_days_levels ON saved_days (measure, day) WHERE measure IN ('bought_change', 'given_change');
+
 CREATE INDEX saved_predictions_refunded ON saved_predictions (refund_position) WHERE refund_position > 0;
 
 -- +goose Down
