@@ -24,6 +24,7 @@ type Catalogue struct {
 	writing sync.Mutex           // one Import or Remove at a time
 	reading sync.Mutex           // one refresh at a time, so that an older view never replaces a newer one
 	now     atomic.Pointer[view] // immutable; replaced as a whole
+	edited  chan struct{}        // wakes Fill; holds at most one
 }
 
 // view is the catalogue at one moment.
@@ -44,7 +45,7 @@ func Open(ctx context.Context, db *schema.SQLite) (*Catalogue, error) {
 }
 
 func open(ctx context.Context, s store) (*Catalogue, error) {
-	c := &Catalogue{store: s}
+	c := &Catalogue{store: s, edited: make(chan struct{}, 1)}
 	if err := c.refresh(ctx); err != nil {
 		return nil, fmt.Errorf("open catalogue: %w", err)
 	}

@@ -20,6 +20,8 @@ var (
 	ErrTooMany  = errors.New("too many films for one edit: kassa catalog import takes any number")
 	ErrNoUndo   = errors.New("only the last edition can be undone, and only while its films are kept")
 	ErrNoUpload = errors.New("there is no such upload")
+	// ErrUnknown: the connection failed at the commit, and what it left is not found.
+	ErrUnknown = errors.New("it is not known whether the catalogue was changed")
 )
 
 const (
@@ -269,54 +271,6 @@ func shippedFilm(id string) (*Movie, error) {
 	return nil, nil
 }
 
-// Apply makes a plan true, all of it or nothing, with a vector of the first model for each
-// film, and then with those of the others. A plan that does not begin with what is stored
-// is refused with ErrStale. The edition says who made it, and how.
-func (c *Catalogue) Apply(ctx context.Context, p Plan, e Edition, models ...Embedder) (Edition, error) {
-	c.writing.Lock()
-	defer c.writing.Unlock()
-	e.At, e.Films, e.Undoable = time.Now().UTC(), len(p.Changes), true
-	if err := c.embedChanges(ctx, p.Changes, models[0]); err != nil {
-		return Edition{}, fmt.Errorf("edit films: %w", err)
-	}
-	var err error
-	if e.Number, err = c.store.apply(ctx, models[0].ModelVersion(), e, p.Changes); err != nil {
-		return Edition{}, fmt.Errorf("edit films: %w", err)
-	}
-	ctx = context.WithoutCancel(ctx) // the edition is there: it must be searched
-	for _, model := range models[1:] {
-		_, failed := newImporting(c.store, model, true, nil).run(ctx, listed(nil))
-		err = errors.Join(err, failed)
-	}
-	return e, errors.Join(err, c.store.maintain(ctx), c.refresh(ctx))
-}
-
-// embedChanges computes what is stored for the films of a plan.
-func (c *Catalogue) embedChanges(ctx context.Context, changes []Change, model Embedder) (err error) {
-	var items []item
-	var at []int
-	for n, change := range changes {
-		if change.After == nil {
-			continue
-		}
-		it := item{movie: *change.After, own: change.willBe, changes: changed}
-		if it.content, it.hash, err = it.movie.content(); err != nil {
-			return fmt.Errorf("encode film %s: %w", change.ID, err)
-		}
-		items, at = append(items, it), append(at, n)
-	}
-	how := newImporting(c.store, model, true, nil)
-	for batch := range slices.Chunk(items, batchFilms) {
-		if err := how.embed(ctx, batch); err != nil {
-			return err
-		}
-	}
-	for n := range items {
-		changes[at[n]].replaces = &items[n]
-	}
-	return nil
-}
-
 // stale reports whether what is stored of a film is not what the change begins with.
 func (c Change) stale(hash []byte, own bool) bool {
 	if len(hash) == 0 {
@@ -370,7 +324,7 @@ func keptChange(id string, before, after *string, wasOwn, willBe bool) (c Change
 // Undo makes the films of the last edition what they were before it, as an edition of its
 // own, which can be undone too. It is refused with ErrNoUndo for any other edition, and with
 // ErrStale where a film was changed by an import since.
-func (c *Catalogue) Undo(ctx context.Context, number int64, by string, models ...Embedder) (Edition, error) {
+func (c *Catalogue) Undo(ctx context.Context, number int64, by string, model Embedder) (Edition, error) {
 	made, err := c.store.editionChanges(ctx, number)
 	if err != nil {
 		return Edition{}, err
@@ -388,7 +342,7 @@ func (c *Catalogue) Undo(ctx context.Context, number int64, by string, models ..
 		}
 		p.Changes = append(p.Changes, back)
 	}
-	return c.Apply(ctx, p, Edition{Kind: Undone, By: by, undoes: number}, models...)
+	return c.Apply(ctx, p, Edition{Kind: Undone, By: by, undoes: number}, model)
 }
 
 // Await is Writer.Await.

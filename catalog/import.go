@@ -130,18 +130,21 @@ func (c *Catalogue) importFilms(ctx context.Context, movies []Movie, how *import
 	}
 	c.writing.Lock()
 	defer c.writing.Unlock()
-	how.present = func(id string, hash [sha256.Size]byte) (Movie, bool) {
-		v := c.now.Load()
-		if n, ok := number(v.movies, id); ok && v.hashes[n] == hash {
-			return v.movies[n], true
-		}
-		return Movie{}, false
-	}
+	how.present = c.present
 	report, err := how.run(ctx, listed(movies))
 	if how.done > 0 || how.completed { // what was stored must be searched, even if the rest failed or ctx is over
 		err = errors.Join(err, c.refresh(context.WithoutCancel(ctx)))
 	}
 	return report, err
+}
+
+// present gives a film from memory, where it is there with this hash.
+func (c *Catalogue) present(id string, hash [sha256.Size]byte) (Movie, bool) {
+	v := c.now.Load()
+	if n, ok := number(v.movies, id); ok && v.hashes[n] == hash {
+		return v.movies[n], true
+	}
+	return Movie{}, false
 }
 
 // listed gives films as an import takes them.

@@ -192,8 +192,30 @@ func (s postgresStore) savingFault(ctx context.Context, err error, model string,
 	return nil
 }
 
+// transact runs a transaction. The error wraps ErrUnknown where it may have been committed.
+func (s postgresStore) transact(ctx context.Context, do func(pgx.Tx) error) error {
+	committing := false
+	err := schema.InTransaction(ctx, s.pool, func(tx pgx.Tx) error {
+		err := do(tx)
+		committing = err == nil
+		return err
+	})
+	if committing {
+		return atCommit(err)
+	}
+	return err
+}
+
+// atCommit is the error of a commit, which wraps ErrUnknown unless certainly nothing was changed.
+func atCommit(err error) error {
+	if err == nil || schema.IsUndone(err) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", ErrUnknown, err)
+}
+
 func (s postgresStore) change(ctx context.Context, queries *pgx.Batch) error {
-	return schema.InTransaction(ctx, s.pool, func(tx pgx.Tx) error { return tx.SendBatch(ctx, queries).Close() })
+	return s.transact(ctx, func(tx pgx.Tx) error { return tx.SendBatch(ctx, queries).Close() })
 }
 
 func (s postgresStore) remove(ctx context.Context, ids []string) (int, error) {
@@ -239,7 +261,7 @@ func (s postgresStore) deleteModel(ctx context.Context, model string) (int, erro
 // execute is a change of statements with one argument, and gives how many rows the first
 // of them changed.
 func (s postgresStore) execute(ctx context.Context, arg any, first string, more ...string) (changed int, err error) {
-	err = schema.InTransaction(ctx, s.pool, func(tx pgx.Tx) error {
+	err = s.transact(ctx, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, touch); err != nil {
 			return err
 		}

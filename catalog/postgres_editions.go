@@ -19,7 +19,7 @@ func (s postgresStore) apply(ctx context.Context, model string, e Edition, chang
 			items = append(items, *c.replaces)
 		}
 	}
-	err = schema.InTransaction(ctx, s.pool, func(tx pgx.Tx) error {
+	err = s.transact(ctx, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, touch); err != nil {
 			return err
 		}

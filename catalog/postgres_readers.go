@@ -6,8 +6,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-
-	"kassa/schema"
 )
 
 const selectSynonyms = `SELECT id, words FROM synonyms ORDER BY id`
@@ -35,7 +33,7 @@ func (s postgresStore) synonyms(ctx context.Context) ([]Synonyms, error) {
 }
 
 func (s postgresStore) addSynonyms(ctx context.Context, groups []Synonyms, now time.Time) (added int, err error) {
-	err = schema.InTransaction(ctx, s.pool, func(tx pgx.Tx) error {
+	err = s.transact(ctx, func(tx pgx.Tx) error {
 		added = 0 // the transaction may be retried
 		if _, err := tx.Exec(ctx, touch); err != nil {
 			return err

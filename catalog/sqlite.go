@@ -329,5 +329,5 @@ func (s sqliteStore) write(ctx context.Context, do func(*sql.Tx) error) error {
 	if err != nil {
 		return errors.Join(err, tx.Rollback())
 	}
-	return tx.Commit()
+	return atCommit(tx.Commit())
 }

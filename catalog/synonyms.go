@@ -124,24 +124,33 @@ func (c *Catalogue) WithSynonyms(group Synonyms) *Catalogue {
 // Synonyms lists the operator's groups of words as they are stored, by id.
 func (c *Catalogue) Synonyms(ctx context.Context) ([]Synonyms, error) { return c.store.synonyms(ctx) }
 
-// AddSynonyms adds a group of words, and reports whether it is new.
+// AddSynonyms adds a group of words, and reports whether it is new, whatever the error is.
 func (c *Catalogue) AddSynonyms(ctx context.Context, group Synonyms) (bool, error) {
-	c.writing.Lock()
-	defer c.writing.Unlock()
 	n, err := c.store.addSynonyms(ctx, []Synonyms{group}, time.Now())
-	if err != nil {
-		return false, err
-	}
-	return n > 0, c.refresh(context.WithoutCancel(ctx))
+	return c.synonymsChanged(ctx, group.ID, true, n, err)
 }
 
-// RemoveSynonyms deletes a group by its id, and reports whether it was there.
+// RemoveSynonyms deletes a group by its id, and reports whether it was there, whatever the
+// error is.
 func (c *Catalogue) RemoveSynonyms(ctx context.Context, id string) (bool, error) {
-	c.writing.Lock()
-	defer c.writing.Unlock()
 	n, err := c.store.removeSynonyms(ctx, []string{id})
+	return c.synonymsChanged(ctx, id, false, n, err)
+}
+
+// synonymsChanged is how a change of a group ended, after which it is to be there or not. Where
+// the outcome of the commit is unknown, the group is looked for.
+func (c *Catalogue) synonymsChanged(ctx context.Context, id string, there bool, n int, err error) (bool, error) {
+	if errors.Is(err, ErrUnknown) && n > 0 {
+		look, cancel := context.WithTimeout(context.WithoutCancel(ctx), lookAfter)
+		defer cancel()
+		list, failed := c.store.synonyms(look)
+		is := slices.ContainsFunc(list, func(g Synonyms) bool { return g.ID == id })
+		if failed == nil && is == there {
+			err = nil
+		}
+	}
 	if err != nil {
 		return false, err
 	}
-	return n > 0, c.refresh(context.WithoutCancel(ctx))
+	return n > 0, c.refresh(ctx)
 }

@@ -33,7 +33,7 @@ type ledgerUse int
 const (
 	noLedger ledgerUse = iota // neither reads nor writes it
 	read                      // reads the views, and waits for min_position
-	command                   // appends, or ends another's sessions, within the user's rate limit
+	command                   // appends, or does other expensive work, within the user's rate limit
 )
 
 // route is one line of the API. Its handler writes the answer, or returns an error.
@@ -120,7 +120,7 @@ func (s *Server) routes() []route {
 		{"POST", "/api/admin/catalogue/undo", adminOnly, vault.ScopeAdmin, command, s.undoEdition, nil},
 		{"GET", "/api/admin/synonyms", adminOnly, vault.ScopeAdmin, noLedger, s.synonyms, nil},
 		{"POST", "/api/admin/synonyms", adminOnly, vault.ScopeAdmin, command, s.addSynonyms, nil},
-		{"POST", "/api/admin/synonyms/try", adminOnly, vault.ScopeAdmin, noLedger, s.trySynonyms, nil},
+		{"POST", "/api/admin/synonyms/try", adminOnly, vault.ScopeAdmin, command, s.trySynonyms, nil},
 		{"DELETE", "/api/admin/synonyms/{id}", adminOnly, vault.ScopeAdmin, command, s.removeSynonyms, nil},
 		{"POST", "/api/admin/catalogue/try", adminOnly, vault.ScopeAdmin, noLedger, s.tryQuestion, nil},
 		{"GET", "/api/admin/trial", auditors, vault.ScopeAudit, read, s.trial, nil},

@@ -13,6 +13,7 @@ import (
 
 	"kassa/catalog"
 	"kassa/domain"
+	"kassa/httpapi/deadline"
 	"kassa/httpapi/problem"
 )
 
@@ -29,6 +30,10 @@ type Editor struct {
 	NotFoundBelow float64
 	// Wait is how long a change waits for the processes that answer; 0: 3 s.
 	Wait time.Duration
+	// TrialWait is how long a trial of synonyms waits for the one before it; 0: 2 s.
+	TrialWait time.Duration
+
+	trials trials
 }
 
 const waitDefault = 3 * time.Second
@@ -52,26 +57,31 @@ func (e *Editor) Save(ctx context.Context, by domain.UserID, film catalog.Movie,
 	if len(film.Check()) > 0 {
 		return Done{}, domain.Reject(problem.InvalidFilm, "the film is not valid: %s", film.Faults())
 	}
-	plan, err := e.Catalogue.Plan(ctx, catalog.Edit{Films: []catalog.Movie{film}})
-	if err != nil {
-		return Done{}, refusal(err)
+	return e.apply(ctx, by, catalog.SavedFilm, func(ctx context.Context) (catalog.Plan, error) {
+		return e.planFilm(ctx, catalog.Edit{Films: []catalog.Movie{film}}, version)
+	})
+}
+
+// planFilm plans a change of one film that was opened in a version.
+func (e *Editor) planFilm(ctx context.Context, edit catalog.Edit, version string) (catalog.Plan, error) {
+	plan, err := e.Catalogue.Plan(ctx, edit)
+	if err == nil && len(plan.Changes) > 0 && plan.Changes[0].Version() != version {
+		err = catalog.ErrStale
 	}
-	if len(plan.Changes) > 0 && plan.Changes[0].Version() != version {
-		return Done{}, refusal(catalog.ErrStale)
-	}
-	return e.apply(ctx, by, plan, catalog.SavedFilm)
+	return plan, err
 }
 
 // Remove removes a film that an operator brought in.
 func (e *Editor) Remove(ctx context.Context, by domain.UserID, id, version string) (Done, error) {
-	plan, err := e.Catalogue.Plan(ctx, catalog.Edit{Remove: []string{id}})
-	if err != nil {
-		return Done{}, refusal(err)
-	}
-	if plan.Changes[0].Version() != version {
-		return Done{}, refusal(catalog.ErrStale)
-	}
-	return e.apply(ctx, by, plan, catalog.RemovedFilm)
+	opened := false // in this version, when the request came
+	return e.apply(ctx, by, catalog.RemovedFilm, func(ctx context.Context) (catalog.Plan, error) {
+		plan, err := e.planFilm(ctx, catalog.Edit{Remove: []string{id}}, version)
+		if opened && (errors.Is(err, catalog.ErrNoFilm) || errors.Is(err, catalog.ErrShipped)) {
+			return catalog.Plan{}, nil // it is removed
+		}
+		opened = err == nil
+		return plan, err
+	})
 }
 
 // Preview is what an upload would change. With whole, films that an operator brought in
@@ -85,27 +95,49 @@ func (e *Editor) Preview(ctx context.Context, u catalog.Upload, whole bool) (cat
 // it is another by now, nothing is stored, and the refusal is film_changed. An upload whose
 // films are all there already is no change.
 func (e *Editor) Take(ctx context.Context, by domain.UserID, u catalog.Upload, whole bool, digest string) (Done, error) {
-	plan, err := e.Preview(ctx, u, whole)
-	if err != nil {
-		return Done{}, err
-	}
-	if len(plan.Changes) > 0 && plan.Digest() != digest {
-		return Done{}, refusal(catalog.ErrStale)
-	}
-	return e.apply(ctx, by, plan, catalog.TakenUpload)
+	return e.apply(ctx, by, catalog.TakenUpload, func(ctx context.Context) (catalog.Plan, error) {
+		plan, err := e.Catalogue.Plan(ctx, catalog.Edit{Films: u.Films, Merge: u.Merge, Whole: whole})
+		if err == nil && len(plan.Changes) > 0 && plan.Digest() != digest {
+			err = catalog.ErrStale
+		}
+		return plan, err
+	})
 }
 
-func (e *Editor) apply(ctx context.Context, by domain.UserID, plan catalog.Plan, kind catalog.EditionKind) (Done, error) {
-	if len(plan.Changes) == 0 {
+// apply makes a plan true, although the client leaves. The same request may be handled twice
+// at once, by other processes too: the slower one finds films changed, plans again, and where
+// nothing differs there is nothing to refuse.
+func (e *Editor) apply(ctx context.Context, by domain.UserID, kind catalog.EditionKind, plan func(context.Context) (catalog.Plan, error)) (Done, error) {
+	ctx, cancel := deadline.Detached(ctx)
+	defer cancel()
+	p, err := plan(ctx)
+	if err != nil {
+		return Done{}, refusal(err)
+	}
+	if len(p.Changes) == 0 {
 		return Done{}, nil
 	}
-	edition, err := e.Catalogue.Apply(ctx, plan, catalog.Edition{Kind: kind, By: string(by)}, e.Models()...)
+	edition, err := e.Catalogue.Apply(ctx, p, catalog.Edition{Kind: kind, By: string(by)}, e.Models()[0])
+	if errors.Is(err, catalog.ErrStale) {
+		if again, failed := plan(ctx); failed == nil && len(again.Changes) == 0 {
+			return Done{}, nil
+		}
+	}
 	return e.done(ctx, by, edition, err)
 }
 
-// Undo takes the last edition back.
+// Undo takes the last edition back. One that this admin has just taken back is done: the same
+// request may arrive twice.
 func (e *Editor) Undo(ctx context.Context, by domain.UserID, number int64) (Done, error) {
-	edition, err := e.Catalogue.Undo(ctx, number, string(by), e.Models()...)
+	ctx, cancel := deadline.Detached(ctx)
+	defer cancel()
+	edition, err := e.Catalogue.Undo(ctx, number, string(by), e.Models()[0])
+	if errors.Is(err, catalog.ErrNoUndo) {
+		last, failed := e.Catalogue.Editions(ctx, 1)
+		if failed == nil && len(last) == 1 && last[0].Kind == catalog.Undone && last[0].Number == number+1 && last[0].By == string(by) {
+			return Done{Edition: last[0]}, nil
+		}
+	}
 	return e.done(ctx, by, edition, err)
 }
 

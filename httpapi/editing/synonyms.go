@@ -1,12 +1,18 @@
 package editing
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/semaphore"
 
 	"kassa/catalog"
 	"kassa/domain"
+	"kassa/httpapi/deadline"
 	"kassa/httpapi/problem"
 )
 
@@ -46,6 +52,8 @@ func (e *Editor) AddSynonyms(ctx context.Context, by domain.UserID, words []stri
 	if err != nil {
 		return g, err
 	}
+	ctx, cancel := deadline.Detached(ctx)
+	defer cancel()
 	there, err := e.Catalogue.Synonyms(ctx)
 	if err != nil {
 		return g, err
@@ -57,14 +65,16 @@ func (e *Editor) AddSynonyms(ctx context.Context, by domain.UserID, words []stri
 		return g, domain.Reject(problem.TooManySynonyms, "there are %d groups of words, and no more can be added", len(there))
 	}
 	added, err := e.Catalogue.AddSynonyms(ctx, g)
-	if err == nil && added {
-		err = e.synonymsChanged(ctx, by, addedSynonyms)
+	if added {
+		err = e.synonymsChanged(ctx, by, addedSynonyms, err)
 	}
 	return g, err
 }
 
 // RemoveSynonyms removes a group of words by its id.
 func (e *Editor) RemoveSynonyms(ctx context.Context, by domain.UserID, id string) error {
+	ctx, cancel := deadline.Detached(ctx)
+	defer cancel()
 	there, err := e.Catalogue.Synonyms(ctx)
 	if err != nil {
 		return err
@@ -73,22 +83,48 @@ func (e *Editor) RemoveSynonyms(ctx context.Context, by domain.UserID, id string
 	if removed {
 		removed, err = e.Catalogue.RemoveSynonyms(ctx, id)
 	}
-	if err == nil && !removed {
-		return domain.Reject(problem.SynonymsNotFound, "there is no such group of words")
+	switch {
+	case removed:
+		return e.synonymsChanged(ctx, by, removedSynonyms, err)
+	case err != nil:
+		return err
+	}
+	return domain.Reject(problem.SynonymsNotFound, "there is no such group of words")
+}
+
+// synonymsChanged records a change that is stored, whatever failed after it, and waits for the
+// other processes as done does.
+func (e *Editor) synonymsChanged(ctx context.Context, by domain.UserID, how catalog.EditionKind, err error) error {
+	if e.Record != nil {
+		e.Record(ctx, by, catalog.Edition{Kind: how})
 	}
 	if err == nil {
-		err = e.synonymsChanged(ctx, by, removedSynonyms)
+		_, _, err = e.Catalogue.Await(ctx, e.wait())
 	}
 	return err
 }
 
-// synonymsChanged records a change, and waits for the other processes as done does.
-func (e *Editor) synonymsChanged(ctx context.Context, by domain.UserID, how catalog.EditionKind) error {
-	if e.Record != nil {
-		e.Record(ctx, by, catalog.Edition{Kind: how})
+// trials lets one trial of synonyms at a time build its index, which is as large as that of
+// the catalogue.
+type trials struct {
+	once sync.Once
+	one  *semaphore.Weighted
+}
+
+const trialWaitDefault = 2 * time.Second
+
+// begin waits for the trial before this one. The caller calls end.
+func (t *trials) begin(ctx context.Context, wait time.Duration) (end func(), err error) {
+	t.once.Do(func() { t.one = semaphore.NewWeighted(1) })
+	within, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	if err := t.one.Acquire(within, 1); err != nil {
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		return nil, domain.Reject(problem.Unavailable, "another group of words is being tried; nothing was done, try again in a moment")
 	}
-	_, _, err := e.Catalogue.Await(ctx, e.wait())
-	return err
+	return func() { t.one.Release(1) }, nil
 }
 
 // TrySynonyms is Try without a group of words and with it.
@@ -97,6 +133,11 @@ func (e *Editor) TrySynonyms(ctx context.Context, words []string, text string) (
 	if err != nil {
 		return now, with, err
 	}
+	end, err := e.trials.begin(ctx, cmp.Or(e.TrialWait, trialWaitDefault))
+	if err != nil {
+		return now, with, err
+	}
+	defer end()
 	if now, err = e.Try(ctx, text, ""); err != nil {
 		return now, with, err
 	}

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"kassa/catalog"
 	"kassa/domain"
 	"kassa/eventstore"
 	"kassa/projections"
@@ -340,7 +341,7 @@ func (p *Writer) Explain(w http.ResponseWriter, r *http.Request, err error) (dom
 		return Internal, ourFault
 	case errors.Is(r.Context().Err(), context.Canceled):
 		return Unavailable, "the request was given up" // the client has left
-	case errors.Is(err, vault.ErrUnknown):
+	case errors.Is(err, vault.ErrUnknown), errors.Is(err, catalog.ErrUnknown):
 		log.ErrorContext(r.Context(), "the outcome of a request is unknown", "request", id, "error", err)
 		return Unavailable, "it is not known whether this was done; look before it is sent again"
 	case errors.Is(err, eventstore.ErrDoneBefore):
@@ -368,7 +369,7 @@ func (p *Writer) Explain(w http.ResponseWriter, r *http.Request, err error) (dom
 
 // Doubtful reports whether an error means that something may have been done.
 func Doubtful(err error) bool {
-	return errors.Is(err, eventstore.ErrUnknown) || errors.Is(err, vault.ErrUnknown)
+	return errors.Is(err, eventstore.ErrUnknown) || errors.Is(err, vault.ErrUnknown) || errors.Is(err, catalog.ErrUnknown)
 }
 
 // databaseFault returns the answer to an error with which a database is temporarily

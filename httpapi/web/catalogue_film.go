@@ -232,7 +232,7 @@ func (pc *pageContext) edited(f *form, show func(int, draft) error, kind flashKi
 		return pc.refused(f, err, show)
 	}
 	switch {
-	case done.Edition.Number == 0:
+	case done.Edition.Number == 0 && kind != flashFilmRemoved:
 		kind = flashFilmSame
 	case done.Behind > 0:
 		kind = flashFilmsBehind
@@ -254,10 +254,14 @@ func (p *Pages) checkFilm(pc *pageContext) error {
 }
 
 // removeFilm removes a film that an operator brought in. It can be undone, so nobody is asked
-// again.
+// again. One that is gone already has been removed.
 func (p *Pages) removeFilm(pc *pageContext) error {
 	return pc.edited(removeFields, pc.showKeptFilm, flashFilmRemoved, editionsPath, func() (editing.Done, error) {
-		return p.Editor.Remove(pc.r.Context(), pc.Person.User, pc.keptID(), pc.r.PostForm.Get("version"))
+		done, err := p.Editor.Remove(pc.r.Context(), pc.Person.User, pc.keptID(), pc.r.PostForm.Get("version"))
+		if refusal := domain.RefusalIn(err); refusal != nil && refusal.Code == problem.FilmNotFound {
+			return editing.Done{}, nil
+		}
+		return done, err
 	})
 }
 

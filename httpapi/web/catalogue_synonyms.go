@@ -53,7 +53,7 @@ func (pc *pageContext) showSynonyms(status int, d draft) error {
 		return err
 	}
 	if d.Code == "" && page.Text != "" {
-		now, with, err := pc.pages.Editor.TrySynonyms(pc.r.Context(), lines(page.Words), page.Text)
+		now, with, err := pc.trySynonyms(page.Words, page.Text)
 		code, refused, ok := pc.codeOf(err)
 		switch {
 		case ok:
@@ -68,6 +68,14 @@ func (pc *pageContext) showSynonyms(status int, d draft) error {
 	pc.Title, pc.Section = pc.T("synonyms.title"), "admin"
 	page.layout = pc.layout
 	return pc.show(status, "synonyms", page)
+}
+
+// trySynonyms tries a group of words within the person's rate limit.
+func (pc *pageContext) trySynonyms(words, text string) (now, with editing.Tried, err error) {
+	if err := pc.pages.Auth.AllowCommand(pc.Person.User); err != nil {
+		return now, with, err
+	}
+	return pc.pages.Editor.TrySynonyms(pc.r.Context(), lines(words), text)
 }
 
 func (pc *pageContext) trial(key, text string, t editing.Tried) trial {

@@ -106,7 +106,7 @@ func TestTwoAdmins(t *testing.T) {
 	if m, _ := h.films.Movie(id); m.Description != "The first description." {
 		t.Errorf("after the undo it is %q", m.Description)
 	}
-	page.fill("/web/admin/films/editions", ":number", "2").shows("Only the last change can be undone")
+	page.fill("/web/admin/films/editions", ":number", "2").shows("The last change is undone.") // the same form once more
 	g.open(newFilm).fill(newFilm, lampFilm...)
 	g.open(newFilm).fill(newFilm, append(lampFilm, "description", "Another one.")...).at(newFilm).shows("There is a film with this title and year already:")
 	lamp := "/web/admin/film/the-keeper-of-the-lamp-2021"

@@ -183,6 +183,9 @@ func (pc *pageContext) show(status int, name string, data any) error {
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Language", pc.Code)
 	h.Set("Cache-Control", "no-store") // a cached balance would be wrong
+	if status == http.StatusServiceUnavailable {
+		h.Set("Retry-After", "1")
+	}
 	pc.w.WriteHeader(status)
 	_, _ = pc.w.Write(html) // a failed write means that the browser has left
 	return nil

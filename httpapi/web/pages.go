@@ -439,9 +439,6 @@ func (pc *pageContext) refuse(status int) error {
 
 // refuseIn is refuse in the words of a name.
 func (pc *pageContext) refuseIn(name string, status int) error {
-	if status == http.StatusServiceUnavailable {
-		pc.w.Header().Set("Retry-After", "1")
-	}
 	pc.Title = pc.T(name)
 	return pc.show(status, refusalTemplate, refusalPage{pc.layout, status, pc.T(name + ".text")})
 }

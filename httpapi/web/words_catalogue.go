@@ -165,6 +165,7 @@ var englishCatalogue = map[string]string{
 	"refusal.invalid_synonyms":   "A group needs two different words or more, without commas, each at most five words long, and not only words like “the” or “and”.",
 	"refusal.too_many_synonyms":  "There are too many groups. Remove some that do not help.",
 	"refusal.synonyms_not_found": "This group was already removed.",
+	"refusal.unavailable":        "Another group is being tried right now. Try again in a moment.",
 
 	"note.film_saved":   "The film is saved.",
 	"note.film_same":    "Nothing to change: it was already like that.",
@@ -348,6 +349,7 @@ var russianCatalogue = map[string]string{
 	"refusal.invalid_synonyms":   "В группе нужно хотя бы два разных слова без запятых, в каждой строке не больше пяти слов, и не только такие, как «и» или «на».",
 	"refusal.too_many_synonyms":  "Групп слишком много. Уберите те, что не помогают.",
 	"refusal.synonyms_not_found": "Эту группу уже убрали.",
+	"refusal.unavailable":        "Сейчас проверяется другая группа. Попробуйте ещё раз чуть позже.",
 
 	"note.film_saved":   "Фильм сохранён.",
 	"note.film_same":    "Менять нечего: так уже было.",

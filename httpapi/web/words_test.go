@@ -103,7 +103,7 @@ func catalogueKeys() (keys []string) {
 	for _, kind := range []flashKind{flashFilmSaved, flashFilmSame, flashFilmRemoved, flashFilmsTaken, flashUndone, flashFilmsBehind, flashSynonyms, flashNoSynonyms} {
 		keys = append(keys, "note."+string(kind))
 	}
-	for _, c := range []domain.Code{problem.InvalidFilm, problem.FilmChanged, problem.FilmNotFound, problem.FilmShipped, problem.InvalidFile, problem.TooManyFilms, problem.NotUndoable, problem.UploadNotFound, problem.InvalidSynonyms, problem.TooManySynonyms, problem.SynonymsNotFound} {
+	for _, c := range []domain.Code{problem.InvalidFilm, problem.FilmChanged, problem.FilmNotFound, problem.FilmShipped, problem.InvalidFile, problem.TooManyFilms, problem.NotUndoable, problem.UploadNotFound, problem.InvalidSynonyms, problem.TooManySynonyms, problem.SynonymsNotFound, problem.Unavailable} {
 		keys = append(keys, "refusal."+string(c))
 	}
 	return append(keys, "change.added", "change.changed", "change.removed")

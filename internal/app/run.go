@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"kassa/catalog"
 	"kassa/eventstore"
 	"kassa/internal/bus"
 )
@@ -82,7 +83,7 @@ func (s *Service) parts() []func(context.Context) error {
 		list = append(list, s.sendMails)
 	}
 	if has(API) {
-		list = append(list, s.sweep)
+		list = append(list, s.sweep, s.fillFilms)
 	}
 	return list
 }
@@ -95,6 +96,15 @@ func (s *Service) watch(ctx context.Context) error {
 	case <-ctx.Done():
 		return nil
 	}
+}
+
+// fillFilms gives films that admins save the vectors that their edition did not wait for.
+func (s *Service) fillFilms(ctx context.Context) error {
+	var models []catalog.Embedder
+	for _, model := range s.config.Models {
+		models = append(models, model)
+	}
+	return s.Catalogue.Fill(ctx, models, func(err error) { s.Store.Report("embed saved films", err) })
 }
 
 // carry takes messages off the bus, by the process's roles.

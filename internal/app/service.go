@@ -22,7 +22,7 @@ type Config struct {
 	NotFoundBelow float64 // confidence below which a prediction finds nothing, and costs nothing
 
 	Catalogue *catalog.Catalogue
-	Models    worker.Models                                              // for answers that cannot be compared with the films; may be none
+	Models    worker.Models                                              // for answers that cannot be compared with the films, and for films that are saved; may be none
 	Work      func(ctx context.Context, requests [][]byte) []bus.Outcome // answers jobs in the role worker
 	LogKeys   transparency.Keys                                          // sign heads of the log; none: none is signed here
 	Witnesses transparency.Policy                                        // asked for cosignatures where heads are signed; none: nobody
