@@ -174,7 +174,7 @@ func TestStoredChangesAreRecorded(t *testing.T) {
 	_, err = d.Undo(gone, boss, 1)
 	must(t, err)
 
-	_, err = d.db.Write.ExecContext(t.Context(), `UPDATE movies SET hash = x'00'`) // reading all films fails
+	_, err = d.db.Write.ExecContext(t.Context(), `UPDATE movies SET hash = zeroblob(32)`) // reading all films fails
 	must(t, err)
 	if _, err = d.AddSynonyms(t.Context(), boss, words); err == nil {
 		t.Error("the catalogue was read")
