@@ -164,3 +164,16 @@ func TestLimitsBehindAProxy(t *testing.T) {
 	want(t, guess("e", "2001:db8::2"), http.StatusTooManyRequests, "")
 	want(t, guess("f", "2001:db8:0:1::1"), http.StatusUnauthorized, "")
 }
+
+// A trial of synonyms is counted with the commands of its admin: it builds an index.
+func TestTrialsOfSynonymsAreLimited(t *testing.T) {
+	w := newFixture(t, identity.Limits{Command: identity.Rate{Burst: 1, Every: time.Hour}})
+	w.addUser("root")
+	w.setAdmin("root", true)
+	h := w.server.Handler()
+	try := func() *httptest.ResponseRecorder {
+		return w.send(h, "POST", "/api/admin/synonyms/try", "root", `{"words":["gumshoe","shamus"],"text":"a gumshoe"}`)
+	}
+	want(t, try(), http.StatusOK, "")
+	want(t, try(), http.StatusTooManyRequests, problem.RateLimited)
+}
