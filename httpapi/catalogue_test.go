@@ -3,7 +3,9 @@ package httpapi
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -117,5 +119,54 @@ func TestFilmFilesByTheAPI(t *testing.T) {
 	large := `{"films":[` + strings.Repeat(" ", 4<<20+maxBody) + `]}`
 	if answer := k.send(k.h, "POST", "/api/admin/catalogue/check", "root", large); answer.Code != http.StatusRequestEntityTooLarge {
 		t.Errorf("a large body is answered %d", answer.Code)
+	}
+}
+
+// readCount counts how many bytes are read of a body.
+type readCount struct {
+	io.Reader
+	read int
+}
+
+func (c *readCount) Read(p []byte) (int, error) {
+	n, err := c.Reader.Read(p)
+	c.read += n
+	return n, err
+}
+
+// Large bodies are read of admins only: anybody else is refused first.
+func TestLargeBodiesOfOthers(t *testing.T) {
+	k := newKeeper(t)
+	k.server.Pages = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, err := readBody(r, fields{}); err != nil {
+			k.server.Problems.Refuse(w, r, err)
+		}
+	})
+	h := k.server.Handler()
+	for _, tt := range []struct {
+		path, name string
+		status     int
+	}{
+		{"/api/admin/films", "", http.StatusUnauthorized},
+		{"/api/admin/films", "ada", http.StatusForbidden},
+		{"/api/admin/catalogue/apply", "", http.StatusUnauthorized},
+		{"/api/admin/catalogue/apply", "ada", http.StatusForbidden},
+		{"/web/admin/film/upload", "", http.StatusRequestEntityTooLarge},
+		{"/web/admin/films/upload", "root", http.StatusRequestEntityTooLarge}, // the pages allow more where they read it
+	} {
+		body := &readCount{Reader: strings.NewReader(strings.Repeat(" ", 1<<20))}
+		r := httptest.NewRequest(http.MethodPost, tt.path, body)
+		r.Header.Set("Content-Type", "application/json")
+		if tt.name != "" {
+			basic(r, tt.name)
+		}
+		answer := httptest.NewRecorder()
+		h.ServeHTTP(answer, r)
+		if answer.Code != tt.status {
+			t.Errorf("%s of %q answers %d, want %d", tt.path, tt.name, answer.Code, tt.status)
+		}
+		if body.read > maxBody+1 {
+			t.Errorf("%s of %q: %d bytes are read", tt.path, tt.name, body.read)
+		}
 	}
 }

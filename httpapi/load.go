@@ -1,16 +1,17 @@
 package httpapi
 
 import (
-	"bytes"
 	"cmp"
 	"context"
-	"io"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
 	"kassa/domain"
+	"kassa/httpapi/bodies"
 	"kassa/httpapi/deadline"
+	"kassa/httpapi/editing"
 	"kassa/httpapi/problem"
 )
 
@@ -62,14 +63,14 @@ func overloaded() error {
 	return domain.Reject(problem.Unavailable, "too much is asked for at once, nothing was done; try again in a moment")
 }
 
-// limitLoad gives each request a slot and a deadline. The body is read before that, and
-// the slot is released when the answer begins (exchange) or when a wait does
-// (releaseSlot): a client that sends or reads slowly holds no slot. Health checks need
-// none.
+// limitLoad gives each request a slot and a deadline. The body is read before that, up to
+// maxBody, and the slot is released when the answer begins (exchange) or when a wait does
+// (releaseSlot): a client that sends or reads slowly holds no slot, except an admin who
+// sends more. Health checks need none.
 func (s *Server) limitLoad(next http.Handler) http.Handler {
 	places, limit := newAdmission(cmp.Or(s.MaxConcurrent, maxConcurrent), maxQueued), cmp.Or(s.HandlerTime, handlerTime)
 	return s.edge().handler(func(w http.ResponseWriter, r *http.Request) error {
-		bufferBody(r)
+		bodies.Buffer(r, maxBody)
 		if !isHealth(r.URL.Path) {
 			leave, err := places.acquire(r.Context())
 			if err != nil {
@@ -100,21 +101,11 @@ func releaseSlot(r *http.Request) {
 	}
 }
 
-// bufferBody reads the body, whose size is limited, up to its end or its error.
-func bufferBody(r *http.Request) {
-	body, err := io.ReadAll(r.Body)
-	if err == nil {
-		err = io.EOF
+// bodyMost is how many bytes a body may have in the API: more of an admin, where films
+// come in.
+func bodyMost(path string) int64 {
+	if strings.HasPrefix(path, "/api/admin/films") || strings.HasPrefix(path, "/api/admin/catalogue/") {
+		return editing.MaxFile + maxBody
 	}
-	r.Body = bufferedBody{io.MultiReader(bytes.NewReader(body), errReader{err}), r.Body}
+	return maxBody
 }
-
-type bufferedBody struct {
-	io.Reader
-	io.Closer
-}
-
-// errReader is a reader that returns its error.
-type errReader struct{ error }
-
-func (e errReader) Read([]byte) (int, error) { return 0, e.error }

@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"kassa/domain"
-	"kassa/httpapi/editing"
 	"kassa/httpapi/problem"
 	"kassa/internal/security"
 )
@@ -217,19 +216,9 @@ func (s *Server) checkRequest(next http.Handler) http.Handler {
 		if err := s.checkHeaders(r); err != nil {
 			return err
 		}
-		r.Body = http.MaxBytesReader(w, r.Body, bodyMost(r.URL.Path))
 		next.ServeHTTP(w, r)
 		return nil
 	})
-}
-
-// bodyMost is how many bytes a body may have: more on the pages and in the API where films
-// come in, which read it only of admins.
-func bodyMost(path string) int64 {
-	if strings.HasPrefix(path, "/web/admin/film") || strings.HasPrefix(path, "/api/admin/films") || strings.HasPrefix(path, "/api/admin/catalogue/") {
-		return editing.MaxFile + maxBody
-	}
-	return maxBody
 }
 
 // isHealth reports whether the path is one of the health checks. Monitoring calls a

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"kassa/domain"
+	"kassa/httpapi/bodies"
 	"kassa/httpapi/identity"
 	"kassa/httpapi/overview"
 	"kassa/httpapi/paths"
@@ -216,6 +217,9 @@ func (s *Server) guard(rt route) http.Handler {
 		r, err := s.admit(rt, w, r)
 		if err != nil {
 			return err
+		}
+		if rt.access == adminOnly {
+			bodies.Limit(r, bodyMost(rt.path))
 		}
 		return rt.serve(w, r)
 	})

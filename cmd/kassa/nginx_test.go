@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 
 	"kassa/eventstore/eventstoretest"
@@ -181,5 +182,54 @@ func TestNginxLimitsAndCaches(t *testing.T) {
 	}
 	if _, header, _ := g.send("GET", "/api/", "192.0.2.200", nil, "Accept-Encoding", "gzip"); header.Get("Content-Encoding") != "gzip" || header.Get("Vary") != "Accept-Encoding" {
 		t.Errorf("a compressed answer has %v", header)
+	}
+}
+
+// A body on the paths of films is passed on as it comes, and a network has a limited number
+// of requests under way there, which does not hold up another network.
+func TestNginxPassesFilmsOn(t *testing.T) {
+	const path, allowed = "/api/admin/films", 32
+	arrived, release := make(chan struct{}, allowed), make(chan struct{})
+	upstream := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet {
+			arrived <- struct{}{}
+			<-release
+			return
+		}
+		if r.ContentLength < 0 {
+			arrived <- struct{}{}
+		}
+		_, _ = io.Copy(io.Discard, r.Body)
+	}))
+	defer upstream.Close()
+	g := newGate(t, strings.TrimPrefix(upstream.URL, "http://"))
+
+	body, rest := io.Pipe()
+	answered := make(chan int)
+	go func() {
+		status, _, _ := g.send("POST", path, "192.0.2.1", body)
+		answered <- status
+	}()
+	select {
+	case <-arrived: // before its body, of which nothing was sent
+		rest.Close()
+		if status := <-answered; status != http.StatusOK {
+			t.Errorf("a body that came slowly is answered %d", status)
+		}
+	case status := <-answered:
+		t.Errorf("nginx waits for the body: %d", status)
+	}
+
+	var held sync.WaitGroup
+	defer held.Wait()
+	defer close(release)
+	for range allowed {
+		held.Go(func() { g.send("GET", path, "192.0.2.1", nil) })
+		<-arrived
+	}
+	status, header, text := g.send("POST", path, "192.0.2.1", nil)
+	g.wantProblem("one too many", status, header, text, 429, "rate_limited")
+	if status, _, text := g.send("POST", path, "198.51.100.1", nil); status != http.StatusOK {
+		t.Errorf("another network gets %d %s", status, text)
 	}
 }

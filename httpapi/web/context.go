@@ -15,6 +15,7 @@ import (
 	"kassa/audit"
 	"kassa/domain"
 	"kassa/eventstore"
+	"kassa/httpapi/bodies"
 	"kassa/httpapi/deadline"
 	"kassa/httpapi/editing"
 	"kassa/httpapi/identity"
@@ -107,7 +108,7 @@ func (p *Pages) newContext(w http.ResponseWriter, r *http.Request) (*pageContext
 		pc.acceptsPasskey = func() (bool, error) { return p.Auth.CanGivePasskey(r, person) }
 	}
 	if r.Method == http.MethodPost {
-		r.Body = http.MaxBytesReader(w, r.Body, pc.formMost())
+		bodies.Limit(r, pc.formMost())
 		if err := parseForm(r); err != nil {
 			if _, large := errors.AsType[*http.MaxBytesError](err); large {
 				return pc, err
