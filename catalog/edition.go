@@ -370,12 +370,16 @@ func (c *Catalogue) KeepUpload(ctx context.Context, u Upload) error {
 	return c.store.keepUpload(ctx, u, time.Now().UTC())
 }
 
-// Upload reads an upload of an admin. It is ErrNoUpload where it is over, or another's.
+// Upload reads an upload of an admin. It is ErrNoUpload where its day is over, or it is
+// another's.
 func (c *Catalogue) Upload(ctx context.Context, id, by string) (Upload, error) {
-	return c.store.upload(ctx, id, by)
+	return c.store.upload(ctx, id, by, uploadsSince(time.Now()))
 }
 
-// DropUpload ends an upload.
-func (c *Catalogue) DropUpload(ctx context.Context, id string) error {
-	return c.store.dropUpload(ctx, id)
+// DropExpired deletes the uploads whose day is over.
+func (c *Catalogue) DropExpired(ctx context.Context, now time.Time) error {
+	return c.store.dropUploads(ctx, uploadsSince(now))
 }
+
+// uploadsSince is when the oldest upload was sent that can be taken over.
+func uploadsSince(now time.Time) time.Time { return now.UTC().Add(-uploadKept) }

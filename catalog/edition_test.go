@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // lighthouse is a film that an operator adds.
@@ -234,6 +235,32 @@ func TestUploadsAreKept(t *testing.T) {
 		}
 		if _, err := c.Upload(ctx, "first", "u_boss"); !errors.Is(err, ErrNoUpload) {
 			t.Errorf("the former one: %v", err)
+		}
+	})
+}
+
+// An upload whose day is over cannot be taken over, and is deleted.
+func TestUploadsEnd(t *testing.T) {
+	inEach(t, func(t *testing.T, db database) {
+		ctx := context.Background()
+		c := db.open(t)
+		now := time.Now().UTC()
+		for id, age := range map[string]time.Duration{"old": uploadKept + time.Hour, "young": uploadKept - time.Hour} {
+			if err := c.store.keepUpload(ctx, Upload{ID: id, By: id}, now.Add(-age)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := c.Upload(ctx, "old", "old"); !errors.Is(err, ErrNoUpload) {
+			t.Errorf("after its day: %v", err)
+		}
+		if err := c.DropExpired(ctx, now); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.store.upload(ctx, "old", "old", time.Time{}); !errors.Is(err, ErrNoUpload) {
+			t.Errorf("it is not deleted: %v", err)
+		}
+		if _, err := c.Upload(ctx, "young", "young"); err != nil {
+			t.Errorf("before its day is over: %v", err)
 		}
 	})
 }

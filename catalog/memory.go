@@ -85,10 +85,10 @@ func (s *memoryStore) editions(context.Context, int) ([]Edition, error)        {
 func (s *memoryStore) editionChanges(context.Context, int64) ([]Change, error) { return nil, nil }
 func (s *memoryStore) ownFilms(context.Context) ([]string, error)              { return nil, nil }
 func (s *memoryStore) keepUpload(context.Context, Upload, time.Time) error     { return errMemory }
-func (s *memoryStore) upload(context.Context, string, string) (Upload, error) {
+func (s *memoryStore) upload(context.Context, string, string, time.Time) (Upload, error) {
 	return Upload{}, ErrNoUpload
 }
-func (s *memoryStore) dropUpload(context.Context, string) error         { return errMemory }
+func (s *memoryStore) dropUploads(context.Context, time.Time) error     { return nil }
 func (s *memoryStore) readers(context.Context) ([]reader, error)        { return nil, nil }
 func (s *memoryStore) noteReader(context.Context, reader) error         { return nil }
 func (s *memoryStore) dropReaders(context.Context, []string) error      { return nil }

@@ -144,7 +144,7 @@ func (s postgresStore) keepUpload(ctx context.Context, u Upload, now time.Time) 
 	}
 	err = schema.InTransaction(ctx, s.pool, func(tx pgx.Tx) error {
 		var queries pgx.Batch
-		queries.Queue(`DELETE FROM uploads WHERE sent_by = $1 OR sent_at < $2`, u.By, now.Add(-uploadKept))
+		queries.Queue(`DELETE FROM uploads WHERE sent_by = $1`, u.By)
 		queries.Queue(`INSERT INTO uploads (id, sent_by, sent_at, content) VALUES ($1, $2, $3, $4)`, u.ID, u.By, now, string(content))
 		return tx.SendBatch(ctx, &queries).Close()
 	})
@@ -154,10 +154,10 @@ func (s postgresStore) keepUpload(ctx context.Context, u Upload, now time.Time) 
 	return nil
 }
 
-func (s postgresStore) upload(ctx context.Context, id, by string) (u Upload, err error) {
+func (s postgresStore) upload(ctx context.Context, id, by string, since time.Time) (u Upload, err error) {
 	var content string
 	var at time.Time
-	err = s.pool.QueryRow(ctx, `SELECT sent_at, content FROM uploads WHERE id = $1 AND sent_by = $2`, id, by).Scan(&at, &content)
+	err = s.pool.QueryRow(ctx, `SELECT sent_at, content FROM uploads WHERE id = $1 AND sent_by = $2 AND sent_at >= $3`, id, by, since).Scan(&at, &content)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return Upload{}, ErrNoUpload
 	}
@@ -171,9 +171,9 @@ func (s postgresStore) upload(ctx context.Context, id, by string) (u Upload, err
 	return u, nil
 }
 
-func (s postgresStore) dropUpload(ctx context.Context, id string) error {
-	if _, err := s.pool.Exec(ctx, `DELETE FROM uploads WHERE id = $1`, id); err != nil {
-		return fmt.Errorf("drop an upload: %w", err)
+func (s postgresStore) dropUploads(ctx context.Context, before time.Time) error {
+	if _, err := s.pool.Exec(ctx, `DELETE FROM uploads WHERE sent_at < $1`, before); err != nil {
+		return fmt.Errorf("drop old uploads: %w", err)
 	}
 	return nil
 }

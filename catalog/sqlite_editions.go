@@ -131,7 +131,7 @@ func (s sqliteStore) keepUpload(ctx context.Context, u Upload, now time.Time) er
 	if err != nil {
 		return err
 	}
-	_, err = tx.ExecContext(ctx, `DELETE FROM uploads WHERE sent_by = ? OR sent_at < ?`, u.By, now.Add(-uploadKept).Format(time.RFC3339))
+	_, err = tx.ExecContext(ctx, `DELETE FROM uploads WHERE sent_by = ?`, u.By)
 	if err == nil {
 		_, err = tx.ExecContext(ctx, `INSERT INTO uploads (id, sent_by, sent_at, content) VALUES (?, ?, ?, ?)`, u.ID, u.By, now.Format(time.RFC3339), string(content))
 	}
@@ -141,9 +141,9 @@ func (s sqliteStore) keepUpload(ctx context.Context, u Upload, now time.Time) er
 	return tx.Commit()
 }
 
-func (s sqliteStore) upload(ctx context.Context, id, by string) (u Upload, err error) {
+func (s sqliteStore) upload(ctx context.Context, id, by string, since time.Time) (u Upload, err error) {
 	var content, at string
-	err = s.db.Read.QueryRowContext(ctx, `SELECT sent_at, content FROM uploads WHERE id = ? AND sent_by = ?`, id, by).Scan(&at, &content)
+	err = s.db.Read.QueryRowContext(ctx, `SELECT sent_at, content FROM uploads WHERE id = ? AND sent_by = ? AND sent_at >= ?`, id, by, since.Format(time.RFC3339)).Scan(&at, &content)
 	if errors.Is(err, sql.ErrNoRows) {
 		return Upload{}, ErrNoUpload
 	}
@@ -160,9 +160,9 @@ func (s sqliteStore) upload(ctx context.Context, id, by string) (u Upload, err e
 	return u, nil
 }
 
-func (s sqliteStore) dropUpload(ctx context.Context, id string) error {
-	if _, err := s.db.Write.ExecContext(ctx, `DELETE FROM uploads WHERE id = ?`, id); err != nil {
-		return fmt.Errorf("drop an upload: %w", err)
+func (s sqliteStore) dropUploads(ctx context.Context, before time.Time) error {
+	if _, err := s.db.Write.ExecContext(ctx, `DELETE FROM uploads WHERE sent_at < ?`, before.Format(time.RFC3339)); err != nil {
+		return fmt.Errorf("drop old uploads: %w", err)
 	}
 	return nil
 }

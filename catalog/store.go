@@ -56,12 +56,12 @@ type store interface {
 	editionChanges(ctx context.Context, number int64) ([]Change, error)
 	// ownFilms lists the ids of films that an operator brought in.
 	ownFilms(ctx context.Context) ([]string, error)
-	// keepUpload keeps an upload, and drops the admin's former one and those that are over.
+	// keepUpload keeps an upload in place of the admin's former one.
 	keepUpload(ctx context.Context, u Upload, now time.Time) error
-	// upload reads an upload of an admin, or returns ErrNoUpload.
-	upload(ctx context.Context, id, by string) (Upload, error)
-	// dropUpload deletes an upload.
-	dropUpload(ctx context.Context, id string) error
+	// upload reads an upload of an admin that was sent since then, or returns ErrNoUpload.
+	upload(ctx context.Context, id, by string, since time.Time) (Upload, error)
+	// dropUploads deletes the uploads that were sent before.
+	dropUploads(ctx context.Context, before time.Time) error
 	// removeSynonyms deletes groups by their ids, and returns how many were there.
 	removeSynonyms(ctx context.Context, ids []string) (int, error)
 	// readers lists the processes that hold the catalogue in memory.

@@ -148,12 +148,13 @@ func (s *Service) relay(ctx context.Context, leads *eventstore.Leadership) error
 	return relay.Run(ctx, from)
 }
 
-// sweep deletes expired sessions and old tries once an hour.
+// sweep deletes expired sessions, uploads and old tries once an hour.
 func (s *Service) sweep(ctx context.Context) error {
 	tick := time.NewTicker(time.Hour)
 	defer tick.Stop()
 	for {
-		err := s.Vault.DropExpired(ctx, time.Now())
+		now := time.Now()
+		err := errors.Join(s.Vault.DropExpired(ctx, now), s.Catalogue.DropExpired(ctx, now))
 		if s.Tries != nil {
 			err = errors.Join(err, s.Tries.Forget(ctx))
 		}
