@@ -19,7 +19,7 @@ const (
 	MaxFile = 4 << 20
 	// problemsKept is of how many rows it is shown why they were left out.
 	problemsKept = 200
-	nameMax      = 100 // letters of a file's name
+	nameMax      = 200 // bytes of a file's name: a file system takes 255
 )
 
 // Read reads a file of films in any format that kassa catalog import has in one file. Rows
@@ -74,14 +74,14 @@ func collect(u *catalog.Upload, source *formats.Source) error {
 // fileName is the name of a file without its folders, in letters that a name may have.
 func fileName(name string) string {
 	name = filepath.Base(strings.ReplaceAll(name, `\`, "/"))
-	letters := []rune(strings.Map(func(r rune) rune {
+	name = strings.Map(func(r rune) rune {
 		if r < ' ' || strings.ContainsRune(`/:*?"<>|`, r) {
 			return -1
 		}
 		return r
-	}, strings.ToValidUTF8(name, "")))
-	letters = letters[max(0, len(letters)-nameMax):] // the end has the format
-	if name = strings.TrimLeft(string(letters), "."); name == "" {
+	}, strings.ToValidUTF8(name, ""))
+	end := name[max(0, len(name)-nameMax):] // the end has the format; its first letter can be cut
+	if name = strings.TrimLeft(strings.ToValidUTF8(end, ""), "."); name == "" {
 		return "films.json"
 	}
 	return name

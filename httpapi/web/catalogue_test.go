@@ -170,6 +170,7 @@ func TestUpload(t *testing.T) {
 	if m, _ := h.films.Movie(known.ID); m.Title == "Quite Another Title" {
 		t.Error("the operator's version is still there")
 	}
+	g.sendFile(strings.Repeat("🎬", 100)+".jsonl", lampLine).is(http.StatusOK).shows("What the file changes", "🎬.jsonl") // 400 bytes and more
 	g.sendFile("films.txt", "no films").shows("This file cannot be read.")
 	g.sendFile("films.json.gz", "no films").shows("This file cannot be read.")
 	g.sendFile("big.json", strings.Repeat(" ", 4<<20+1)).is(http.StatusRequestEntityTooLarge)
