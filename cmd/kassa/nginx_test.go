@@ -143,6 +143,9 @@ func (g gate) wantProblem(what string, status int, header http.Header, text []by
 		g.t.Errorf("%s: %d %s, want %d %s", what, status, text, wanted, code)
 		return
 	}
+	if wanted == 413 && strings.ContainsAny(details.Detail, "0123456789") {
+		g.t.Errorf("%s: %q, where addresses differ in what they take", what, details.Detail)
+	}
 	name := header.Get(problem.RequestID)
 	if header.Get("Content-Type") != "application/problem+json" || name == "" || details.Instance != "urn:kassa:request:"+name {
 		g.t.Errorf("%s: %s, request %q, instance %q", what, header.Get("Content-Type"), name, details.Instance)

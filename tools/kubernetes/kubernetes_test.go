@@ -347,9 +347,11 @@ func TestNames(t *testing.T) {
 		}
 	}
 	for _, i := range c.ingresses {
-		to := i.Spec.Rules[0].HTTP.Paths[0].Backend.Service
-		if !slices.ContainsFunc(c.services, func(s *corev1.Service) bool { return s.Name == to.Name && s.Spec.Ports[0].Name == to.Port.Name }) {
-			t.Errorf("the Ingress leads to %s, which is not there", to.Name)
+		for _, path := range i.Spec.Rules[0].HTTP.Paths {
+			to := path.Backend.Service
+			if !slices.ContainsFunc(c.services, func(s *corev1.Service) bool { return s.Name == to.Name && s.Spec.Ports[0].Name == to.Port.Name }) {
+				t.Errorf("the Ingress %s leads to %s, which is not there", i.Name, to.Name)
+			}
 		}
 	}
 }
