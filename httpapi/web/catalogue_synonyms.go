@@ -53,7 +53,7 @@ func (pc *pageContext) showSynonyms(status int, d draft) error {
 		return err
 	}
 	if d.Code == "" && page.Text != "" {
-		now, with, err := pc.trySynonyms(page.Words, page.Text)
+		now, with, err := pc.triedSynonyms(page.Words, page.Text)
 		code, refused, ok := pc.codeOf(err)
 		switch {
 		case ok:
@@ -70,8 +70,8 @@ func (pc *pageContext) showSynonyms(status int, d draft) error {
 	return pc.show(status, "synonyms", page)
 }
 
-// trySynonyms tries a group of words within the person's rate limit.
-func (pc *pageContext) trySynonyms(words, text string) (now, with editing.Tried, err error) {
+// triedSynonyms tries a group of words within the person's rate limit.
+func (pc *pageContext) triedSynonyms(words, text string) (now, with editing.Tried, err error) {
 	if err := pc.pages.Auth.AllowCommand(pc.Person.User); err != nil {
 		return now, with, err
 	}

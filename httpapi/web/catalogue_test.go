@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/net/html"
 
@@ -264,4 +265,17 @@ func TestTrialsAreInNoAddress(t *testing.T) {
 	if h.env.Size() != before {
 		t.Error("the ledger has grown")
 	}
+}
+
+// A trial of synonyms is counted with the commands of its admin.
+func TestTrialsOfSynonymsAreLimited(t *testing.T) {
+	h := newFixture(t, options{bonus: bonus, limits: identity.Limits{Command: identity.Rate{Burst: 1, Every: time.Hour}}, own: true})
+	g := h.member("en", "boss@example.org")
+	h.promote("boss@example.org")
+	const path, post = "/web/admin/films/synonyms", "/web/admin/films/synonyms/try"
+	values := g.open(path).form(path)
+	values.Set("words", "gumshoe\r\nshamus")
+	values.Set("text", "a gumshoe")
+	page := g.open(path).send(post, values).at(path).is(http.StatusOK).shows("With these words")
+	page.send(post, values).at(path).is(http.StatusTooManyRequests)
 }
