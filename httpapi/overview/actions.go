@@ -50,7 +50,7 @@ func dayOf(text string) (time.Time, error) {
 	}
 	day, err := time.Parse(time.DateOnly, text)
 	if err != nil || day.Before(eventstore.Earliest) || day.Year() > 9000 {
-		return time.Time{}, domain.Reject(problem.InvalidFilter, "a day is written as 2026-11-30, and is not before %s", eventstore.Earliest.Format(time.DateOnly))
+		return time.Time{}, domain.Reject(problem.InvalidPeriod, "a day is written as 2026-11-30, and is not before %s", eventstore.Earliest.Format(time.DateOnly))
 	}
 	return day, nil
 }
