@@ -3,12 +3,14 @@ package httpapi
 import (
 	"io"
 	"net/http"
+	"net/url"
 	"time"
 
 	"kassa/domain"
 	"kassa/eventstore"
 	"kassa/httpapi/download"
 	"kassa/httpapi/overview"
+	"kassa/httpapi/problem"
 	"kassa/projections"
 )
 
@@ -27,7 +29,7 @@ type actionJSON struct {
 
 // actions lists what admins and the operator did.
 func (s *Server) actions(w http.ResponseWriter, r *http.Request) error {
-	q, err := overview.ActionsOf(r.URL.Query())
+	q, err := actionsOf(r.URL.Query())
 	if err != nil {
 		return err
 	}
@@ -45,10 +47,21 @@ func (s *Server) actions(w http.ResponseWriter, r *http.Request) error {
 
 // actionTable sends the same as a file.
 func (s *Server) actionTable(w http.ResponseWriter, r *http.Request) error {
-	q, err := overview.ActionsOf(r.URL.Query())
+	q, err := actionsOf(r.URL.Query())
 	if err != nil {
 		return err
 	}
 	return download.Send(r.Context(), w, r, s.Problems, download.File{Name: "kassa-actions.csv", Media: "text/csv; charset=utf-8",
 		Write: func(out io.Writer) error { return overview.WriteActions(r.Context(), s.Views, q, out) }})
+}
+
+// actionsOf reads which actions are asked for. A form of the pages sends its empty fields too; a
+// client leaves out what it does not ask for.
+func actionsOf(values url.Values) (projections.ActionQuery, error) {
+	for _, name := range []string{"type", "user_id", "from", "to"} {
+		if values.Has(name) && values.Get(name) == "" {
+			return projections.ActionQuery{}, domain.Reject(problem.InvalidFilter, "%s is empty: leave it out", name)
+		}
+	}
+	return overview.ActionsOf(values)
 }

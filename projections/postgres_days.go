@@ -84,8 +84,10 @@ const (
 
 	selectDay = `SELECT day, measure, item, amount FROM ` + served + daysTable + ` WHERE day = $1 AND measure = ANY($2)`
 
+	// It is read by an index of all refunds, whose rows are >= 1: the page of one person's refunds says
+	// > 0, and so has an index of its own.
 	selectRefunders = `SELECT user_id, count(*), max(refund_position) FROM ` + served + predictionsTable + `
-		WHERE refund_position > 0 AND refund_position > $1 GROUP BY 1 ORDER BY 2 DESC, 3 DESC LIMIT $2`
+		WHERE refund_position >= 1 AND refund_position > $1 GROUP BY 1 ORDER BY 2 DESC, 3 DESC LIMIT $2`
 )
 
 // eachFigure calls put with each row of a result.

@@ -2,6 +2,8 @@ package projections
 
 import (
 	"context"
+	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -96,11 +98,16 @@ func (v *Postgres) poll(ctx context.Context) {
 	}
 }
 
+// pollPosition reads how far the views have come that are served, as a notification says: each
+// read finds for itself whether its views are.
 func (v *Postgres) pollPosition(ctx context.Context) error {
-	at, err := v.Position(ctx)
+	served, err := readServedPositions(ctx, v.pool)
 	if err != nil {
 		return err
 	}
-	v.advance(at)
+	if len(served) == 0 {
+		return fmt.Errorf("%w: none of them follows the log", ErrBehind)
+	}
+	v.advance(slices.Min(slices.Collect(maps.Values(served))))
 	return nil
 }

@@ -17,7 +17,7 @@ CREATE FUNCTION kassa_views.definition(view text) RETURNS text LANGUAGE sql IMMU
         CREATE UNIQUE INDEX days_v1_questions ON %1$I.days_v1 (item) WHERE measure IN (''open'', ''follow_up'');
         CREATE INDEX days_v1_levels ON %1$I.days_v1 (measure, day) WHERE measure IN (''bought_change'', ''given_change'')'
     WHEN 'predictions_v4' THEN kassa_views.definition_before_days(view) || ';
-        CREATE INDEX predictions_v4_refunds ON %1$I.predictions_v4 (refund_position) WHERE refund_position > 0'
+        CREATE INDEX predictions_v4_refunds ON %1$I.predictions_v4 (refund_position) WHERE refund_position >= 1'
     ELSE kassa_views.definition_before_days(view)
     END
 $$;
@@ -27,7 +27,7 @@ REVOKE ALL ON FUNCTION kassa_views.definition(text) FROM PUBLIC;
 
 SELECT kassa_views.make('kassa_views', 'days_v1');
 
-CREATE INDEX predictions_v4_refunds ON kassa_views.predictions_v4 (refund_position) WHERE refund_position > 0;
+CREATE INDEX predictions_v4_refunds ON kassa_views.predictions_v4 (refund_position) WHERE refund_position >= 1;
 
 -- +goose Down
 SELECT 'the figures of days stay';
