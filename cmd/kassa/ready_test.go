@@ -170,7 +170,7 @@ func TestDatabaseTakesNoWrites(t *testing.T) {
 		t.Helper()
 		for _, statement := range []string{ // each committed by itself: who comes back meets the new setting
 			`DO $$ BEGIN EXECUTE format('ALTER DATABASE %I ` + how + `', current_database()); END $$`,
-			`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()`,
+			`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'client backend' AND datname = current_database() AND pid <> pg_backend_pid()`,
 		} {
 			if _, err := owner.Exec(t.Context(), statement); err != nil {
 				t.Fatal(err)

@@ -66,7 +66,7 @@ func TestListenAgain(t *testing.T) {
 		if begun.Load() != n+1 || lost.Load() != n {
 			t.Errorf("begun %d times, lost %d, want %d and %d", begun.Load(), lost.Load(), n+1, n)
 		}
-		exec(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()`)
+		exec(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'client backend' AND datname = current_database() AND pid <> pg_backend_pid()`)
 	}
 	stop()
 	<-ended
