@@ -186,6 +186,7 @@ func (b *Broker) manage(method, path, body string, answer any) error {
 	if err != nil {
 		return err
 	}
+	r.Close = true // the server may close a connection in the moment in which it is used again
 	r.Header.Set("Content-Type", "application/json")
 	secret, _ := b.management.User.Password()
 	r.SetBasicAuth(b.management.User.Username(), secret)
